@@ -1,0 +1,11 @@
+//! What the servers hold: relations with their columns and tenant column, functions with their
+//! volatility. Built by the proxy from PostgreSQL's own catalog; immutable.
+//!
+//! A name that the catalog does not know is never guessed at: [`Catalog::relation`] answers `None`
+//! and the planner fails closed.
+
+mod snapshot;
+
+pub use snapshot::{
+    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility,
+};

@@ -1,0 +1,196 @@
+//! One reading of the catalog of one database.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::ids::{KeyType, quote_identifier};
+
+/// One reading of one database's catalog. Two readings with one `version` are equal.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Raised by each new reading that differs.
+    pub version: u64,
+    /// Relations of user schemas by (schema, name).
+    pub relations: HashMap<(String, String), Arc<Relation>>,
+    /// Facts of functions by name, over all schemas and overloads: the least harmless wins.
+    /// Aggregates and window functions are here too.
+    pub functions: HashMap<String, FunctionFacts>,
+    /// Names of user-defined operators, outside `pg_catalog`: what they do is not known.
+    pub operators: std::collections::HashSet<String>,
+    /// OIDs of user-defined types (enums, domains, composites, extension types).
+    pub types: HashMap<u32, String>,
+    /// The tenant column's name, as configured.
+    pub tenant_column: String,
+    /// The key type that all sharded tables share, once there is one.
+    pub key_type: Option<KeyType>,
+    /// True where the database's default collation orders text by bytes (`C`, `POSIX`).
+    pub default_collation_is_c: bool,
+}
+
+/// A table, view or other relation that a FROM clause can name.
+#[derive(Debug, Clone)]
+pub struct Relation {
+    /// Its OID on the home server.
+    pub oid: u32,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// What it is to the planner.
+    pub kind: RelationKind,
+    /// Its columns in order, without dropped ones.
+    pub columns: Vec<Column>,
+    /// The columns of each unique key that is usable for ON CONFLICT and for functional
+    /// dependency, the primary key first; indexes into `columns`. Expression keys are left out.
+    pub unique_keys: Vec<Vec<usize>>,
+    /// True where a trigger or rule may write elsewhere or a row-security policy may read elsewhere.
+    pub has_triggers: bool,
+}
+
+/// What a relation is to the planner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RelationKind {
+    /// A table (plain or partitioned) with the tenant column.
+    Sharded {
+        /// Index of the tenant column in [`Relation::columns`].
+        tenant_column: usize,
+        /// Type of the tenant column.
+        key_type: KeyType,
+    },
+    /// A table or materialized view without the tenant column: a full copy on every server.
+    Reference,
+    /// A view over nothing but reference tables and other such views: read on any server.
+    ReferenceView,
+    /// A view that reads sharded tables, itself or through others. Its text is PostgreSQL's
+    /// `pg_get_viewdef`.
+    ShardedView {
+        /// The view's query.
+        definition: String,
+    },
+    /// A sequence.
+    Sequence,
+    /// A table that cannot be sharded safely (a unique key without the tenant column, a nullable
+    /// or unsupported tenant column ...), or that the servers hold differently. Statements may run
+    /// only where one server holds everything.
+    Unsafe {
+        /// Why, for the client and for `herdctl check`.
+        reason: String,
+    },
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// OID of its type; for a domain the domain's own.
+    pub type_oid: u32,
+    /// Type modifier as in `pg_attribute.atttypmod`.
+    pub type_modifier: i32,
+    /// How its values compare, for types that have a collation.
+    pub collation: Collation,
+    /// Declared NOT NULL.
+    pub not_null: bool,
+    /// Has a default, an identity or a generation expression.
+    pub has_default: bool,
+    /// GENERATED ALWAYS AS (...) STORED, or VIRTUAL: cannot be written.
+    pub generated: bool,
+}
+
+/// How a column's text compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collation {
+    /// The type has none.
+    None,
+    /// By bytes (`C`, `POSIX`, `ucs_basic`, or a default that is one of them).
+    Bytes,
+    /// Equal only if the bytes are equal, but ordered otherwise.
+    Deterministic,
+    /// Different bytes may be equal.
+    Nondeterministic,
+}
+
+/// What is known of all functions of one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FunctionFacts {
+    /// The worst of all overloads.
+    pub volatility: Volatility,
+    /// True where every overload is in `pg_catalog` or comes with an extension: it reads no user
+    /// table behind the planner's back (unless it runs SQL text given to it, as `query_to_xml`).
+    pub builtin: bool,
+    /// True where one of them is an aggregate.
+    pub aggregate: bool,
+    /// True where one of them is a window function.
+    pub window: bool,
+    /// True where one of them returns a set.
+    pub returns_set: bool,
+}
+
+/// PostgreSQL's volatility categories (`pg_proc.provolatile`), from harmless to harmful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Volatility {
+    /// Depends on its arguments only.
+    Immutable,
+    /// One value within a statement.
+    Stable,
+    /// May change with each call, may write.
+    Volatile,
+}
+
+/// The schemas in which an unqualified name is looked for, in order; `pg_catalog` is first unless
+/// it is named.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SearchPath(pub Arc<[String]>);
+
+impl SearchPath {
+    /// `"$user", public` for this user.
+    pub fn standard(user: &str) -> SearchPath {
+        SearchPath([user.to_owned(), "public".to_owned()].into())
+    }
+}
+
+impl Catalog {
+    /// The relation that a name means under a search path; `None` where the catalog does not know
+    /// it (it may be a system relation, a temporary table, or not exist).
+    pub fn relation(&self, schema: Option<&str>, name: &str, path: &SearchPath) -> Option<&Arc<Relation>> {
+        let find = |schema: &str| self.relations.get(&(schema.to_owned(), name.to_owned()));
+        match schema {
+            Some(schema) => find(schema),
+            None => path.0.iter().find_map(|schema| find(schema)),
+        }
+    }
+
+    /// The sharded tables, in the order of their names.
+    pub fn sharded_tables(&self) -> Vec<&Arc<Relation>> {
+        let sharded = |relation: &&Arc<Relation>| matches!(relation.kind, RelationKind::Sharded { .. });
+        let mut tables: Vec<_> = self.relations.values().filter(sharded).collect();
+        tables.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));
+        tables
+    }
+}
+
+impl Relation {
+    /// The position of a column by its name.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The tenant column and its type, where the relation is sharded.
+    pub fn tenant_column(&self) -> Option<(&Column, KeyType)> {
+        match &self.kind {
+            RelationKind::Sharded { tenant_column, key_type } => {
+                self.columns.get(*tenant_column).map(|column| (column, *key_type))
+            }
+            RelationKind::Reference
+            | RelationKind::ReferenceView
+            | RelationKind::ShardedView { .. }
+            | RelationKind::Sequence
+            | RelationKind::Unsafe { .. } => None,
+        }
+    }
+
+    /// Schema and name, quoted.
+    pub fn quoted_name(&self) -> String {
+        format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
+    }
+}

@@ -1,0 +1,5 @@
+//! Which tenant a row of COPY data belongs to.
+
+mod format;
+
+pub use format::CopyFormat;

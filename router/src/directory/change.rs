@@ -1,0 +1,179 @@
+//! The next version of the directory: each lawful change, checked.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::snapshot::{Directory, MoveMark, MoveStage, Scope};
+use crate::ids::{Lsn, MoveId, ServerId, ShardId};
+
+/// A change to the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A server joins; it holds nothing yet.
+    AddServer(String),
+    /// A move begins: its target's copies are hidden from now on.
+    Begin(MoveMark),
+    /// A move that is not swapped goes to another stage before the swap.
+    Stage(MoveId, MoveStage),
+    /// The move's placements become the target's. The log positions are the floors of the target
+    /// (its copies) and of the source (its hidden list).
+    Swap {
+        /// The move.
+        id: MoveId,
+        /// What a replica of the target must have replayed.
+        target_floor: Lsn,
+        /// What a replica of the source must have replayed.
+        source_floor: Lsn,
+    },
+    /// The move is over: nothing of it stands twice any more.
+    End(MoveId),
+}
+
+/// Why a change is not lawful.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeRefused {
+    /// Two moves may not concern one tenant, nor one move a server twice.
+    #[error("move {0} overlaps with move {1}, which is under way")]
+    Overlap(MoveId, MoveId),
+    /// The move is not in the directory, or not in a stage that allows the change.
+    #[error("move {0} is not in a stage that allows this change")]
+    WrongStage(MoveId),
+    /// The rows that the move is to take are not on its source.
+    #[error("{0} is not on the server that the move takes it from")]
+    NotThere(String),
+    /// The server is named twice, or there are too many.
+    #[error("server \"{0}\" cannot be added")]
+    Server(String),
+}
+
+/// How the shards are placed at the first start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// On empty servers: the shards are spread evenly, in runs.
+    Spread,
+    /// One server holds rows already: all shards are placed on it.
+    Adopt(ServerId),
+}
+
+/// The first version of a directory. `servers` are names, the home server first; `shards` is at
+/// least 1.
+pub fn start(servers: &[String], shards: u32, start: Start) -> Directory {
+    let count = servers.len().max(1) as u64;
+    let place = |shard: u32| match start {
+        Start::Spread => ServerId((u64::from(shard) * count / u64::from(shards.max(1))) as u16),
+        Start::Adopt(server) => server,
+    };
+    Directory {
+        version: 1,
+        servers: servers.iter().map(|name| name.as_str().into()).collect(),
+        shards: (0..shards.max(1)).map(place).collect(),
+        tenants: HashMap::new(),
+        marks: Vec::new(),
+        floors: BTreeMap::new(),
+    }
+}
+
+/// The next version of `directory`.
+///
+/// # Errors
+/// [`ChangeRefused`] where the change is not lawful; nothing is changed then.
+pub fn change(directory: &Directory, change: Change) -> Result<Directory, ChangeRefused> {
+    let mut next = directory.clone();
+    next.version += 1;
+    match change {
+        Change::AddServer(name) => {
+            if next.server_named(&name).is_some() || next.servers.len() >= usize::from(u16::MAX) {
+                return Err(ChangeRefused::Server(name));
+            }
+            next.servers.push(name.into());
+        }
+        Change::Begin(mark) => begin(&mut next, mark)?,
+        Change::Stage(id, stage) => {
+            let mark = mark_mut(&mut next, id)?;
+            if mark.stage == MoveStage::Swapped || stage == MoveStage::Swapped {
+                return Err(ChangeRefused::WrongStage(id));
+            }
+            mark.stage = stage;
+        }
+        Change::Swap { id, target_floor, source_floor } => {
+            let mark = mark_mut(&mut next, id)?;
+            if mark.stage != MoveStage::Frozen {
+                return Err(ChangeRefused::WrongStage(id));
+            }
+            mark.stage = MoveStage::Swapped;
+            let mark = mark.clone();
+            place(&mut next, &mark);
+            raise_floor(&mut next, mark.to, target_floor);
+            raise_floor(&mut next, mark.from, source_floor);
+        }
+        Change::End(id) => {
+            mark_mut(&mut next, id)?;
+            next.marks.retain(|mark| mark.id != id);
+        }
+    }
+    Ok(next)
+}
+
+fn mark_mut(directory: &mut Directory, id: MoveId) -> Result<&mut MoveMark, ChangeRefused> {
+    directory.marks.iter_mut().find(|mark| mark.id == id).ok_or(ChangeRefused::WrongStage(id))
+}
+
+fn raise_floor(directory: &mut Directory, server: ServerId, floor: Lsn) {
+    let standing = directory.floors.entry(server).or_default();
+    *standing = (*standing).max(floor);
+}
+
+fn begin(next: &mut Directory, mark: MoveMark) -> Result<(), ChangeRefused> {
+    if mark.stage != MoveStage::Copying || mark.from == mark.to {
+        return Err(ChangeRefused::WrongStage(mark.id));
+    }
+    if let Some(other) = next.marks.iter().find(|other| overlap(next, &other.scope, &mark.scope)) {
+        return Err(ChangeRefused::Overlap(mark.id, other.id));
+    }
+    match &mark.scope {
+        Scope::Shards(shards) => {
+            let elsewhere = shards.iter().find(|shard| next.shards.get(shard.0 as usize) != Some(&mark.from));
+            if let Some(ShardId(shard)) = elsewhere {
+                return Err(ChangeRefused::NotThere(format!("shard {shard}")));
+            }
+        }
+        Scope::Tenants { key_type, keys } => {
+            for text in keys {
+                let key = key_type.parse(text);
+                if key.is_none_or(|key| next.locate(&key).server != mark.from) {
+                    return Err(ChangeRefused::NotThere(format!("tenant \"{text}\"")));
+                }
+            }
+        }
+    }
+    next.marks.push(mark);
+    Ok(())
+}
+
+/// Two moves overlap where a tenant may be in both scopes.
+fn overlap(directory: &Directory, one: &Scope, other: &Scope) -> bool {
+    match (one, other) {
+        (Scope::Shards(one), Scope::Shards(other)) => !one.is_disjoint(other),
+        (Scope::Tenants { keys: one, .. }, Scope::Tenants { keys: other, .. }) => !one.is_disjoint(other),
+        (Scope::Shards(shards), Scope::Tenants { key_type, keys })
+        | (Scope::Tenants { key_type, keys }, Scope::Shards(shards)) => keys.iter().any(|text| {
+            key_type.parse(text).is_none_or(|key| shards.contains(&key.shard(directory.shard_count())))
+        }),
+    }
+}
+
+fn place(next: &mut Directory, mark: &MoveMark) {
+    match &mark.scope {
+        Scope::Shards(shards) => {
+            for shard in shards {
+                if let Some(server) = next.shards.get_mut(shard.0 as usize) {
+                    *server = mark.to;
+                }
+            }
+        }
+        Scope::Tenants { key_type, keys } => {
+            for key in keys.iter().filter_map(|text| key_type.parse(text)) {
+                next.tenants.insert(key, mark.to);
+            }
+        }
+    }
+}

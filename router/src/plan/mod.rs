@@ -1,0 +1,10 @@
+//! What to do with a statement: which servers, in which role, how the answers become one.
+//!
+//! [`plan`] is pure and fails closed: what it does not know by name is refused or sees all rows,
+//! never routed on a guess.
+
+mod types;
+
+pub use types::{
+    Answer, CopyIn, Fences, Leg, Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way,
+};

@@ -1,0 +1,149 @@
+//! The words in which a plan is written.
+
+use std::sync::Arc;
+
+use crate::catalog::Relation;
+use crate::ids::{MoveId, ServerId, TenantKey};
+use crate::merge::MergePlan;
+
+/// What is to be done with a statement.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// Do this.
+    Run(Plan),
+    /// These moves have frozen what the statement needs: wait for a newer directory, plan again.
+    Wait(Vec<MoveId>),
+    /// Answer with this error; nothing runs.
+    Refuse(Refusal),
+}
+
+/// What runs where.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How the legs' answers become the client's.
+    pub way: Way,
+    /// One part a server, in the order of the servers; never empty.
+    pub legs: Vec<Leg>,
+    /// Which nodes may run it.
+    pub role: Role,
+    /// Whose rows it concerns: for pins and for fair lending.
+    pub tenants: Tenants,
+    /// Why these servers and this way, in a few words, for EXPLAIN.
+    pub why: String,
+}
+
+/// A plan's part on one server.
+#[derive(Debug, Clone)]
+pub struct Leg {
+    /// The server.
+    pub server: ServerId,
+    /// The text to run there; `None`: the client's own, to the byte.
+    pub text: Option<Arc<str>>,
+    /// Fence tokens (tables in schema `pgherd`) to touch first in the same transaction.
+    pub fences: Fences,
+}
+
+/// Names of token tables in schema `pgherd`; almost always empty.
+pub type Fences = Vec<String>;
+
+/// How legs become one answer.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// One leg; its bytes are relayed.
+    Single,
+    /// Reads on several servers; rows become one result.
+    Merge(Arc<MergePlan>),
+    /// One write on several servers in one atomic commit.
+    Everywhere(Answer),
+    /// COPY ... FROM STDIN: each row to its tenant's server, in one atomic commit. Legs are all
+    /// servers that hold placements.
+    CopyIn(Arc<CopyIn>),
+}
+
+/// What the client is told after a write on several servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The first leg's answer: all copies are equal (DDL, reference tables).
+    First,
+    /// The sum of the affected rows; RETURNING rows are concatenated.
+    Sum,
+}
+
+/// COPY FROM STDIN into a sharded table.
+#[derive(Debug, Clone)]
+pub struct CopyIn {
+    /// The table.
+    pub relation: Arc<Relation>,
+    /// How the data is written and where the tenant key stands in each row.
+    pub format: crate::copy::CopyFormat,
+    /// The tenant that the session names: rows of others are refused.
+    pub only: Option<TenantKey>,
+}
+
+/// Which nodes may run a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The primary only.
+    Primary,
+    /// A replica that has replayed the pins, else the primary.
+    Replica,
+}
+
+/// Whose rows a plan concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tenants {
+    /// No sharded table is read or written.
+    None,
+    /// These tenants, at least one.
+    Some(Vec<TenantKey>),
+    /// All tenants.
+    All,
+}
+
+/// Why a statement does not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Five characters of PostgreSQL's list.
+    pub sqlstate: &'static str,
+    /// What is refused, lower case.
+    pub message: String,
+    /// What to do instead; empty where there is nothing to say.
+    pub hint: String,
+}
+
+impl Refusal {
+    /// A refusal with `0A000 feature_not_supported`.
+    pub fn unsupported(message: impl Into<String>, hint: impl Into<String>) -> Refusal {
+        Refusal { sqlstate: "0A000", message: message.into(), hint: hint.into() }
+    }
+}
+
+/// What the planner may know of the session.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionView<'a> {
+    /// The tenant that the session names (setting, startup options); a statement's comment may
+    /// name one too, this one wins.
+    pub tenant: Option<&'a TenantKey>,
+    /// True where the user may run statements over all tenants.
+    pub fan_out: bool,
+    /// True inside an explicit transaction that may write, or where it already wrote.
+    pub read_write_transaction: bool,
+    /// The server on which the session holds a connection (temporary tables, LISTEN ...): plans
+    /// of statements without sharded tables stay there.
+    pub held: Option<ServerId>,
+    /// What `now()` is for this statement where it runs on several servers: a timestamptz literal
+    /// in PostgreSQL's text form, UTC.
+    pub now: &'a str,
+}
+
+/// One parameter of Bind.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter<'a> {
+    /// The type that Parse declared; 0 where the server infers it.
+    pub type_oid: u32,
+    /// True for the binary format.
+    pub binary: bool,
+    /// The bytes; `None` for NULL.
+    pub value: Option<&'a [u8]>,
+}

@@ -1,0 +1,1 @@
+//! What a statement says: the only room that names the parser crate.
