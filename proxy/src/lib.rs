@@ -1,1 +1,7 @@
-//! x
+//! The doing: the daemon `pgherd`, room by room.
+//!
+//! Arrows go one way: client -> execute -> pool -> server -> net -> wire. Anyone may name
+//! router, config, error and metrics.
+
+pub mod config;
+pub mod error;
