@@ -1,1 +1,20 @@
 //! The configuration: one TOML file, read once at start and again on SIGHUP.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `settings` | what a configuration says: plain structs with their defaults |
+//! | `read` | the file's tables -> settings, each key by name |
+//! | `section` | one table under reading: takes keys, notes faults, knows what was left over |
+//! | `value` | one value: durations, sizes, addresses, words |
+//! | `check` | what the parts of a file must say about each other |
+//! | `fault` | what is wrong, and where |
+
+mod check;
+mod fault;
+mod read;
+mod section;
+mod settings;
+mod value;
+
+pub use fault::{Fault, Faults};
+pub use settings::*;

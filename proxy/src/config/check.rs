@@ -1,0 +1,106 @@
+//! What the parts of a file must say about each other.
+
+use std::collections::HashSet;
+
+use toml::de::DeValue;
+
+use super::section::Section;
+use super::settings::{Config, DatabaseConfig, ProxyConfig, ServerConfig, TlsMode};
+
+/// The database that is the admin console.
+pub(super) const CONSOLE: &str = "pgherd";
+
+/// Names are given once and are not empty.
+pub(super) fn names(root: &Section<'_>, kind: &str, sections: &[Section<'_>]) {
+    if sections.is_empty() && !root.has(kind) {
+        root.fault(format!("there is no [[{kind}]]; at least one is needed"));
+    }
+    let mut seen = HashSet::new();
+    for section in sections {
+        let Some(DeValue::String(name)) = section.value("name") else { continue };
+        if name.is_empty() {
+            section.fault_at("name", "must not be empty");
+        } else if !seen.insert(name) {
+            section.fault_at("name", format!("there are two {kind}s named `{name}`"));
+        }
+    }
+}
+
+/// `[proxy]`: TLS is whole or absent.
+pub(super) fn proxy(section: &Section<'_>, config: &ProxyConfig) {
+    match (&config.tls_certificate, &config.tls_key) {
+        (Some(_), None) => section.fault_at("tls_certificate", "needs tls_key as well"),
+        (None, Some(_)) => section.fault_at("tls_key", "needs tls_certificate as well"),
+        (Some(_), Some(_)) => {}
+        (None, None) if config.tls_required => {
+            section.fault_at("tls_required", "needs tls_certificate and tls_key");
+        }
+        (None, None) => {}
+    }
+    for (key, path) in [("tls_certificate", &config.tls_certificate), ("tls_key", &config.tls_key)] {
+        if let Some(path) = path.as_ref().filter(|path| !path.is_file()) {
+            section.fault_at(key, format!("there is no file {}", path.display()));
+        }
+    }
+    if config.listen == config.http_listen && config.listen.port() != 0 {
+        section.fault_at("http_listen", "must not be the same as listen");
+    }
+}
+
+/// `[[database]]`: names that PostgreSQL would take.
+pub(super) fn database(section: &Section<'_>, config: &DatabaseConfig) {
+    if config.name == CONSOLE {
+        section.fault_at("name", format!("`{CONSOLE}` is the admin console's own name"));
+    }
+    if config.tenant_column.is_empty() {
+        section.fault_at("tenant_column", "must not be empty");
+    }
+    let is_custom = |name: &str| {
+        name.split_once('.').is_some_and(|(class, rest)| is_identifier(class) && is_identifier(rest))
+    };
+    if !is_custom(&config.tenant_setting) {
+        section.fault_at("tenant_setting", "must be a custom setting such as \"app.tenant\"");
+    }
+}
+
+/// `[[server]]`: it has nodes, each once.
+pub(super) fn server(section: &Section<'_>, config: &ServerConfig) {
+    if config.nodes.is_empty()
+        && matches!(section.value("nodes"), Some(DeValue::Array(nodes)) if nodes.is_empty())
+    {
+        section.fault_at("nodes", "at least one node is needed");
+    }
+    let mut seen = HashSet::new();
+    for node in config.nodes.iter().filter(|node| !seen.insert(*node)) {
+        section.fault_at("nodes", format!("{node} stands there twice"));
+    }
+    if config.tls == TlsMode::VerifyFull && config.tls_ca.is_none() {
+        section.fault_at("tls", "\"verify-full\" needs tls_ca");
+    }
+    if let Some(path) = config.tls_ca.as_ref().filter(|path| !path.is_file()) {
+        section.fault_at("tls_ca", format!("there is no file {}", path.display()));
+    }
+}
+
+/// What no single table can know.
+pub(super) fn together(root: &Section<'_>, config: &Config) {
+    let mut seen = HashSet::new();
+    for server in &config.servers {
+        let own: HashSet<_> = server.nodes.iter().collect();
+        for node in own.into_iter().filter(|node| !seen.insert(*node)) {
+            root.fault_at("server", format!("{node} belongs to two servers"));
+        }
+    }
+    for rule in config.databases.iter().flat_map(|database| &database.regions) {
+        let stands = config.servers.iter().any(|server| server.region == rule.region);
+        if !rule.region.is_empty() && !stands {
+            root.fault_at("database", format!("no server stands in region `{}`", rule.region));
+        }
+    }
+}
+
+fn is_identifier(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && characters.all(|character| character.is_alphanumeric() || matches!(character, '_' | '$'))
+}

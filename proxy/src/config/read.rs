@@ -1,0 +1,227 @@
+//! The file's tables -> settings, each key by name.
+
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::check;
+use super::fault::{Collector, Faults};
+use super::section::Section;
+use super::settings::*;
+
+impl Config {
+    /// Reads and checks a file. All faults are found at once.
+    pub fn load(path: &Path) -> Result<Config, Faults> {
+        let text = std::fs::read_to_string(path).map_err(|error| Faults::unreadable(path, &error))?;
+        Config::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads and checks a file's text; `file` is its name in the faults.
+    pub fn parse(text: &str, file: &str) -> Result<Config, Faults> {
+        let faults = Collector::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            faults.add(at, "", error.message().replace('\n', ", "));
+        }
+        let config = config(Section::root(&faults, table.get_ref()));
+        faults.finish(file, config)
+    }
+}
+
+fn config(mut root: Section<'_>) -> Config {
+    let databases = root.tables("database");
+    let servers = root.tables("server");
+    let users = root.tables("user");
+    check::names(&root, "database", &databases);
+    check::names(&root, "server", &servers);
+    check::names(&root, "user", &users);
+    let config = Config {
+        proxy: proxy(root.table("proxy")),
+        directory: directory(root.table("directory")),
+        admin: admin(root.table("admin")),
+        pool: pool(root.table("pool")),
+        replicas: replicas(root.table("replicas")),
+        moves: moves(root.table("moves")),
+        merge: merge(root.table("merge")),
+        databases: databases.into_iter().map(database).collect(),
+        servers: servers.into_iter().map(server).collect(),
+        users: users.into_iter().map(user).collect(),
+    };
+    check::together(&root, &config);
+    root.finish();
+    config
+}
+
+fn proxy(mut section: Section<'_>) -> ProxyConfig {
+    let default = ProxyConfig::default();
+    let config = ProxyConfig {
+        id: section.or("id", default.id),
+        listen: section.or("listen", default.listen),
+        http_listen: section.or("http_listen", default.http_listen),
+        unix_socket_dir: section.or("unix_socket_dir", default.unix_socket_dir),
+        tls_certificate: section.or("tls_certificate", default.tls_certificate),
+        tls_key: section.or("tls_key", default.tls_key),
+        tls_required: section.or("tls_required", default.tls_required),
+        max_client_connections: count(&mut section, "max_client_connections", default.max_client_connections),
+        client_login_timeout: section.or("client_login_timeout", default.client_login_timeout),
+        client_idle_timeout: section.or("client_idle_timeout", default.client_idle_timeout),
+        max_statement_bytes: section.bytes("max_statement_bytes", default.max_statement_bytes, 1 << 10),
+        shutdown_timeout: section.or("shutdown_timeout", default.shutdown_timeout),
+        worker_threads: section.number("worker_threads", 0, 0..=1024) as usize,
+        log_format: section.or("log_format", default.log_format),
+    };
+    check::proxy(&section, &config);
+    section.finish();
+    config
+}
+
+fn directory(mut section: Section<'_>) -> DirectoryConfig {
+    let default = DirectoryConfig::default();
+    let config = DirectoryConfig { store: section.or("store", default.store) };
+    section.finish();
+    config
+}
+
+fn database(mut section: Section<'_>) -> DatabaseConfig {
+    let default = DatabaseConfig::default();
+    let config = DatabaseConfig {
+        name: section.required("name"),
+        tenant_column: section.or("tenant_column", default.tenant_column),
+        tenant_setting: section.or("tenant_setting", default.tenant_setting),
+        shards: section.number("shards", u64::from(default.shards), 1..=65_536) as u32,
+        harmless_functions: section.or("harmless_functions", default.harmless_functions),
+        regions: section.tables("region").into_iter().map(region).collect(),
+    };
+    check::database(&section, &config);
+    section.finish();
+    config
+}
+
+fn region(mut section: Section<'_>) -> RegionRule {
+    let rule = RegionRule { region: section.required("region"), tenants: section.required("tenants") };
+    section.finish();
+    rule
+}
+
+fn server(mut section: Section<'_>) -> ServerConfig {
+    let default = ServerConfig::default();
+    let config = ServerConfig {
+        name: section.required("name"),
+        nodes: section.required("nodes"),
+        region: section.or("region", default.region),
+        tls: section.or("tls", default.tls),
+        tls_ca: section.or("tls_ca", default.tls_ca),
+    };
+    check::server(&section, &config);
+    section.finish();
+    config
+}
+
+fn user(mut section: Section<'_>) -> UserConfig {
+    let default = UserConfig::default();
+    let pool_size = section.number("pool_size", 0, 0..=MAX_COUNT) as usize;
+    let config = UserConfig {
+        name: section.required("name"),
+        password: password(&mut section),
+        fan_out: section.or("fan_out", default.fan_out),
+        pool_size: (pool_size > 0).then_some(pool_size),
+    };
+    section.finish();
+    config
+}
+
+fn admin(mut section: Section<'_>) -> AdminConfig {
+    let default = AdminConfig::default();
+    let config = AdminConfig { user: section.or("user", default.user), password: password(&mut section) };
+    if config.user.is_empty() {
+        section.fault_at("user", "must not be empty");
+    }
+    section.finish();
+    config
+}
+
+fn pool(mut section: Section<'_>) -> PoolConfig {
+    let default = PoolConfig::default();
+    let config = PoolConfig {
+        size: count(&mut section, "size", default.size),
+        per_node: count(&mut section, "per_node", default.per_node),
+        wait_timeout: section.or("wait_timeout", default.wait_timeout),
+        max_waiting: count(&mut section, "max_waiting", default.max_waiting),
+        idle_timeout: section.or("idle_timeout", default.idle_timeout),
+        lifetime: section.or("lifetime", default.lifetime),
+        connect_timeout: section.or("connect_timeout", default.connect_timeout),
+        check_delay: section.or("check_delay", default.check_delay),
+        query_timeout: section.or("query_timeout", default.query_timeout),
+        idle_transaction_timeout: section.or("idle_transaction_timeout", default.idle_transaction_timeout),
+        prepared_statements: count(&mut section, "prepared_statements", default.prepared_statements),
+    };
+    section.finish();
+    config
+}
+
+fn replicas(mut section: Section<'_>) -> ReplicasConfig {
+    let default = ReplicasConfig::default();
+    let config = ReplicasConfig {
+        reads: section.or("reads", default.reads),
+        probe_interval: section.or("probe_interval", default.probe_interval),
+        max_lag: section.or("max_lag", default.max_lag),
+        pin_scope: section.or("pin_scope", default.pin_scope),
+        primary_wait: section.or("primary_wait", default.primary_wait),
+    };
+    section.finish();
+    config
+}
+
+fn moves(mut section: Section<'_>) -> MovesConfig {
+    let default = MovesConfig::default();
+    let config = MovesConfig {
+        freeze_budget: section.or("freeze_budget", default.freeze_budget),
+        lock_timeout: section.or("lock_timeout", default.lock_timeout),
+        retry_delay: section.or("retry_delay", default.retry_delay),
+        clean_batch: section.number("clean_batch", u64::from(default.clean_batch), 1..=1_000_000) as u32,
+        parallel: section.number("parallel", default.parallel as u64, 1..=64) as usize,
+    };
+    if config.lock_timeout > config.freeze_budget {
+        section.fault_at("lock_timeout", "must not be more than freeze_budget");
+    }
+    section.finish();
+    config
+}
+
+fn merge(mut section: Section<'_>) -> MergeConfig {
+    let default = MergeConfig::default();
+    let config = MergeConfig { max_bytes: section.bytes("max_bytes", default.max_bytes, 1 << 16) };
+    section.finish();
+    config
+}
+
+const MAX_COUNT: u64 = 1_000_000;
+
+fn count(section: &mut Section<'_>, key: &'static str, default: usize) -> usize {
+    section.number(key, default as u64, 1..=MAX_COUNT) as usize
+}
+
+/// `password`, or the file or environment variable that holds it.
+fn password(section: &mut Section<'_>) -> Password {
+    let given = ["password", "password_file", "password_env"].map(|key| section.has(key));
+    if given.iter().filter(|given| **given).count() > 1 {
+        section.fault("give only one of password, password_file and password_env");
+    }
+    let direct = section.optional::<Password>("password");
+    let file = section.optional::<String>("password_file");
+    let variable = section.optional::<String>("password_env");
+    if let Some(file) = file {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => return Password::new(text.trim_end_matches(['\r', '\n'])),
+            Err(error) => section.fault_at("password_file", format!("{file} cannot be read: {error}")),
+        }
+    }
+    if let Some(variable) = variable {
+        match std::env::var(&variable) {
+            Ok(text) => return Password::new(text),
+            Err(_) => section.fault_at("password_env", format!("the variable {variable} is not set")),
+        }
+    }
+    direct.unwrap_or_default()
+}

@@ -1,0 +1,414 @@
+//! What a configuration says. Every field is a key of the file; `Default` is the value of a key
+//! that is not there. A limit of `None` is written `0` in the file: no limit.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One configuration file.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config {
+    /// `[proxy]`
+    pub proxy: ProxyConfig,
+    /// `[directory]`
+    pub directory: DirectoryConfig,
+    /// `[[database]]`, at least one.
+    pub databases: Vec<DatabaseConfig>,
+    /// `[[server]]`, at least one; the first is the home server.
+    pub servers: Vec<ServerConfig>,
+    /// `[[user]]`
+    pub users: Vec<UserConfig>,
+    /// `[admin]`
+    pub admin: AdminConfig,
+    /// `[pool]`
+    pub pool: PoolConfig,
+    /// `[replicas]`
+    pub replicas: ReplicasConfig,
+    /// `[moves]`
+    pub moves: MovesConfig,
+    /// `[merge]`
+    pub merge: MergeConfig,
+}
+
+impl Config {
+    /// The user of this name, if clients may be it.
+    pub fn user(&self, name: &str) -> Option<&UserConfig> {
+        self.users.iter().find(|user| user.name == name)
+    }
+
+    /// The database of this name, if clients may name it.
+    pub fn database(&self, name: &str) -> Option<&DatabaseConfig> {
+        self.databases.iter().find(|database| database.name == name)
+    }
+
+    /// The server of this name.
+    pub fn server(&self, name: &str) -> Option<&ServerConfig> {
+        self.servers.iter().find(|server| server.name == name)
+    }
+}
+
+/// `[proxy]`: the daemon itself and its clients.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProxyConfig {
+    /// What this daemon is called on the servers (`pgherd/<id>`); empty: made at each start.
+    pub id: String,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where `/healthz`, `/readyz` and `/metrics` are.
+    pub http_listen: SocketAddr,
+    /// The folder of a unix socket for clients.
+    pub unix_socket_dir: Option<PathBuf>,
+    /// The certificate chain in PEM; with `tls_key` it turns TLS on.
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM.
+    pub tls_key: Option<PathBuf>,
+    /// True: clients without TLS are refused, save on the unix socket.
+    pub tls_required: bool,
+    /// The most clients at once.
+    pub max_client_connections: usize,
+    /// From the accepted connection to the end of authentication.
+    pub client_login_timeout: Duration,
+    /// How long a client may say nothing outside a transaction.
+    pub client_idle_timeout: Option<Duration>,
+    /// The largest message that a client may send, in bytes.
+    pub max_statement_bytes: u64,
+    /// How long transactions may take to end after SIGTERM.
+    pub shutdown_timeout: Duration,
+    /// Threads that serve clients; 0: one a core.
+    pub worker_threads: usize,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        ProxyConfig {
+            id: String::new(),
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 6432)),
+            http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 6480)),
+            unix_socket_dir: None,
+            tls_certificate: None,
+            tls_key: None,
+            tls_required: false,
+            max_client_connections: 10_000,
+            client_login_timeout: Duration::from_secs(15),
+            client_idle_timeout: None,
+            max_statement_bytes: 256 << 20,
+            shutdown_timeout: Duration::from_secs(30),
+            worker_threads: 0,
+            log_format: LogFormat::Text,
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[directory]`: where the directory is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DirectoryConfig {
+    /// The store.
+    pub store: StoreConfig,
+}
+
+impl Default for DirectoryConfig {
+    fn default() -> Self {
+        DirectoryConfig { store: StoreConfig::File(PathBuf::from("/var/lib/pgherd/directory")) }
+    }
+}
+
+/// A store of directories, moves and leases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreConfig {
+    /// `file:PATH`: a folder of one proxy's own.
+    File(PathBuf),
+}
+
+/// `[[database]]`: a database that clients name; it has the same name on every server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DatabaseConfig {
+    /// Its name.
+    pub name: String,
+    /// The column that makes a table a sharded table.
+    pub tenant_column: String,
+    /// The setting with which a session names its tenant.
+    pub tenant_setting: String,
+    /// The number of logical shards; fixed once the directory is made.
+    pub shards: u32,
+    /// Functions (`name` or `schema.name`) that read no sharded table, whatever they look like.
+    pub harmless_functions: Vec<String>,
+    /// Tenants that must stay on servers of one region.
+    pub regions: Vec<RegionRule>,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        DatabaseConfig {
+            name: String::new(),
+            tenant_column: "tenant_id".into(),
+            tenant_setting: "app.tenant".into(),
+            shards: 4096,
+            harmless_functions: Vec::new(),
+            regions: Vec::new(),
+        }
+    }
+}
+
+/// `[[database.region]]`: these tenants stay on servers of this region.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RegionRule {
+    /// The servers' `region`.
+    pub region: String,
+    /// The tenants' keys as text.
+    pub tenants: Vec<String>,
+}
+
+/// `[[server]]`: a primary and its replicas.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerConfig {
+    /// Its name in the directory.
+    pub name: String,
+    /// Its nodes; which is the primary is discovered.
+    pub nodes: Vec<NodeAddress>,
+    /// Where it stands, for region rules; empty: nowhere.
+    pub region: String,
+    /// Whether connections to its nodes use TLS.
+    pub tls: TlsMode,
+    /// The authorities in PEM that may have signed its certificate; needed for `verify-full`.
+    pub tls_ca: Option<PathBuf>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        ServerConfig {
+            name: String::new(),
+            nodes: Vec::new(),
+            region: String::new(),
+            tls: TlsMode::Prefer,
+            tls_ca: None,
+        }
+    }
+}
+
+/// `host:port` of one PostgreSQL instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeAddress {
+    /// A name or an address; IPv6 without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for NodeAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(formatter, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(formatter, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// TLS towards a server, in the words of libpq's `sslmode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsMode {
+    /// Never.
+    Disable,
+    /// Where the node has it; the certificate is not checked.
+    Prefer,
+    /// Always; the certificate is not checked.
+    Require,
+    /// Always; the certificate must be signed by `tls_ca` and name the host.
+    VerifyFull,
+}
+
+/// `[[user]]`: a role that clients may be, and that the servers know by the same password.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserConfig {
+    /// The role's name.
+    pub name: String,
+    /// Its password; empty: trusted, from loopback and the unix socket only.
+    pub password: Password,
+    /// True: the user may run statements over all tenants.
+    pub fan_out: bool,
+    /// This user's own `[pool] size`.
+    pub pool_size: Option<usize>,
+}
+
+impl Default for UserConfig {
+    fn default() -> Self {
+        UserConfig { name: String::new(), password: Password::default(), fan_out: true, pool_size: None }
+    }
+}
+
+/// `[admin]`: the role that probes, keeps bookkeeping tables and moves; and the console's client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AdminConfig {
+    /// The role's name.
+    pub user: String,
+    /// Its password; empty: trusted, from loopback and the unix socket only.
+    pub password: Password,
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        AdminConfig { user: "postgres".into(), password: Password::default() }
+    }
+}
+
+/// `[pool]`: connections to servers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolConfig {
+    /// The most connections of one user and database to one node.
+    pub size: usize,
+    /// The most connections of all users and databases to one node.
+    pub per_node: usize,
+    /// How long a statement may wait for a connection.
+    pub wait_timeout: Duration,
+    /// The most statements that may wait for one pool's connections.
+    pub max_waiting: usize,
+    /// How long a connection may lie unused before it is closed.
+    pub idle_timeout: Option<Duration>,
+    /// How long a connection may live; it is closed between transactions.
+    pub lifetime: Option<Duration>,
+    /// How long dialling and logging in may take.
+    pub connect_timeout: Duration,
+    /// A connection unused for longer is checked before it is lent.
+    pub check_delay: Duration,
+    /// How long a statement may run.
+    pub query_timeout: Option<Duration>,
+    /// How long a client may say nothing inside a transaction.
+    pub idle_transaction_timeout: Option<Duration>,
+    /// The most prepared statements kept on one connection.
+    pub prepared_statements: usize,
+}
+
+impl Default for PoolConfig {
+    fn default() -> Self {
+        PoolConfig {
+            size: 20,
+            per_node: 80,
+            wait_timeout: Duration::from_secs(30),
+            max_waiting: 10_000,
+            idle_timeout: Some(Duration::from_secs(600)),
+            lifetime: Some(Duration::from_secs(3600)),
+            connect_timeout: Duration::from_secs(5),
+            check_delay: Duration::from_secs(30),
+            query_timeout: None,
+            idle_transaction_timeout: None,
+            prepared_statements: 500,
+        }
+    }
+}
+
+/// `[replicas]`: reads on replicas.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplicasConfig {
+    /// False: all reads go to the primaries.
+    pub reads: bool,
+    /// How often each node is asked for its role and log position.
+    pub probe_interval: Duration,
+    /// A replica further behind gets no reads.
+    pub max_lag: Duration,
+    /// Who is promised to see its own writes.
+    pub pin_scope: PinScope,
+    /// How long a write waits where a server has no primary.
+    pub primary_wait: Duration,
+}
+
+impl Default for ReplicasConfig {
+    fn default() -> Self {
+        ReplicasConfig {
+            reads: true,
+            probe_interval: Duration::from_millis(100),
+            max_lag: Duration::from_secs(10),
+            pin_scope: PinScope::Tenant,
+            primary_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Who is promised to see its own writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinScope {
+    /// All sessions of a tenant.
+    Tenant,
+    /// The session that wrote.
+    Session,
+    /// Nobody: reads may be as old as `max_lag`.
+    None,
+}
+
+/// `[moves]`: how gently shards and tenants are moved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MovesConfig {
+    /// The longest that statements may wait for one try of a cutover.
+    pub freeze_budget: Duration,
+    /// How long one try may wait for the fence's lock.
+    pub lock_timeout: Duration,
+    /// How long after a failed cutover the next is tried.
+    pub retry_delay: Duration,
+    /// Rows that are deleted in one transaction when the source is cleaned.
+    pub clean_batch: u32,
+    /// Tables or ranges that are copied at once.
+    pub parallel: usize,
+}
+
+impl Default for MovesConfig {
+    fn default() -> Self {
+        MovesConfig {
+            freeze_budget: Duration::from_secs(1),
+            lock_timeout: Duration::from_millis(200),
+            retry_delay: Duration::from_secs(2),
+            clean_batch: 5_000,
+            parallel: 2,
+        }
+    }
+}
+
+/// `[merge]`: answers made of several servers' rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MergeConfig {
+    /// The most memory that one statement's merge may hold, in bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for MergeConfig {
+    fn default() -> Self {
+        MergeConfig { max_bytes: 256 << 20 }
+    }
+}
+
+/// A password, which no log line and no debug output shows.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// A password from its text.
+    pub fn new(text: impl Into<String>) -> Password {
+        Password(text.into())
+    }
+
+    /// The text, to be proven or checked with.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// True where there is none: trust.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(if self.0.is_empty() { "(none)" } else { "(hidden)" })
+    }
+}
