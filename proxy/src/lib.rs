@@ -3,5 +3,6 @@
 //! Arrows go one way: client -> execute -> pool -> server -> net -> wire. Anyone may name
 //! router, config, error and metrics.
 
+pub mod client;
 pub mod config;
 pub mod error;
