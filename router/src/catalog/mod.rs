@@ -4,6 +4,8 @@
 //! A name that the catalog does not know is never guessed at: [`Catalog::relation`] answers `None`
 //! and the planner fails closed.
 
+#[cfg(test)]
+pub(crate) mod fixture;
 mod snapshot;
 
 pub use snapshot::{

@@ -1,0 +1,173 @@
+use super::*;
+use crate::catalog::fixture::{catalog, path, text_catalog};
+use crate::ids::{MoveId, TenantKey};
+use crate::plan::Refusal;
+
+fn rewritten(text: &str, filter: &Filter) -> Result<String, Refusal> {
+    let tree = pg_raw_parse::parse(text).expect("the test's statement parses");
+    let statement = tree.first().expect("a statement");
+    restrict_statement(statement, &catalog(), &path(), filter).map(|text| text.to_string())
+}
+
+fn of_tenant(text: &str) -> Result<String, Refusal> {
+    rewritten(text, &Filter { tenant: Some(TenantKey::Integer(5)), hidden: Vec::new() })
+}
+
+#[test]
+fn the_predicate_stands_where_it_filters_the_table_alone() {
+    let table = [
+        // WHERE.
+        ("select * from users", "SELECT * FROM users WHERE users.tenant_id = 5"),
+        ("select 1 from users u where a or b", "SELECT 1 FROM users u WHERE u.tenant_id = 5 AND (a OR b)"),
+        ("select 1 from users u where a and b", "SELECT 1 FROM users u WHERE u.tenant_id = 5 AND (a AND b)"),
+        ("select 1 from users u(t, i)", "SELECT 1 FROM users u(t, i) WHERE u.t = 5"),
+        ("select 1 from only users tablesample system (1)", ""),
+        (
+            "select 1 from users u, orders o where u.id = o.user_id",
+            "SELECT 1 FROM users u, orders o WHERE u.tenant_id = 5 AND o.tenant_id = 5 AND u.id = o.user_id",
+        ),
+        (
+            "select 1 from users u join countries c on c.id = u.country_id",
+            "SELECT 1 FROM users u JOIN countries c ON c.id = u.country_id WHERE u.tenant_id = 5",
+        ),
+        (
+            "select 1 from users join orders using (tenant_id)",
+            "SELECT 1 FROM users JOIN orders USING (tenant_id) WHERE users.tenant_id = 5 AND orders.tenant_id = 5",
+        ),
+        // ON of the nearest outer join.
+        (
+            "select 1 from users u left join orders o on u.id = o.user_id or x",
+            "SELECT 1 FROM users u LEFT JOIN orders o ON o.tenant_id = 5 AND (u.id = o.user_id OR x) WHERE u.tenant_id = 5",
+        ),
+        (
+            "select 1 from users u right join orders o on u.id = o.user_id",
+            "SELECT 1 FROM users u RIGHT JOIN orders o ON u.tenant_id = 5 AND u.id = o.user_id WHERE o.tenant_id = 5",
+        ),
+        (
+            "select 1 from countries c left join (users u join orders o on u.id = o.user_id) on c.id = u.country_id",
+            "SELECT 1 FROM countries c LEFT JOIN (users u JOIN orders o ON u.id = o.user_id) ON u.tenant_id = 5 AND o.tenant_id = 5 AND c.id = u.country_id",
+        ),
+        // A subquery, where no condition can name the table.
+        (
+            "select u.id from users u full join orders o on u.id = o.user_id",
+            "SELECT u.id FROM (SELECT * FROM users WHERE users.tenant_id = 5) u FULL JOIN (SELECT * FROM orders WHERE orders.tenant_id = 5) o ON u.id = o.user_id",
+        ),
+        (
+            "select u.id from countries c left join users u using (id)",
+            "SELECT u.id FROM countries c LEFT JOIN (SELECT * FROM users WHERE users.tenant_id = 5) u USING (id)",
+        ),
+        (
+            "select * from (users u join orders o on u.id = o.user_id) as j",
+            "SELECT * FROM ((SELECT * FROM users WHERE users.tenant_id = 5) u JOIN (SELECT * FROM orders WHERE orders.tenant_id = 5) o ON u.id = o.user_id ) j",
+        ),
+        (
+            "select * from users, audit.users",
+            "SELECT * FROM (SELECT * FROM users WHERE users.tenant_id = 5) users, (SELECT * FROM audit.users WHERE users.tenant_id = 5) users",
+        ),
+        // Every block.
+        (
+            "select (select count(*) from orders) from countries where exists (select from users)",
+            "SELECT (SELECT count(*) FROM orders WHERE orders.tenant_id = 5) FROM countries WHERE EXISTS (SELECT FROM users WHERE users.tenant_id = 5)",
+        ),
+        (
+            "select 1 from users union all select 2 from orders",
+            "SELECT 1 FROM users WHERE users.tenant_id = 5 UNION ALL SELECT 2 FROM orders WHERE orders.tenant_id = 5",
+        ),
+        (
+            "select 1 from countries c, lateral (select 1 from users u where u.country_id = c.id) x",
+            "SELECT 1 FROM countries c, LATERAL (SELECT 1 FROM users u WHERE u.tenant_id = 5 AND u.country_id = c.id) x",
+        ),
+        // Names of CTEs.
+        (
+            "with users as (select * from users) select * from users",
+            "WITH users AS (SELECT * FROM users WHERE users.tenant_id = 5) SELECT * FROM users",
+        ),
+        (
+            "with recursive orders as (select 1 union all select 1 from orders, public.orders o2) select 1 from orders",
+            "WITH RECURSIVE orders AS (SELECT 1 UNION ALL SELECT 1 FROM orders, public.orders o2 WHERE o2.tenant_id = 5) SELECT 1 FROM orders",
+        ),
+        (
+            "with x as (with orders as (select 1) select * from orders) select * from orders",
+            "WITH x AS (WITH orders AS (SELECT 1) SELECT * FROM orders) SELECT * FROM orders WHERE orders.tenant_id = 5",
+        ),
+        // Writes.
+        (
+            "update users set name = 'x' where id = 1 or id = 2 returning *",
+            "UPDATE users SET name = 'x' WHERE users.tenant_id = 5 AND (id = 1 OR id = 2) RETURNING *",
+        ),
+        (
+            "update users u set name = o.status from orders o where o.user_id = u.id",
+            "UPDATE users u SET name = o.status FROM orders o WHERE o.tenant_id = 5 AND u.tenant_id = 5 AND o.user_id = u.id",
+        ),
+        ("delete from users", "DELETE FROM users WHERE users.tenant_id = 5"),
+        (
+            "delete from users u using orders o where o.user_id = u.id",
+            "DELETE FROM users u USING orders o WHERE o.tenant_id = 5 AND u.tenant_id = 5 AND o.user_id = u.id",
+        ),
+        (
+            "with d as (delete from users returning *) select * from d",
+            "WITH d AS (DELETE FROM users WHERE users.tenant_id = 5 RETURNING *) SELECT * FROM d",
+        ),
+        (
+            "insert into users (tenant_id, id) select 5, id from orders on conflict (tenant_id, id) do update set name = excluded.name",
+            "INSERT INTO users (tenant_id, id) SELECT 5, id FROM orders WHERE orders.tenant_id = 5 ON CONFLICT (tenant_id, id) DO UPDATE SET name = excluded.name",
+        ),
+        ("select relname from pg_class", "SELECT relname FROM pg_class"),
+        ("select title from titles", "SELECT title FROM titles"),
+        ("select id from users for update of users", ""),
+    ];
+    for (text, expected) in table {
+        let result = of_tenant(text).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
+        if !expected.is_empty() {
+            assert_eq!(result, expected, "{text}");
+        }
+        assert!(result.contains("= 5") || text.contains("pg_class") || text.contains("titles"), "{result}");
+    }
+}
+
+#[test]
+fn what_cannot_be_restricted_is_refused() {
+    for text in [
+        "select * from active_users",
+        "select * from broken",
+        "select * from elsewhere, users",
+        "select u from users u full join orders o on true",
+        "select u.ctid from users u full join orders o on true",
+        "select u.id, count(*) from users u full join orders o on true group by 1",
+        "select public.users.id from users, audit.users",
+        "select 1 from countries c left join users u tablesample system (1) using (id)",
+        "delete from users where current of c",
+        "update users set name = 'x' from audit.users where true",
+        "merge into users u using orders o on u.id = o.user_id when matched then delete",
+        "truncate users",
+        "create table t as select * from users",
+        "select * into t from users",
+        "with m as (merge into users u using orders o on true when matched then delete returning *) select 1 from m",
+    ] {
+        let refusal = of_tenant(text).expect_err(text);
+        assert_eq!(refusal.sqlstate, "0A000", "{text}");
+    }
+}
+
+#[test]
+fn hidden_rows_are_left_out_by_an_anti_join() {
+    let filter = Filter { tenant: None, hidden: vec![MoveId(1), MoveId(2)] };
+    assert_eq!(
+        rewritten("select count(*) from users h", &filter).expect("accepted"),
+        "SELECT count(*) FROM users h WHERE NOT EXISTS (SELECT FROM pgherd.hidden \"?pgherd_hidden?\" WHERE \
+         \"?pgherd_hidden?\".move = ANY('{1,2}') AND \"?pgherd_hidden?\".tenant = h.tenant_id::text)"
+    );
+    let tree = pg_raw_parse::parse("delete from users").expect("parses");
+    let statement = tree.first().expect("a statement");
+    let text = restrict_statement(statement, &text_catalog(), &path(), &filter).expect("accepted");
+    assert!(text.ends_with("= users.tenant_id::text COLLATE \"C\")"), "{text}");
+}
+
+#[test]
+fn a_key_cannot_break_out_of_its_literal() {
+    let filter = Filter { tenant: Some(TenantKey::Text("o'x\\' or true --".into())), hidden: Vec::new() };
+    let tree = pg_raw_parse::parse("select 1 from users where a").expect("parses");
+    let statement = tree.first().expect("a statement");
+    let text = restrict_statement(statement, &text_catalog(), &path(), &filter).expect("accepted");
+    assert_eq!(&*text, "SELECT 1 FROM users WHERE users.tenant_id = E'o''x\\\\'' or true --' AND a");
+}
