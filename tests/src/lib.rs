@@ -1,1 +1,38 @@
-//! x
+//! The harness of the whole-system tests: real PostgreSQL servers with streaming replicas, the real daemon,
+//! a plain PostgreSQL that holds all the rows (the oracle), and faults.
+//!
+//! A suite is one integration-test binary in `tests/tests`, with one fleet where its state allows. Everything a
+//! fleet started is ended with it, also when the test panics or its process is killed (see [`mod@fleet`]).
+
+mod answer;
+mod binaries;
+pub mod corpus;
+mod daemon;
+mod database;
+mod fleet;
+mod load;
+mod node;
+mod oracle;
+mod ports;
+mod process;
+mod reaper;
+mod relay;
+mod seed;
+mod server;
+mod session;
+mod template;
+mod until;
+
+pub use answer::{Answer, Column, Fault};
+pub use binaries::{herdctl, pgherd};
+pub use daemon::{Daemon, DaemonBuilder};
+pub use database::{APP_PASSWORD, APP_USER, connect};
+pub use fleet::{Fleet, FleetBuilder};
+pub use load::{Load, Tally};
+pub use node::Node;
+pub use oracle::Oracle;
+pub use relay::{Relay, Weather};
+pub use seed::Seed;
+pub use server::Server;
+pub use session::{Message, Session};
+pub use until::until;
