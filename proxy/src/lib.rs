@@ -7,5 +7,6 @@ pub mod client;
 pub mod config;
 pub mod error;
 pub mod metrics;
+pub mod replicas;
 pub mod web;
 pub mod wire;
