@@ -1,0 +1,94 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+/// Asks and directs a running pgherd through its admin console.
+#[derive(Debug, Parser)]
+#[command(name = "herdctl", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Where the daemon listens, as the admin user.
+    #[arg(
+        long,
+        global = true,
+        env = "PGHERD_URL",
+        hide_env_values = true,
+        default_value = "postgres://postgres@127.0.0.1:6432/pgherd"
+    )]
+    pub url: String,
+    /// Which of the daemon's databases is meant, where it serves several.
+    #[arg(long, global = true, env = "PGHERD_DATABASE")]
+    pub database: Option<String>,
+    /// Print JSON for programs instead of tables for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Servers, roles, lag, shards and tenants on each, moves under way.
+    Status,
+    /// Where a tenant lives and why: tenant -> shard -> server.
+    Where {
+        /// The tenant key.
+        key: String,
+    },
+    /// Every run of shards and its server.
+    Shards,
+    /// The tenants with a placement of their own.
+    Tenants,
+    /// The servers and their nodes.
+    Servers,
+    /// All moves, the newest last.
+    Moves,
+    /// Is this fleet ready: settings, schemas, keys, versions, rights; each finding with what to do.
+    Check,
+    /// Move tenants or shards to another server while the application runs.
+    #[command(subcommand)]
+    Move(MoveCommand),
+}
+
+/// What to do about a move.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MoveCommand {
+    /// Begin a move.
+    #[command(group(clap::ArgGroup::new("what").required(true)))]
+    Start {
+        /// The tenant keys, separated by commas.
+        #[arg(long, group = "what")]
+        tenants: Option<String>,
+        /// The shards: numbers and ranges, as in 0-99,200.
+        #[arg(long, group = "what")]
+        shards: Option<String>,
+        /// The server that is to hold them.
+        #[arg(long)]
+        to: String,
+        /// Only list what would refuse the move.
+        #[arg(long)]
+        dry_run: bool,
+        /// Wait for the end, with a progress bar.
+        #[arg(long)]
+        wait: bool,
+        /// Clean up the old rows without asking again.
+        #[arg(long)]
+        confirm: bool,
+    },
+    /// Show one move.
+    Show(Id),
+    /// Undo a move that has not been cut over.
+    Abort(Id),
+    /// Wait for the end of a move, with a progress bar.
+    Wait(Id),
+    /// Remove what a move that could not finish left behind.
+    Gc,
+}
+
+/// One move.
+#[derive(Debug, Args)]
+pub(crate) struct Id {
+    /// The move's number.
+    pub id: u64,
+}

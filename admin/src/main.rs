@@ -1,0 +1,102 @@
+//! `herdctl`: the operator's hand. It asks the admin console of a running daemon and knows the
+//! console's words and nothing else of the proxy.
+
+mod asking;
+mod cli;
+mod output;
+mod waiting;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::asking::Console;
+use crate::cli::{Cli, Command, Id, MoveCommand};
+use crate::output::Style;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("herdctl: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let style = if cli.json { Style::Json } else { Style::Table };
+    let mut console = Console::open(&cli.url, cli.database).await?;
+    match cli.command {
+        Command::Status => {
+            for (title, words) in [("servers", "SHOW SERVERS"), ("moves under way", "SHOW ACTIVE_MOVES")] {
+                output::titled(title, &console.ask(words).await?, style);
+            }
+        }
+        Command::Where { key } => {
+            output::print(&console.ask(&format!("WHERE {}", quoted(&key))).await?, style)
+        }
+        Command::Shards => output::print(&console.ask("SHOW SHARDS").await?, style),
+        Command::Tenants => output::print(&console.ask("SHOW TENANTS").await?, style),
+        Command::Servers => output::print(&console.ask("SHOW SERVERS").await?, style),
+        Command::Moves => output::print(&console.ask("SHOW MOVES").await?, style),
+        Command::Check => {
+            let findings = console.ask("CHECK").await?;
+            output::print(&findings, style);
+            if findings.rows.iter().any(|row| findings.field(row, "severity") == Some("error")) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+        Command::Move(command) => return moving(&mut console, command, style).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn moving(console: &mut Console, command: MoveCommand, style: Style) -> Result<ExitCode> {
+    match command {
+        MoveCommand::Start { tenants, shards, to, dry_run, wait, confirm } => {
+            let what = match (tenants, shards) {
+                (Some(tenants), None) => format!("TENANTS {}", quoted(&tenants)),
+                (None, Some(shards)) => format!("SHARDS {}", quoted(&shards)),
+                _ => anyhow::bail!("name either --tenants or --shards"),
+            };
+            let mut words = format!("MOVE START {what} TO {}", quoted(&to));
+            if dry_run {
+                words.push_str(" DRY RUN");
+            }
+            if confirm {
+                words.push_str(" CONFIRM");
+            }
+            let started = console.ask(&words).await?;
+            if dry_run || !wait {
+                output::print(&started, style);
+                let refused = started.rows.iter().any(|row| started.field(row, "severity") == Some("error"));
+                return Ok(if refused { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+            }
+            let ids: Vec<String> =
+                started.rows.iter().filter_map(|row| started.field(row, "id")).map(str::to_owned).collect();
+            waiting::wait_for(console, &ids, style).await
+        }
+        MoveCommand::Show(Id { id }) => {
+            output::print(&console.ask(&format!("MOVE SHOW {id}")).await?, style);
+            Ok(ExitCode::SUCCESS)
+        }
+        MoveCommand::Abort(Id { id }) => {
+            output::print(&console.ask(&format!("MOVE ABORT {id}")).await?, style);
+            Ok(ExitCode::SUCCESS)
+        }
+        MoveCommand::Wait(Id { id }) => waiting::wait_for(console, &[id.to_string()], style).await,
+        MoveCommand::Gc => {
+            output::print(&console.ask("MOVE GC").await?, style);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// A value as the console reads it: in single quotes, which are doubled inside.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
