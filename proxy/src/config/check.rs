@@ -8,7 +8,7 @@ use super::section::Section;
 use super::settings::{Config, DatabaseConfig, ProxyConfig, ServerConfig, TlsMode};
 
 /// The database that is the admin console.
-pub(super) const CONSOLE: &str = "pgherd";
+pub const CONSOLE: &str = "pgherd";
 
 /// Names are given once and are not empty.
 pub(super) fn names(root: &Section<'_>, kind: &str, sections: &[Section<'_>]) {

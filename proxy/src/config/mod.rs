@@ -10,11 +10,14 @@
 //! | `fault` | what is wrong, and where |
 
 mod check;
+#[cfg(test)]
+mod example;
 mod fault;
 mod read;
 mod section;
 mod settings;
 mod value;
 
+pub use check::CONSOLE;
 pub use fault::{Fault, Faults};
 pub use settings::*;
