@@ -6,6 +6,8 @@
 pub mod client;
 pub mod config;
 pub mod error;
+#[cfg(test)]
+mod imports;
 pub mod metrics;
 pub mod replicas;
 pub mod web;

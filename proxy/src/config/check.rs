@@ -91,6 +91,11 @@ pub(super) fn together(root: &Section<'_>, config: &Config) {
             root.fault_at("server", format!("{node} belongs to two servers"));
         }
     }
+    let admin = config.users.iter().position(|user| user.name == config.admin.user);
+    if let Some(index) = admin.filter(|index| config.users[*index].password != config.admin.password) {
+        let what = format!("user[{index}] is the [admin] user, with another password");
+        root.fault_at("admin", what);
+    }
     for rule in config.databases.iter().flat_map(|database| &database.regions) {
         let stands = config.servers.iter().any(|server| server.region == rule.region);
         if !rule.region.is_empty() && !stands {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `settings` | what a configuration says: plain structs with their defaults |
 //! | `read` | the file's tables -> settings, each key by name |
+//! | `reload` | what of a newer configuration can be put in force without a restart |
 //! | `section` | one table under reading: takes keys, notes faults, knows what was left over |
 //! | `value` | one value: durations, sizes, addresses, words |
 //! | `check` | what the parts of a file must say about each other |
@@ -14,6 +15,7 @@ mod check;
 mod example;
 mod fault;
 mod read;
+mod reload;
 mod section;
 mod settings;
 mod value;
