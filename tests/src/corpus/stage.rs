@@ -1,0 +1,235 @@
+//! The stage of a corpus: the same schema and rows in a fleet and in its oracle.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use futures_util::{SinkExt, TryStreamExt};
+use tokio_postgres::Client;
+
+use crate::answer::Answer;
+use crate::session::Session;
+use crate::{APP_USER, Fleet, Oracle};
+
+/// A table of the corpus.
+#[derive(Debug, Clone)]
+struct Table {
+    name: String,
+    is_sharded: bool,
+}
+
+/// What the tables of one PostgreSQL hold: per table, its rows as text, sorted.
+pub type Contents = BTreeMap<String, Vec<String>>;
+
+/// A fleet and an oracle with the same rows.
+pub struct Stage {
+    tables: Vec<Table>,
+    servers: Vec<Client>,
+    oracle: Client,
+    /// The rows at the start, in COPY's text format: of each server, then of the oracle.
+    pristine: Vec<BTreeMap<String, Bytes>>,
+    before: (Vec<Contents>, Contents),
+}
+
+impl Stage {
+    /// Loads a corpus into a database of the fleet, through the `front` (pgherd's port), and of the oracle.
+    pub async fn load(
+        fleet: &Fleet,
+        front: u16,
+        oracle: &Oracle,
+        database: &str,
+        corpus: &Path,
+    ) -> Result<Stage> {
+        let mut ours = Session::open(front, APP_USER, database, &[]).await?;
+        let mut oracles = oracle.session(database).await?;
+        for file in ["schema.sql", "reference.sql"] {
+            for statement in statements(&corpus.join(file))? {
+                expect_success(&statement, &oracles.ask(&statement).await?)?;
+                expect_success(&statement, &ours.ask(&statement).await?)?;
+            }
+        }
+        for statement in statements(&corpus.join("data.sql"))? {
+            expect_success(&statement, &oracles.ask(&statement).await?)?;
+        }
+        let tables = tables(&mut oracles).await?;
+        for table in tables.iter().filter(|table| table.is_sharded) {
+            let rows = oracles.ask(&format!("COPY {} TO STDOUT", table.name)).await?.copied;
+            let copy = format!("COPY {} FROM STDIN", table.name);
+            expect_success(&copy, &ours.copy_in(&copy, rows.as_bytes()).await?)?;
+        }
+        let mut servers = Vec::new();
+        for server in fleet.servers() {
+            servers.push(server.connect(database).await?);
+        }
+        let oracle = oracle.connect(database).await?;
+        let before = (Vec::new(), Contents::new());
+        let mut stage = Stage { tables, servers, oracle, pristine: Vec::new(), before };
+        stage.pristine = stage.copies().await?;
+        stage.before = stage.contents().await?;
+        Ok(stage)
+    }
+
+    /// Two tenants of the corpus as they are written in SQL, on different servers if there is more than one.
+    pub async fn distant_tenants(&self) -> Result<(String, String)> {
+        let question = "SELECT CASE WHEN pg_typeof(tenant_id) = 'bigint'::regtype THEN tenant_id::text
+            ELSE quote_literal(tenant_id) END FROM tenants ORDER BY tenant_id LIMIT 2";
+        let mut of_servers = Vec::new();
+        for server in &self.servers {
+            let rows = server.query(question, &[]).await?;
+            of_servers.push(rows.iter().map(|row| row.get(0)).collect::<Vec<String>>());
+        }
+        match of_servers.as_slice() {
+            [only] => Ok((only[0].clone(), only[1].clone())),
+            [first, second, ..] if !first.is_empty() && !second.is_empty() => {
+                Ok((first[0].clone(), second[0].clone()))
+            }
+            _ => bail!("the tenants of the corpus are not spread over the servers"),
+        }
+    }
+
+    /// How the fleet's contents differ from the oracle's, if they do; `volatile` compares no values with the oracle.
+    pub async fn difference(&self, volatile: bool) -> Result<Option<String>> {
+        let (servers, oracle) = self.contents().await?;
+        for table in &self.tables {
+            let copies: Vec<&Vec<String>> = servers.iter().map(|server| &server[&table.name]).collect();
+            let expected = &oracle[&table.name];
+            if let Some(difference) = difference(table, &copies, expected, volatile) {
+                return Ok(Some(difference));
+            }
+        }
+        self.doubled_tenant().await
+    }
+
+    /// Puts all the rows back where the load had put them.
+    pub async fn restore(&self) -> Result<()> {
+        let (servers, oracle) = self.contents().await?;
+        if (&servers, &oracle) == (&self.before.0, &self.before.1) {
+            return Ok(());
+        }
+        for (client, rows) in self.servers.iter().chain([&self.oracle]).zip(&self.pristine) {
+            let names: Vec<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
+            let truncate = format!(
+                "SET session_replication_role = replica; TRUNCATE {} RESTART IDENTITY",
+                names.join(", ")
+            );
+            client.batch_execute(&truncate).await?;
+            for (table, rows) in rows {
+                let sink = client.copy_in(&format!("COPY {table} FROM STDIN")).await?;
+                let mut sink = std::pin::pin!(sink);
+                sink.send(rows.clone()).await?;
+                sink.close().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs the clean-up of a case on every server and on the oracle.
+    pub async fn clean(&self, sql: &str) -> Result<()> {
+        for client in self.servers.iter().chain([&self.oracle]) {
+            client.batch_execute(sql).await.with_context(|| format!("clean-up: {sql}"))?;
+        }
+        Ok(())
+    }
+
+    async fn copies(&self) -> Result<Vec<BTreeMap<String, Bytes>>> {
+        let mut all = Vec::new();
+        for client in self.servers.iter().chain([&self.oracle]) {
+            let mut copies = BTreeMap::new();
+            for table in &self.tables {
+                let rows = client.copy_out(&format!("COPY {} TO STDOUT", table.name)).await?;
+                let rows: Vec<Bytes> = rows.try_collect().await?;
+                copies.insert(table.name.clone(), Bytes::from(rows.concat()));
+            }
+            all.push(copies);
+        }
+        Ok(all)
+    }
+
+    async fn contents(&self) -> Result<(Vec<Contents>, Contents)> {
+        let mut servers = Vec::new();
+        for client in &self.servers {
+            servers.push(contents(client, &self.tables).await?);
+        }
+        Ok((servers, contents(&self.oracle, &self.tables).await?))
+    }
+
+    /// A tenant whose rows stand on more than one server.
+    pub(crate) async fn doubled_tenant(&self) -> Result<Option<String>> {
+        let sharded = self.tables.iter().filter(|table| table.is_sharded);
+        let parts: Vec<String> =
+            sharded.map(|table| format!("SELECT tenant_id::text FROM {}", table.name)).collect();
+        let question = parts.join(" UNION ");
+        let mut homes: BTreeMap<String, usize> = BTreeMap::new();
+        for (number, server) in self.servers.iter().enumerate() {
+            for row in server.query(&question, &[]).await? {
+                let tenant = row.get::<_, Option<String>>(0).unwrap_or_default();
+                if homes.insert(tenant.clone(), number).is_some() {
+                    return Ok(Some(format!("tenant {tenant} has rows on two servers")));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn difference(table: &Table, copies: &[&Vec<String>], expected: &[String], volatile: bool) -> Option<String> {
+    let name = &table.name;
+    if !table.is_sharded && copies.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Some(format!("the copies of the reference table {name} differ: {copies:?}"));
+    }
+    let mut ours = if table.is_sharded {
+        copies.iter().copied().flatten().cloned().collect()
+    } else {
+        copies[0].clone()
+    };
+    ours.sort();
+    if volatile {
+        let same = ours.len() == expected.len();
+        return (!same).then(|| format!("{name} has {} rows instead of {}", ours.len(), expected.len()));
+    }
+    if ours == expected {
+        return None;
+    }
+    let surplus: Vec<&String> = ours.iter().filter(|row| !expected.contains(row)).take(5).collect();
+    let missing: Vec<&String> = expected.iter().filter(|row| !ours.contains(row)).take(5).collect();
+    let counts = format!("{} rows instead of {}", ours.len(), expected.len());
+    Some(format!("{name} holds other rows afterwards ({counts}): too many {surplus:?}, missing {missing:?}"))
+}
+
+async fn contents(client: &Client, tables: &[Table]) -> Result<Contents> {
+    let mut contents = Contents::new();
+    for table in tables {
+        let rows = client.query(&format!("SELECT t::text FROM {} t", table.name), &[]).await?;
+        let mut rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        rows.sort();
+        contents.insert(table.name.clone(), rows);
+    }
+    Ok(contents)
+}
+
+async fn tables(oracle: &mut Session) -> Result<Vec<Table>> {
+    let question = "SELECT relname, exists (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'tenant_id')
+        FROM pg_class c WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace ORDER BY relname";
+    let answer = oracle.ask(question).await?;
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let table = |row: &Vec<Option<String>>| Table { name: text(&row[0]), is_sharded: text(&row[1]) == "t" };
+    Ok(answer.rows.iter().map(table).collect())
+}
+
+/// The statements of a file; each ends with a semicolon at the end of a line.
+pub(crate) fn statements(file: &PathBuf) -> Result<Vec<String>> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let lines = text.lines().filter(|line| !line.starts_with("--"));
+    let text = lines.collect::<Vec<&str>>().join("\n") + "\n";
+    let statements = text.split(";\n").map(|statement| statement.trim().to_owned());
+    Ok(statements.filter(|statement| !statement.is_empty()).collect())
+}
+
+fn expect_success(sql: &str, answer: &Answer) -> Result<()> {
+    match &answer.fault {
+        None => Ok(()),
+        Some(fault) => bail!("{sql}: {fault}"),
+    }
+}
