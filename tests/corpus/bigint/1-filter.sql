@@ -168,7 +168,7 @@ select count(*) from users where case when tenant_id = {a} then true else score 
 select count(*) from users where coalesce(tenant_id = {a}, true)
 select count(*) from users where nullif(tenant_id, {b}) = {a}
 select count(*) from users where (select tenant_id = {a})
-select count(*) from users where tenant_id = {a} = true
+select count(*) from users where (tenant_id = {a}) = true
 select count(*) from users where (tenant_id = {a}) = (user_id = 1)
 table tenants
 select * from users where tenant_id = {a}

@@ -52,7 +52,7 @@ update users set score = o.quantity from orders o where o.tenant_id = {a} and us
 update users u set country = c.name from countries c where c.code = u.country
 update users set score = 5 where score > (select avg(score) from users)
 update users set (score, active) = (1, false) where tenant_id = {b}
-update users set tenant_id = {b} where tenant_id = {a} and user_id = 1
+update users set tenant_id = {b}, user_id = 99 where tenant_id = {a} and user_id = 1
 update tenants set tenant_id = 300 where tenant_id = {a}
 update tenants set tenant_id = tenant_id where tenant_id = {a}
 update tenants set tenant_id = tenant_id + 100
@@ -115,7 +115,7 @@ update countries set population = (select count(*) from users where users.countr
 update countries set population = u.score from users u where u.tenant_id = {a} and u.user_id = 1
 delete from countries where region is null
 delete from countries where code not in (select country from users where country is not null)
-delete from countries using users u where u.country = code and u.tenant_id = {a}
+delete from countries using users u where u.country = countries.code and u.tenant_id = {a}
 truncate events
 truncate events, tasks
 truncate countries
