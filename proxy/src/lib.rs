@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod config;
+pub mod directory;
 pub mod error;
 #[cfg(test)]
 mod imports;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::snapshot::{Directory, MoveMark, MoveStage, Scope};
-use crate::ids::{Lsn, MoveId, ServerId, ShardId};
+use crate::ids::{KeyType, Lsn, MoveId, ServerId, ShardId};
 
 /// A change to the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub enum ChangeRefused {
     /// The rows that the move is to take are not on its source.
     #[error("{0} is not on the server that the move takes it from")]
     NotThere(String),
+    /// One database has one type of tenant keys.
+    #[error("tenant keys are not of type {0:?}")]
+    KeyType(KeyType),
     /// The server is named twice, or there are too many.
     #[error("server \"{0}\" cannot be added")]
     Server(String),
@@ -66,6 +69,7 @@ pub fn start(servers: &[String], shards: u32, start: Start) -> Directory {
         version: 1,
         servers: servers.iter().map(|name| name.as_str().into()).collect(),
         shards: (0..shards.max(1)).map(place).collect(),
+        key_type: None,
         tenants: HashMap::new(),
         marks: Vec::new(),
         floors: BTreeMap::new(),
@@ -137,6 +141,10 @@ fn begin(next: &mut Directory, mark: MoveMark) -> Result<(), ChangeRefused> {
             }
         }
         Scope::Tenants { key_type, keys } => {
+            if next.key_type.is_some_and(|standing| standing != *key_type) {
+                return Err(ChangeRefused::KeyType(*key_type));
+            }
+            next.key_type = Some(*key_type);
             for text in keys {
                 let key = key_type.parse(text);
                 if key.is_none_or(|key| next.locate(&key).server != mark.from) {

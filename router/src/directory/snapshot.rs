@@ -12,6 +12,7 @@ pub struct Directory {
     pub(super) version: u64,
     pub(super) servers: Vec<Box<str>>,
     pub(super) shards: Box<[ServerId]>,
+    pub(super) key_type: Option<KeyType>,
     pub(super) tenants: HashMap<TenantKey, ServerId>,
     pub(super) marks: Vec<MoveMark>,
     pub(super) floors: BTreeMap<ServerId, Lsn>,
@@ -126,6 +127,11 @@ impl Directory {
         self.tenants.iter().map(|(key, server)| (key, *server))
     }
 
+    /// The type of the tenant keys; `None` until a tenant has been named.
+    pub fn key_type(&self) -> Option<KeyType> {
+        self.key_type
+    }
+
     /// The moves under way.
     pub fn marks(&self) -> &[MoveMark] {
         &self.marks
@@ -230,6 +236,7 @@ impl TryFrom<Stored> for Directory {
             version: stored.version,
             servers: stored.servers.into_iter().map(Box::from).collect(),
             shards: shards.into(),
+            key_type: stored.key_type,
             tenants,
             marks: stored.marks,
             floors: stored.floors,
@@ -249,7 +256,7 @@ impl From<&Directory> for Stored {
         Stored {
             version: directory.version,
             servers: directory.servers.iter().map(|name| name.to_string()).collect(),
-            key_type: directory.tenants.keys().next().map(TenantKey::key_type),
+            key_type: directory.key_type,
             shards,
             tenants: directory.tenants.iter().map(|(key, server)| (key.to_string(), *server)).collect(),
             marks: directory.marks.clone(),
