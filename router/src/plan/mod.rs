@@ -3,8 +3,11 @@
 //! [`plan`] is pure and fails closed: what it does not know by name is refused or sees all rows,
 //! never routed on a guess.
 
+mod fan_out;
 mod types;
 
 pub use types::{
     Answer, CopyIn, Fences, Leg, Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way,
 };
+
+pub(crate) use fan_out::{FanOut, fan_out};

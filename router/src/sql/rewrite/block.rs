@@ -49,6 +49,17 @@ pub(crate) fn restrict_statement(
     super::print(&restricted)
 }
 
+/// [`restrict_statement`] for one statement's text that was printed here.
+pub(crate) fn restrict_text(
+    text: &str,
+    catalog: &Catalog,
+    path: &SearchPath,
+    filter: &Filter,
+) -> Result<Arc<str>, Refusal> {
+    let trees = super::trees(text)?;
+    restrict_statement(trees.first().ok_or_else(unknown_node)?, catalog, path, filter)
+}
+
 /// The state of the walk.
 pub(super) struct Restrict<'mem, 'a> {
     pub(super) mem: MemoryToken<'mem>,

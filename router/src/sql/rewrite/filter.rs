@@ -1,8 +1,9 @@
 //! Which rows remain, and how to say so in SQL.
 
+use pg_raw_parse::Node;
 use pg_raw_parse::make::{MemoryToken, Unique};
-use pg_raw_parse::{Node, Owned, StmtList};
 
+use super::print::trees;
 use crate::catalog::Relation;
 use crate::ids::{KeyType, MoveId, TenantKey, quote_identifier};
 use crate::plan::Refusal;
@@ -98,7 +99,7 @@ impl Reference {
         mem: MemoryToken<'mem>,
     ) -> Result<Unique<'mem, Node<'mem>>, Refusal> {
         let condition = filter.condition(&self.name, &self.column, self.key_type);
-        let tree = parse_own(&format!("SELECT WHERE {condition}"))?;
+        let tree = trees(&format!("SELECT WHERE {condition}"))?;
         match tree.iter().next().map(|statement| statement.stmt()) {
             Some(Node::SelectStmt(select)) => Ok(mem.make_unique(select.where_clause()).uncast()),
             Some(_) | None => Err(unprintable()),
@@ -113,7 +114,7 @@ impl Reference {
     ) -> Result<Unique<'mem, Node<'mem>>, Refusal> {
         let condition = filter.condition(&self.own_name, &self.own_column, self.key_type);
         let Reference { table, alias, .. } = self;
-        let tree = parse_own(&format!("SELECT FROM (SELECT * FROM {table} WHERE {condition}){alias}"))?;
+        let tree = trees(&format!("SELECT FROM (SELECT * FROM {table} WHERE {condition}){alias}"))?;
         let from = tree.iter().next().map(|statement| statement.stmt());
         match from {
             Some(Node::SelectStmt(select)) => match select.from_clause().first() {
@@ -123,11 +124,6 @@ impl Reference {
             Some(_) | None => Err(unprintable()),
         }
     }
-}
-
-/// Parses a text that we made ourselves.
-fn parse_own(text: &str) -> Result<Owned<StmtList>, Refusal> {
-    pg_raw_parse::parse(text).map(pg_raw_parse::ParseResult::into_inner).map_err(|_| unprintable())
 }
 
 /// A tree could not be made or printed.

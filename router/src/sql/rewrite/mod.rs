@@ -22,6 +22,7 @@ mod replace;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use block::restrict_statement;
+pub(crate) use block::{restrict_statement, restrict_text};
 pub use filter::Filter;
 pub(crate) use print::print;
+pub(crate) use print::trees;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pg_raw_parse::nodes::RawStmt;
+use pg_raw_parse::{Owned, ParseResult, StmtList};
 
 use super::filter::unprintable;
 use crate::plan::Refusal;
@@ -19,4 +20,9 @@ pub(crate) fn print(statement: &RawStmt) -> Result<Arc<str>, Refusal> {
         Some(_) | None => false,
     };
     if same { Ok(text.as_str().into()) } else { Err(unprintable()) }
+}
+
+/// The trees of a text that was printed here.
+pub(crate) fn trees(text: &str) -> Result<Owned<StmtList>, Refusal> {
+    pg_raw_parse::parse(text).map(ParseResult::into_inner).map_err(|_| unprintable())
 }

@@ -1,0 +1,97 @@
+//! One time for all servers: the functions that read the clock become constants.
+
+use pg_raw_parse::make::{MemoryToken, Unique};
+use pg_raw_parse::nodes::{FuncCall, ResTargetMut, SQLValueFunction, SQLValueFunctionOp};
+use pg_raw_parse::transform::{Assignable, Transform, transform_node, transform_res_target};
+use pg_raw_parse::walk::{Recurse, walk_manual};
+use pg_raw_parse::{Node, NodeMut};
+
+use super::names::{function_name, output_name};
+use crate::ids::quote_literal;
+
+/// Replaces `now()`, `current_date` and their kin. Outputs keep the names that they would have.
+pub(super) struct StopClock<'mem, 'a> {
+    pub(super) mem: MemoryToken<'mem>,
+    /// The time, as the text of a timestamptz.
+    pub(super) now: &'a str,
+    /// True after something could not be replaced.
+    pub(super) failed: bool,
+}
+
+impl<'mem> Transform<'mem> for StopClock<'mem, '_> {
+    fn transform_res_target<'mutref>(&mut self, mut node: ResTargetMut<'mem, 'mutref>) {
+        if node.name().is_none() && reads_clock(node.val()) {
+            match output_name(node.val()) {
+                Some(name) => node.set_name(Some(self.mem.copy_string(&name))),
+                None => self.failed = true,
+            }
+        }
+        transform_res_target(node, self);
+    }
+
+    fn transform_node<'mutref>(&mut self, node: Assignable<'mem, 'mutref>) {
+        let Some(cast) = cast_of(node.as_ref()) else {
+            return transform_node(node.into_inner(), self);
+        };
+        match self.constant(&cast) {
+            Some(constant) => node.replace(constant),
+            None => self.failed = true,
+        }
+    }
+}
+
+impl<'mem> StopClock<'mem, '_> {
+    fn constant(&self, cast: &str) -> Option<Unique<'mem, Node<'mem>>> {
+        let text = format!("SELECT ({}::timestamptz){cast}", quote_literal(self.now));
+        let tree = pg_raw_parse::parse(&text).ok()?;
+        match tree.first()?.stmt() {
+            Node::SelectStmt(select) => {
+                Some(self.mem.make_unique(select.target_list().first()?.val()).uncast())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn reads_clock(node: Node<'_>) -> bool {
+    if cast_of(node).is_some() {
+        return true;
+    }
+    if matches!(node, Node::None) {
+        return false;
+    }
+    let found = walk_manual(node, |node| match cast_of(node) {
+        Some(_) => std::ops::ControlFlow::Break(()),
+        None => Recurse::yes(),
+    });
+    found.is_some()
+}
+
+/// The cast that makes the node's value of the time; `None` for nodes that do not read the clock.
+fn cast_of(node: Node<'_>) -> Option<String> {
+    match node {
+        Node::FuncCall(call) => is_now(call).then(String::new),
+        Node::SQLValueFunction(function) => cast_of_value_function(function),
+        _ => None,
+    }
+}
+
+fn is_now(call: &FuncCall) -> bool {
+    matches!(function_name(call), Some("now" | "statement_timestamp" | "transaction_timestamp"))
+}
+
+fn cast_of_value_function(function: &SQLValueFunction) -> Option<String> {
+    let precise = |name: &str| format!("::{name}({})", function.typmod);
+    Some(match function.op {
+        SQLValueFunctionOp::SVFOP_CURRENT_DATE => "::date".to_owned(),
+        SQLValueFunctionOp::SVFOP_CURRENT_TIME => "::timetz".to_owned(),
+        SQLValueFunctionOp::SVFOP_CURRENT_TIME_N => precise("timetz"),
+        SQLValueFunctionOp::SVFOP_CURRENT_TIMESTAMP => String::new(),
+        SQLValueFunctionOp::SVFOP_CURRENT_TIMESTAMP_N => precise("timestamptz"),
+        SQLValueFunctionOp::SVFOP_LOCALTIME => "::time".to_owned(),
+        SQLValueFunctionOp::SVFOP_LOCALTIME_N => precise("time"),
+        SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP => "::timestamp".to_owned(),
+        SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP_N => precise("timestamp"),
+        _ => return None,
+    })
+}

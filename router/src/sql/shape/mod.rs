@@ -1,0 +1,37 @@
+//! Which SELECTs over sharded rows of all tenants are exactly the merge of what each server gives, and
+//! how.
+//!
+//! Accepted by name: selection, joins by the tenant column and with reference tables, ORDER BY, LIMIT,
+//! DISTINCT, the aggregates that combine; anything at all within groups of one tenant. Everything else
+//! is refused.
+//!
+//! | file | answers |
+//! | --- | --- |
+//! | `split` | the whole question |
+//! | `analysis` | what a query block or subquery is to the block around it |
+//! | `from`, `scope` | which joins a server can do by itself; what names mean |
+//! | `expression`, `functions` | which expressions give the same on several servers |
+//! | `types`, `facts` | what type a value has, and whether the proxy may compare it |
+//! | `outputs`, `names` | what the block gives; what ORDER BY 2 means |
+//! | `rows`, `groups`, `limit` | the merge of rows, of groups, and how many |
+//! | `leg`, `clock` | the text for one server |
+
+mod analysis;
+mod clock;
+mod expression;
+mod facts;
+mod from;
+mod functions;
+mod groups;
+mod leg;
+mod limit;
+mod names;
+mod outputs;
+mod rows;
+mod scope;
+mod split;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub(crate) use split::{Split, split};
