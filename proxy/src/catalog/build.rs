@@ -1,0 +1,118 @@
+//! Facts -> catalog. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use router::catalog::{Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, Volatility};
+
+use super::compare::Difference;
+use super::facts::{CollationFacts, ColumnFacts, DatabaseFacts, Facts, FunctionRow, RelationFacts};
+use super::sharding::Kinds;
+use super::{sharding, views};
+
+/// The catalog that one server's facts make; what the servers hold differently is unsafe in it, and
+/// so is what reads that.
+pub fn build(facts: &Facts, tenant_column: &str, version: u64, differences: &[Difference]) -> Catalog {
+    let default_collation_is_c = default_is_c(&facts.database);
+    let mut columns: HashMap<u32, Vec<(i16, Column)>> = HashMap::new();
+    for row in &facts.columns {
+        columns.entry(row.relation).or_default().push((row.number, column(row, default_collation_is_c)));
+    }
+    let (mut kinds, key_type) = sharding::classify(facts, &columns, tenant_column);
+    distrust(facts, &mut kinds, differences);
+    views::classify(facts, &mut kinds);
+    distrust(facts, &mut kinds, differences);
+    let relations = facts.relations.iter().map(|row| {
+        let kind = kinds.remove(&row.oid).unwrap_or(RelationKind::Sequence);
+        let own = columns.remove(&row.oid).unwrap_or_default();
+        ((row.schema.clone(), row.name.clone()), Arc::new(relation(row, kind, own, facts)))
+    });
+    Catalog {
+        version,
+        relations: relations.collect(),
+        functions: facts.functions.iter().map(|row| (row.name.clone(), function(row))).collect(),
+        operators: facts.operators.iter().cloned().collect(),
+        types: facts.types.iter().map(|row| (row.oid, row.name.clone())).collect(),
+        tenant_column: tenant_column.to_owned(),
+        key_type,
+        default_collation_is_c,
+    }
+}
+
+fn distrust(facts: &Facts, kinds: &mut Kinds, differences: &[Difference]) {
+    for difference in differences {
+        let differs = |row: &&RelationFacts| row.schema == difference.schema && row.name == difference.name;
+        if let Some(row) = facts.relations.iter().find(differs) {
+            let reason = format!("the servers hold it differently: {}", difference.what);
+            kinds.insert(row.oid, RelationKind::Unsafe { reason });
+        }
+    }
+}
+
+fn relation(row: &RelationFacts, kind: RelationKind, columns: Vec<(i16, Column)>, facts: &Facts) -> Relation {
+    let place = |number: &i16| columns.iter().position(|(own, _)| own == number);
+    // The keys come primary first.
+    let keys = facts.keys.iter().filter(|key| key.relation == row.oid && key.plain);
+    let unique_keys = keys.filter_map(|key| key.columns.iter().map(place).collect()).collect();
+    Relation {
+        oid: row.oid,
+        schema: row.schema.clone(),
+        name: row.name.clone(),
+        kind,
+        unique_keys,
+        columns: columns.into_iter().map(|(_, column)| column).collect(),
+        has_triggers: row.has_triggers,
+    }
+}
+
+fn column(row: &ColumnFacts, default_collation_is_c: bool) -> Column {
+    Column {
+        name: row.name.clone(),
+        type_oid: row.type_oid,
+        type_modifier: row.type_modifier,
+        collation: row
+            .collation
+            .as_ref()
+            .map_or(Collation::None, |facts| collation(facts, default_collation_is_c)),
+        not_null: row.not_null,
+        has_default: row.default.is_some() || !row.identity.is_empty(),
+        generated: !row.generated.is_empty(),
+    }
+}
+
+/// By PostgreSQL's own rule (`lc_collate_is_c`): libc's `C` and `POSIX` compare by bytes; so does
+/// all of the builtin provider, which orders by code point.
+fn collation(facts: &CollationFacts, default_collation_is_c: bool) -> Collation {
+    let is_c = matches!(facts.collate.as_deref(), Some("C" | "POSIX"));
+    match facts.provider.as_str() {
+        "d" if default_collation_is_c => Collation::Bytes,
+        "d" => Collation::Deterministic,
+        "c" if is_c => Collation::Bytes,
+        "b" => Collation::Bytes,
+        _ if facts.deterministic => Collation::Deterministic,
+        _ => Collation::Nondeterministic,
+    }
+}
+
+fn default_is_c(database: &DatabaseFacts) -> bool {
+    match database.provider.as_deref() {
+        None | Some("c") => matches!(database.collate.as_str(), "C" | "POSIX"),
+        Some("b") => true,
+        Some(_) => false,
+    }
+}
+
+fn function(row: &FunctionRow) -> FunctionFacts {
+    let volatility = match row.volatility.as_str() {
+        "i" => Volatility::Immutable,
+        "s" => Volatility::Stable,
+        _ => Volatility::Volatile,
+    };
+    FunctionFacts {
+        volatility,
+        builtin: row.builtin,
+        aggregate: row.aggregate,
+        window: row.window,
+        returns_set: row.returns_set,
+    }
+}

@@ -1,0 +1,129 @@
+//! What is read of one database on one server: rows of PostgreSQL's catalog as they stand.
+
+use serde::Deserialize;
+
+/// One reading. Two readings of unchanged catalogs have one fingerprint.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// A hash of all that was read.
+    pub fingerprint: u64,
+    pub(super) database: DatabaseFacts,
+    pub(super) relations: Vec<RelationFacts>,
+    pub(super) columns: Vec<ColumnFacts>,
+    pub(super) keys: Vec<KeyFacts>,
+    pub(super) foreign_keys: Vec<ForeignKeyFacts>,
+    pub(super) parents: Vec<ParentFacts>,
+    pub(super) dependencies: Vec<DependencyFacts>,
+    pub(super) functions: Vec<FunctionRow>,
+    pub(super) operators: Vec<String>,
+    pub(super) types: Vec<TypeFacts>,
+}
+
+/// The database's default collation.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct DatabaseFacts {
+    pub(super) collate: String,
+    /// `c`, `i` or `b`; `None` before PostgreSQL 15, which has libc only.
+    pub(super) provider: Option<String>,
+}
+
+/// A row of `pg_class`.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct RelationFacts {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    pub(super) name: String,
+    /// `relkind`.
+    pub(super) kind: String,
+    pub(super) unlogged: bool,
+    /// A user's trigger, a rule besides a view's own, or row-level security.
+    pub(super) has_triggers: bool,
+    /// `pg_get_viewdef`, for views.
+    pub(super) definition: Option<String>,
+}
+
+/// A row of `pg_attribute`.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ColumnFacts {
+    pub(super) relation: u32,
+    pub(super) number: i16,
+    pub(super) name: String,
+    pub(super) type_oid: u32,
+    pub(super) type_modifier: i32,
+    pub(super) type_name: String,
+    pub(super) not_null: bool,
+    pub(super) default: Option<String>,
+    pub(super) identity: String,
+    pub(super) generated: String,
+    pub(super) collation: Option<CollationFacts>,
+}
+
+/// A row of `pg_collation`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct CollationFacts {
+    pub(super) name: String,
+    /// `d` (the database's), `c`, `i` or `b`.
+    pub(super) provider: String,
+    pub(super) collate: Option<String>,
+    pub(super) deterministic: bool,
+}
+
+/// A unique or exclusion index.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct KeyFacts {
+    pub(super) relation: u32,
+    pub(super) name: String,
+    pub(super) primary: bool,
+    /// False where it is deferrable, partial, invalid or over expressions.
+    pub(super) plain: bool,
+    /// Numbers of its key columns; 0 for an expression.
+    pub(super) columns: Vec<i16>,
+    /// The operators of an exclusion constraint, one a key column.
+    pub(super) exclusion: Option<Vec<String>>,
+}
+
+/// A foreign key.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ForeignKeyFacts {
+    pub(super) relation: u32,
+    pub(super) name: String,
+    pub(super) target: u32,
+    pub(super) columns: Vec<i16>,
+    pub(super) target_columns: Vec<i16>,
+}
+
+/// A row of `pg_inherits`: a partition or an inheriting table.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ParentFacts {
+    pub(super) child: u32,
+    pub(super) parent: u32,
+}
+
+/// What a view names.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct DependencyFacts {
+    pub(super) view: u32,
+    /// A relation of a user schema.
+    pub(super) relation: Option<u32>,
+    /// A function that is neither PostgreSQL's nor an extension's.
+    pub(super) function: Option<String>,
+}
+
+/// All functions of one name.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct FunctionRow {
+    pub(super) name: String,
+    /// The worst `provolatile`.
+    pub(super) volatility: String,
+    pub(super) builtin: bool,
+    pub(super) aggregate: bool,
+    pub(super) window: bool,
+    pub(super) returns_set: bool,
+}
+
+/// A type of a user schema.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct TypeFacts {
+    pub(super) oid: u32,
+    pub(super) name: String,
+}

@@ -1,0 +1,25 @@
+//! What the servers hold, read from PostgreSQL's own catalog and kept true.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `facts` | what is read: rows of PostgreSQL's catalog as they stand |
+//! | `questions` | the queries that read them |
+//! | `build` | pure: facts -> [`router::catalog::Catalog`] |
+//! | `sharding` | pure: which tables can be sharded, and why others can not |
+//! | `views` | pure: what a view reads in the end |
+//! | `compare` | pure: where servers hold different things |
+//! | `live` | the published catalog, renewed after DDL and from time to time |
+
+mod build;
+mod compare;
+mod facts;
+mod live;
+mod questions;
+mod sharding;
+mod views;
+
+pub use build::build;
+pub use compare::{Difference, differences};
+pub use facts::Facts;
+pub use live::{LiveCatalog, RefreshFailed};
+pub use questions::{ReadError, read};
