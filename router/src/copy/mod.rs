@@ -14,6 +14,8 @@ mod fields;
 mod format;
 mod lines;
 mod splitter;
+#[cfg(test)]
+mod tests;
 mod tuples;
 
 pub use fault::{CopyFault, Wrong};

@@ -10,6 +10,8 @@ const NEGATIVE: u16 = 0x4000;
 const NAN: u16 = 0xC000;
 const POSITIVE_INFINITY: u16 = 0xD000;
 const NEGATIVE_INFINITY: u16 = 0xF000;
+/// What servers send as the scale of an infinity; it means nothing.
+const INFINITY_SCALE: u16 = 32;
 
 /// A `numeric` value. NaN is equal to itself and larger than all else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +38,7 @@ impl Numeric {
             _ => return Err(malformed),
         };
         let digits: Vec<u16> = words.collect();
-        if field.len() % 2 != 0
+        if !field.len().is_multiple_of(2)
             || digits.len() != usize::from(count)
             || digits.iter().any(|digit| *digit > 9999)
             || scale > 0x3FFF
@@ -91,8 +93,8 @@ impl Numeric {
     pub(super) fn binary(&self) -> Vec<u8> {
         let words = |words: &[u16]| words.iter().flat_map(|word| word.to_be_bytes()).collect();
         match self {
-            Numeric::NegativeInfinity => words(&[0, 0, NEGATIVE_INFINITY, 0]),
-            Numeric::PositiveInfinity => words(&[0, 0, POSITIVE_INFINITY, 0]),
+            Numeric::NegativeInfinity => words(&[0, 0, NEGATIVE_INFINITY, INFINITY_SCALE]),
+            Numeric::PositiveInfinity => words(&[0, 0, POSITIVE_INFINITY, INFINITY_SCALE]),
             Numeric::Nan => words(&[0, 0, NAN, 0]),
             Numeric::Finite(decimal) => {
                 let sign = if decimal.negative() { NEGATIVE } else { 0 };
