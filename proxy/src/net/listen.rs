@@ -1,0 +1,96 @@
+//! What listens for clients: TCP addresses and unix sockets.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// Whether other processes may listen on the same address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// This process alone.
+    Alone,
+    /// With others that say the same: the kernel spreads the clients (`SO_REUSEPORT`).
+    WithOthers,
+}
+
+/// A listener for clients.
+#[derive(Debug)]
+pub enum Listener {
+    /// On a TCP address.
+    Tcp(TcpListener),
+    /// On a unix socket.
+    Unix(UnixListener),
+}
+
+/// A client's fresh connection; its TLS is still to be negotiated.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Over TCP, from this address.
+    Tcp(TcpStream, SocketAddr),
+    /// Over a unix socket.
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// Listens on a TCP address.
+    pub fn tcp(address: SocketAddr, sharing: Sharing) -> io::Result<Listener> {
+        const BACKLOG: i32 = 1024;
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        match sharing {
+            Sharing::Alone => {}
+            Sharing::WithOthers => socket.set_reuse_port(true)?,
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        TcpListener::from_std(socket.into()).map(Listener::Tcp)
+    }
+
+    /// Listens on a unix socket; one that a dead process left is replaced.
+    pub fn unix(path: &Path) -> io::Result<Listener> {
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+            Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+            Err(_) => {}
+        }
+        UnixListener::bind(path).map(Listener::Unix)
+    }
+
+    /// Where it listens, over TCP.
+    pub fn address(&self) -> io::Result<Option<SocketAddr>> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().map(Some),
+            Listener::Unix(_) => Ok(None),
+        }
+    }
+
+    /// The next client. Cancel-safe.
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, from) = listener.accept().await?;
+                tune(&stream)?;
+                Ok(Accepted::Tcp(stream, from))
+            }
+            Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+        }
+    }
+}
+
+/// Small messages leave at once, and a peer that vanished is noticed within two minutes.
+pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
+    const IDLE: Duration = Duration::from_secs(60);
+    const BETWEEN: Duration = Duration::from_secs(10);
+    const UNANSWERED: Duration = Duration::from_secs(120);
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN).with_retries(6))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNANSWERED))?;
+    Ok(())
+}
