@@ -11,6 +11,8 @@ pub mod error;
 #[cfg(test)]
 mod imports;
 pub mod metrics;
+pub mod net;
 pub mod replicas;
+pub mod serve;
 pub mod web;
 pub mod wire;

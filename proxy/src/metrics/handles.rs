@@ -12,7 +12,7 @@ use super::labels::Way;
 /// One database's metrics.
 #[derive(Clone, Debug)]
 pub struct DatabaseMetrics {
-    /// Its sessions.
+    /// Its sessions; the door counts them.
     pub clients: Gauge,
     /// The version of its directory.
     pub directory_version: Gauge,

@@ -1,0 +1,90 @@
+//! From a listener to sessions: one task a client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::host::Host;
+use crate::client::{Arrival, Ended, Gate, receive};
+use crate::metrics::{LoginOutcome, Metrics};
+use crate::net::Listener;
+use crate::net::listen::Accepted;
+
+/// What every accepted connection needs.
+pub(super) struct Door<H> {
+    pub(super) gate: ArcSwap<Gate>,
+    pub(super) host: Arc<H>,
+    pub(super) metrics: Metrics,
+    pub(super) tasks: TaskTracker,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl<H: Host> Door<H> {
+    /// Accepts clients until shutdown begins.
+    pub(super) async fn attend(self: Arc<Self>, listener: Listener) {
+        /// When the machine is out of file descriptors, closing some takes a moment.
+        const AFTER_FAILURE: Duration = Duration::from_millis(50);
+        while let Some(accepted) = self.shutdown.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok(accepted) => {
+                    self.tasks.spawn(Arc::clone(&self).welcome(accepted));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                }
+            }
+        }
+    }
+
+    async fn welcome(self: Arc<Self>, accepted: Accepted) {
+        let gate = self.gate.load_full();
+        let Some(arrival) = self.shutdown.run_until_cancelled(receive(accepted, &gate)).await else { return };
+        match arrival {
+            Ok(Arrival::Client(startup)) => {
+                self.metrics.login(LoginOutcome::Accepted);
+                let (user, database, address) = (&startup.user, &startup.database, &startup.address);
+                let _present = Present::new(self.metrics.database(database).clients);
+                let span = tracing::info_span!("client", %user, %database, %address);
+                Arc::clone(&self.host).serve(*startup).instrument(span).await;
+            }
+            Ok(Arrival::Cancel(request)) => Arc::clone(&self.host).cancel(request).await,
+            Err(ended) => self.note(&ended),
+        }
+    }
+
+    /// Who goes away again, or is no client at all, is not worth a line above DEBUG.
+    fn note(&self, ended: &Ended) {
+        match ended {
+            Ended::Refused(error) => {
+                self.metrics.login(LoginOutcome::Refused);
+                tracing::info!(sqlstate = error.sqlstate, %error, "a login was refused");
+            }
+            Ended::Gone(_) | Ended::Garbage(_) | Ended::TimedOut => {
+                self.metrics.login(LoginOutcome::Abandoned);
+                tracing::debug!(%ended, "a connection ended before its login");
+            }
+        }
+    }
+}
+
+/// A client among those that are counted, until it is dropped.
+struct Present(Gauge);
+
+impl Present {
+    fn new(clients: Gauge) -> Present {
+        clients.inc();
+        Present(clients)
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,199 @@
+//! What runs beside the fleet, and the order in which it starts and ends.
+//!
+//! ```text
+//! bind -> (the fleet is assembled) -> ready, accept -> drain: not ready, no new clients,
+//!      transactions end, those that last too long are cut off -> end
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::accept::Door;
+use super::host::Host;
+use super::signals::{Signals, Wish};
+use crate::client::{Gate, GateTls};
+use crate::config::{Config, ProxyConfig};
+use crate::metrics::Metrics;
+use crate::net::Listener;
+use crate::net::listen::Sharing;
+use crate::net::tls::{TlsFault, towards_clients};
+use crate::web::{self, Readiness};
+
+/// How long transactions may take to end after Ctrl-C.
+const HASTE: Duration = Duration::from_secs(5);
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotServe {
+    /// An address is taken, or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificate or its key cannot be used.
+    #[error("TLS for clients: {0}")]
+    Tls(#[from] TlsFault),
+    /// The certificate cannot be read.
+    #[error("TLS for clients: {0}")]
+    Certificate(io::Error),
+    /// Signals cannot be listened to.
+    #[error("cannot listen to signals: {0}")]
+    Signals(io::Error),
+}
+
+/// A daemon whose addresses are bound; the fleet is still to come.
+pub struct Daemon {
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Cancelled when the daemon begins to end.
+    pub shutdown: CancellationToken,
+    /// All tasks; the end waits for them.
+    pub tasks: TaskTracker,
+    /// What `/readyz` says.
+    pub readiness: Readiness,
+    config: Arc<Config>,
+    file: PathBuf,
+    gate: Gate,
+    listeners: Vec<Listener>,
+    signals: Signals,
+    web_end: CancellationToken,
+}
+
+impl Daemon {
+    /// Binds all addresses and serves HTTP: not ready yet. `file` is read again on SIGHUP. Needs a
+    /// runtime.
+    pub async fn bind(config: Arc<Config>, file: PathBuf) -> Result<Daemon, CannotServe> {
+        let signals = Signals::listen().map_err(CannotServe::Signals)?;
+        let gate = Gate::new(Arc::clone(&config), tls(&config.proxy)?);
+        let listeners = listeners(&config.proxy)?;
+        let http = config.proxy.http_listen;
+        let http_listener =
+            TcpListener::bind(http).await.map_err(|source| taken(http.to_string(), source))?;
+        let (metrics, readiness) = (Metrics::default(), Readiness::default());
+        let web_end = CancellationToken::new();
+        tokio::spawn(web::serve(http_listener, metrics.clone(), readiness.clone(), web_end.clone()));
+        Ok(Daemon {
+            metrics,
+            shutdown: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            readiness,
+            config,
+            file,
+            gate,
+            listeners,
+            signals,
+            web_end,
+        })
+    }
+
+    /// Accepts clients for the fleet until a signal ends the daemon.
+    pub async fn run<H: Host>(self, host: Arc<H>) {
+        let door = Arc::new(Door {
+            gate: ArcSwap::from_pointee(self.gate),
+            host,
+            metrics: self.metrics,
+            tasks: self.tasks.clone(),
+            shutdown: self.shutdown.clone(),
+        });
+        for listener in self.listeners {
+            self.tasks.spawn(Arc::clone(&door).attend(listener));
+        }
+        self.readiness.ready();
+        tracing::info!(listen = %self.config.proxy.listen, "ready for clients");
+
+        let (mut signals, mut config) = (self.signals, self.config);
+        let patience = loop {
+            match signals.next().await {
+                Wish::Reload => config = reload(config, &self.file, &door).await,
+                Wish::Drain => break config.proxy.shutdown_timeout,
+                Wish::DrainSoon => break config.proxy.shutdown_timeout.min(HASTE),
+                Wish::Quit => break Duration::ZERO,
+            }
+        };
+        self.readiness.draining();
+        tracing::info!(?patience, "draining: no new clients, transactions may end");
+        self.shutdown.cancel();
+        self.tasks.close();
+        drain(&self.tasks, patience, &mut signals).await;
+        self.web_end.cancel();
+    }
+}
+
+async fn drain(tasks: &TaskTracker, patience: Duration, signals: &mut Signals) {
+    let again = async { while signals.next().await == Wish::Reload {} };
+    tokio::select! {
+        () = tasks.wait() => tracing::info!("all clients have left"),
+        () = tokio::time::sleep(patience) => tracing::warn!(tasks = tasks.len(), "transactions are cut off"),
+        () = again => tracing::warn!(tasks = tasks.len(), "a second signal: transactions are cut off"),
+    }
+}
+
+/// The configuration in force after an attempt to read it again.
+async fn reload<H: Host>(standing: Arc<Config>, file: &Path, door: &Door<H>) -> Arc<Config> {
+    let newer = match Config::load(file) {
+        Ok(newer) => newer,
+        Err(faults) => {
+            tracing::error!("the configuration stays as it was:\n{faults}");
+            return standing;
+        }
+    };
+    let (config, kept) = standing.reloaded(newer);
+    let tls = match tls(&config.proxy) {
+        Ok(tls) => tls,
+        Err(error) => {
+            tracing::error!(%error, "the configuration stays as it was");
+            return standing;
+        }
+    };
+    for key in kept {
+        tracing::warn!(key, "a change of this key needs a restart");
+    }
+    let config = Arc::new(config);
+    let (gate, newer) = (door.gate.load_full(), Arc::clone(&config));
+    // Passwords take a millisecond each.
+    match tokio::task::spawn_blocking(move || gate.reloaded(newer, tls)).await {
+        Ok(gate) => door.gate.store(Arc::new(gate)),
+        Err(error) => {
+            tracing::error!(%error, "the configuration stays as it was");
+            return standing;
+        }
+    }
+    door.host.reload(Arc::clone(&config));
+    tracing::info!("the configuration was read again");
+    config
+}
+
+fn tls(config: &ProxyConfig) -> Result<Option<GateTls>, CannotServe> {
+    let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) else { return Ok(None) };
+    let acceptor = TlsAcceptor::from(towards_clients(certificate, key)?);
+    let certificate = std::fs::read(certificate).map_err(CannotServe::Certificate)?;
+    Ok(Some(GateTls { acceptor, certificate: Bytes::from(certificate) }))
+}
+
+fn listeners(config: &ProxyConfig) -> Result<Vec<Listener>, CannotServe> {
+    let tcp = Listener::tcp(config.listen, Sharing::Alone)
+        .map_err(|source| taken(config.listen.to_string(), source))?;
+    let mut listeners = vec![tcp];
+    if let Some(folder) = &config.unix_socket_dir {
+        let path = folder.join(format!(".s.PGSQL.{}", config.listen.port()));
+        let unix = Listener::unix(&path).map_err(|source| taken(path.display().to_string(), source))?;
+        listeners.push(unix);
+    }
+    Ok(listeners)
+}
+
+fn taken(address: String, source: io::Error) -> CannotServe {
+    CannotServe::Listen { address, source }
+}

@@ -1,0 +1,21 @@
+//! The daemon's life: listen, accept, reload, drain.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `daemon` | what runs beside the fleet, and the order in which it starts and ends |
+//! | `accept` | from a listener to sessions |
+//! | `host` | whom a client is handed to once it is authenticated |
+//! | `logging` | log lines |
+//! | `signals` | what the operator asks for |
+
+mod accept;
+mod daemon;
+mod host;
+mod logging;
+mod signals;
+#[cfg(test)]
+mod tests;
+
+pub use daemon::{CannotServe, Daemon};
+pub use host::Host;
+pub use logging::log_to_stderr;
