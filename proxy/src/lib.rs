@@ -3,6 +3,7 @@
 //! Arrows go one way: client -> execute -> pool -> server -> net -> wire. Anyone may name
 //! router, config, error and metrics.
 
+pub mod boot;
 pub mod catalog;
 pub mod client;
 pub mod config;

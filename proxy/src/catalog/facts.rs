@@ -19,6 +19,14 @@ pub struct Facts {
     pub(super) types: Vec<TypeFacts>,
 }
 
+impl Facts {
+    /// Schema and name of all tables that hold rows of their own, partitioned ones included.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let tables = self.relations.iter().filter(|relation| matches!(relation.kind.as_str(), "r" | "p"));
+        tables.map(|relation| (&*relation.schema, &*relation.name))
+    }
+}
+
 /// The database's default collation.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(super) struct DatabaseFacts {

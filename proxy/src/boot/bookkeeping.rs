@@ -1,0 +1,76 @@
+//! The tables of schema `pgherd`, the few things that pgherd keeps on each server.
+//!
+//! | table | a row is |
+//! | --- | --- |
+//! | `hidden` | a tenant whose rows here are a move's copy: statements without a tenant skip them |
+//! | `decision` | the outcome of a transaction over several servers whose decider is this one |
+//!
+//! Clients' own roles read the first and insert into the second inside their transactions, so both
+//! are granted to all.
+
+use std::time::Duration;
+
+use crate::replicas::{Servers, Unreachable};
+
+/// The advisory lock keeps two proxies that start at once from making the tables twice.
+const MAKE: &str = "
+BEGIN;
+SELECT pg_catalog.pg_advisory_xact_lock(7310868735119204452);
+CREATE SCHEMA IF NOT EXISTS pgherd;
+GRANT USAGE ON SCHEMA pgherd TO PUBLIC;
+CREATE TABLE IF NOT EXISTS pgherd.hidden (
+    move bigint NOT NULL,
+    tenant text COLLATE \"C\" NOT NULL,
+    PRIMARY KEY (move, tenant)
+);
+GRANT SELECT ON pgherd.hidden TO PUBLIC;
+CREATE TABLE IF NOT EXISTS pgherd.decision (
+    gid text COLLATE \"C\" PRIMARY KEY,
+    outcome text NOT NULL CHECK (outcome IN ('commit', 'abort')),
+    at timestamptz NOT NULL DEFAULT now()
+);
+GRANT SELECT, INSERT ON pgherd.decision TO PUBLIC;
+COMMIT";
+
+/// A role without the right to create must not fail where all is there already.
+const STANDS: &str = "SELECT pg_catalog.to_regclass('pgherd.hidden') IS NOT NULL \
+     AND pg_catalog.to_regclass('pgherd.decision') IS NOT NULL";
+
+/// The tables could not be made on a server.
+#[derive(Debug, thiserror::Error)]
+pub enum BookkeepingFailed {
+    /// The server can not be reached.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// It refused.
+    #[error("the bookkeeping tables could not be made on server {server}: {}", reason(.source))]
+    Refused {
+        /// The server's name.
+        server: String,
+        /// What it said.
+        source: tokio_postgres::Error,
+    },
+}
+
+/// Makes the tables of one database on one server where they are missing.
+///
+/// # Errors
+/// [`BookkeepingFailed`].
+pub async fn keep_books(
+    servers: &Servers,
+    server: &str,
+    database: &str,
+    limit: Duration,
+) -> Result<(), BookkeepingFailed> {
+    let client = servers.connect(server, database, limit).await?;
+    let refused = |source| BookkeepingFailed::Refused { server: server.to_owned(), source };
+    let row = client.query_typed_one(STANDS, &[]).await.map_err(refused)?;
+    if row.try_get(0).map_err(refused)? {
+        return Ok(());
+    }
+    client.batch_execute(MAKE).await.map_err(refused)
+}
+
+fn reason(error: &tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), |answer| answer.message().to_owned())
+}
