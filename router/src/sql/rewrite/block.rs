@@ -20,33 +20,50 @@ use crate::catalog::{Catalog, SearchPath};
 use crate::plan::Refusal;
 
 /// The same statement in which each sharded table reads, updates and deletes as if the rows that the
-/// filter leaves out were not there. A statement other than SELECT, INSERT, UPDATE, DELETE is refused.
+/// filter leaves out were not there. A statement other than SELECT, INSERT, UPDATE, DELETE, or EXPLAIN, COPY TO
+/// and DECLARE of such, is refused.
 pub(crate) fn restrict_statement(
     statement: &RawStmt,
     catalog: &Catalog,
     path: &SearchPath,
     filter: &Filter,
 ) -> Result<Arc<str>, Refusal> {
-    match statement.stmt() {
-        Node::SelectStmt(_) | Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) => {}
-        _ => {
-            return Err(Refusal::unsupported(
-                "this kind of statement cannot be restricted to some rows",
-                "use SELECT, INSERT, UPDATE or DELETE",
-            ));
-        }
-    }
+    let query = query_of(statement.stmt()).ok_or_else(|| {
+        Refusal::unsupported(
+            "this kind of statement cannot be restricted to some rows",
+            "use SELECT, INSERT, UPDATE or DELETE",
+        )
+    })?;
     let restricted = try_owned(|mem| {
         let mut copy = mem.make_unique(statement);
         let mut restrict =
-            Restrict { mem, original: statement, catalog, path, filter, ctes: Vec::new(), refusal: None };
-        restrict.transform_raw_stmt(copy.as_mut());
+            Restrict { mem, original: query, catalog, path, filter, ctes: Vec::new(), refusal: None };
+        match copy.as_mut().stmt_mut() {
+            NodeMut::ExplainStmt(mut outer) => restrict.transform_node_of(outer.query_mut()),
+            NodeMut::CopyStmt(mut outer) => restrict.transform_node_of(outer.query_mut()),
+            NodeMut::DeclareCursorStmt(mut outer) => restrict.transform_node_of(outer.query_mut()),
+            query => restrict.transform_node_of(query),
+        }
         match restrict.refusal {
             Some(refusal) => Err(refusal),
             None => Ok(copy),
         }
     })?;
     super::print(&restricted)
+}
+
+/// The query that a statement is, or runs.
+fn query_of(statement: Node<'_>) -> Option<Node<'_>> {
+    let query = match statement {
+        Node::ExplainStmt(explain) => explain.query(),
+        Node::CopyStmt(copy) => copy.query(),
+        Node::DeclareCursorStmt(cursor) => cursor.query(),
+        query => query,
+    };
+    match query {
+        Node::SelectStmt(_) | Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) => Some(query),
+        _ => None,
+    }
 }
 
 /// [`restrict_statement`] for one statement's text that was printed here.
@@ -63,7 +80,7 @@ pub(crate) fn restrict_text(
 /// The state of the walk.
 pub(super) struct Restrict<'mem, 'a> {
     pub(super) mem: MemoryToken<'mem>,
-    pub(super) original: &'a RawStmt,
+    pub(super) original: Node<'a>,
     pub(super) catalog: &'a Catalog,
     pub(super) path: &'a SearchPath,
     pub(super) filter: &'a Filter,

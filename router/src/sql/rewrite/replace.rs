@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use pg_raw_parse::Node;
-use pg_raw_parse::nodes::{ColumnRef, RawStmt};
+use pg_raw_parse::nodes::ColumnRef;
 use pg_raw_parse::walk::{Recurse, walk_manual};
 
 use super::block::Restrict;
@@ -24,7 +24,7 @@ impl Restrict<'_, '_> {
     }
 }
 
-fn reason_against(statement: &RawStmt, name: &str) -> Option<&'static str> {
+fn reason_against(query: Node<'_>, name: &str) -> Option<&'static str> {
     let reason = |node: Node<'_>| match node {
         Node::ColumnRef(column) => reason_against_column(column, name),
         Node::SelectStmt(select) if !select.group_clause().is_empty() => {
@@ -33,8 +33,8 @@ fn reason_against(statement: &RawStmt, name: &str) -> Option<&'static str> {
         _ => None,
     };
     // The walk gives the nodes below the first one.
-    reason(statement.stmt()).or_else(|| {
-        walk_manual(statement.stmt(), |node| match reason(node) {
+    reason(query).or_else(|| {
+        walk_manual(query, |node| match reason(node) {
             Some(reason) => ControlFlow::Break(reason),
             None => Recurse::yes(),
         })

@@ -113,6 +113,18 @@ fn the_predicate_stands_where_it_filters_the_table_alone() {
             "INSERT INTO users (tenant_id, id) SELECT 5, id FROM orders WHERE orders.tenant_id = 5 ON CONFLICT (tenant_id, id) DO UPDATE SET name = excluded.name",
         ),
         ("select relname from pg_class", "SELECT relname FROM pg_class"),
+        (
+            "explain analyze delete from users",
+            "EXPLAIN (ANALYZE) DELETE FROM users WHERE users.tenant_id = 5",
+        ),
+        (
+            "copy (select id from users) to stdout",
+            "COPY (SELECT id FROM users WHERE users.tenant_id = 5) TO STDOUT",
+        ),
+        (
+            "declare c cursor for select id from users",
+            "DECLARE c CURSOR FOR SELECT id FROM users WHERE users.tenant_id = 5",
+        ),
         ("select title from titles", "SELECT title FROM titles"),
         ("select id from users for update of users", ""),
     ];
@@ -140,6 +152,8 @@ fn what_cannot_be_restricted_is_refused() {
         "update users set name = 'x' from audit.users where true",
         "merge into users u using orders o on u.id = o.user_id when matched then delete",
         "truncate users",
+        "copy users to stdout",
+        "explain create table t as select * from users",
         "create table t as select * from users",
         "select * into t from users",
         "with m as (merge into users u using orders o on true when matched then delete returning *) select 1 from m",

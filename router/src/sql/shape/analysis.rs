@@ -13,7 +13,7 @@ use super::facts::Facts;
 use super::from::{Conditions, Item, not_joined_by_tenant, unite_by_condition};
 use super::names::function_name;
 use super::outputs::{Expression, Output, group_keys, has_tenant, outputs};
-use super::scope::{Scope, TableColumn, TableReference};
+use super::scope::{Reach, Scope, TableColumn, TableReference};
 use super::types::infer;
 use crate::catalog::{Catalog, SearchPath};
 use crate::plan::Refusal;
@@ -84,7 +84,10 @@ impl<'a> Analysis<'a> {
             items.push(analysis.add_item(item, &mut scope, &mut conditions)?);
         }
         conditions.holding.push(select.where_clause());
-        conditions.holding.iter().for_each(|condition| unite_by_condition(*condition, &mut scope));
+        conditions
+            .holding
+            .iter()
+            .for_each(|condition| unite_by_condition(*condition, Reach::Outer, &mut scope));
         let conditions = conditions.holding.into_iter().chain(conditions.other);
         let filter = analysis.check_all(conditions, &scope)?;
         let seen = analysis.check_clauses(select, &scope)?;

@@ -1,10 +1,10 @@
 //! One time for all servers: the functions that read the clock become constants.
 
+use pg_raw_parse::Node;
 use pg_raw_parse::make::{MemoryToken, Unique};
 use pg_raw_parse::nodes::{FuncCall, ResTargetMut, SQLValueFunction, SQLValueFunctionOp};
 use pg_raw_parse::transform::{Assignable, Transform, transform_node, transform_res_target};
 use pg_raw_parse::walk::{Recurse, walk_manual};
-use pg_raw_parse::{Node, NodeMut};
 
 use super::names::{function_name, output_name};
 use crate::ids::quote_literal;

@@ -6,7 +6,7 @@ use pg_raw_parse::{ConstValue, Node};
 
 use super::analysis::{Analysis, Role};
 use super::functions::{Call, classify};
-use super::names::function_name;
+use super::names::{function_name, last_name, last_part};
 use super::scope::Scope;
 use crate::plan::Refusal;
 
@@ -162,7 +162,7 @@ impl<'a> Analysis<'a> {
 
 /// System columns number rows of one server, not of all.
 fn check_column(column: &pg_raw_parse::nodes::ColumnRef) -> Result<Seen, Refusal> {
-    let last = column.fields().iter().filter_map(Node::as_str).last();
+    let last = last_name(column.fields());
     match last {
         Some(name @ ("ctid" | "xmin" | "xmax" | "cmin" | "cmax" | "tableoid")) => Err(Refusal::unsupported(
             format!("system column {name} means something else on each server"),
@@ -174,7 +174,7 @@ fn check_column(column: &pg_raw_parse::nodes::ColumnRef) -> Result<Seen, Refusal
 
 /// OIDs number objects of one server.
 fn check_type(name: Option<&pg_raw_parse::nodes::TypeName>) -> Result<(), Refusal> {
-    let last = name.and_then(|name| name.names().iter().filter_map(|part| part.sval()).last());
+    let last = name.and_then(last_part);
     match last {
         Some(last) if !last.starts_with("reg") => Ok(()),
         Some(_) | None => Err(unknown_expression()),

@@ -48,7 +48,7 @@ impl Facts {
     pub(super) fn of_column(column: &Column) -> Facts {
         Facts {
             type_oid: Some(column.type_oid),
-            collation: Some(column.collation),
+            collation: Some(column.collation).filter(|collation| *collation != Collation::None),
             fixed_scale: column.type_oid == oid::NUMERIC && column.type_modifier >= 0,
         }
     }

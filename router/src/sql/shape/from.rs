@@ -13,7 +13,7 @@ use super::analysis::{Analysis, Role};
 use super::expression::unknown_expression;
 use super::facts::Facts;
 use super::names::{fields_of, function_name};
-use super::scope::{Fields, Resolved, Scope, TableColumn, TableReference};
+use super::scope::{Fields, Reach, Resolved, Scope, TableColumn, TableReference};
 use crate::catalog::RelationKind;
 use crate::plan::Refusal;
 
@@ -142,7 +142,7 @@ impl<'a> Analysis<'a> {
         let left = self.add_closed(join.larg(), scope, conditions)?;
         let right = self.add_closed(join.rarg(), scope, conditions)?;
         conditions.other.push(join.quals());
-        unite_by_condition(join.quals(), scope);
+        unite_by_condition(join.quals(), Reach::Own, scope);
         let star = self.join_columns(join, &left, &right, scope)?;
         let references = [left.references.clone(), right.references.clone()].concat();
         check_outer_join(join, &left, &right, scope)?;
@@ -164,7 +164,7 @@ impl<'a> Analysis<'a> {
     ) -> Result<Item, Refusal> {
         let mut own = Conditions::default();
         let item = self.add_item(node, scope, &mut own)?;
-        own.holding.iter().for_each(|condition| unite_by_condition(*condition, scope));
+        own.holding.iter().for_each(|condition| unite_by_condition(*condition, Reach::Own, scope));
         conditions.other.extend(own.holding);
         conditions.other.extend(own.other);
         match scope.is_one_class(&scope.sharded(&item.references)) {
@@ -226,7 +226,7 @@ fn merge_column(
             "join with ON",
         ));
     };
-    scope.unite(&left, &right);
+    scope.unite(&left, &right, Reach::Own);
     let (kept, other) = if join == JoinType::JOIN_RIGHT { (right, left) } else { (left, right) };
     let same_type = kept.column.facts == other.column.facts;
     let column = TableColumn {
@@ -289,31 +289,32 @@ fn check_outer_join(join: &JoinExpr, left: &Item, right: &Item, scope: &Scope<'_
 }
 
 /// Equalities of tenant columns in a condition that must hold.
-pub(super) fn unite_by_condition(condition: Node<'_>, scope: &mut Scope<'_>) {
+pub(super) fn unite_by_condition(condition: Node<'_>, reach: Reach, scope: &mut Scope<'_>) {
     match condition {
         Node::BoolExpr(all) if all.boolop == BoolExprType::AND_EXPR => {
-            all.args().iter().for_each(|part| unite_by_condition(part, scope));
+            all.args().iter().for_each(|part| unite_by_condition(part, reach, scope));
         }
-        Node::A_Expr(equal) if equal.kind == A_Expr_Kind::AEXPR_OP => {
-            if equal.name().iter().map(Node::as_str).eq([Some("=")]) {
-                unite_by_equality(equal.lexpr(), equal.rexpr(), scope);
-            }
+        Node::A_Expr(equal)
+            if equal.kind == A_Expr_Kind::AEXPR_OP
+                && equal.name().iter().map(Node::as_str).eq([Some("=")]) =>
+        {
+            unite_by_equality(equal.lexpr(), equal.rexpr(), reach, scope);
         }
         _ => {}
     }
 }
 
-fn unite_by_equality(left: Node<'_>, right: Node<'_>, scope: &mut Scope<'_>) {
+fn unite_by_equality(left: Node<'_>, right: Node<'_>, reach: Reach, scope: &mut Scope<'_>) {
     match (left, right) {
         (Node::ColumnRef(left), Node::ColumnRef(right)) => {
             let resolve = |column| fields_of(column).and_then(|fields| scope.resolve(&fields));
             if let (Some(left), Some(right)) = (resolve(left), resolve(right)) {
-                scope.unite(&left, &right);
+                scope.unite(&left, &right, reach);
             }
         }
         (Node::RowExpr(left), Node::RowExpr(right)) if left.args().len() == right.args().len() => {
             for (left, right) in left.args().iter().zip(right.args().iter()) {
-                unite_by_equality(left, right, scope);
+                unite_by_equality(left, right, reach, scope);
             }
         }
         _ => {}

@@ -116,6 +116,10 @@ fn merge_output<'a>(
     if seen.is_plain() {
         return Ok(Merged::Key);
     }
+    // A part is computed beside the visible column: both must be the same.
+    if seen.volatile || seen.set {
+        return Err(unknown_expression());
+    }
     match node {
         Node::FuncCall(call) if seen.aggregate => {
             let (kind, parts) = combine(block, call)?;
@@ -147,11 +151,6 @@ fn combine<'a>(
         return Err(not_combined(name));
     }
     let arguments: Vec<Node<'a>> = call.args().iter().collect();
-    for argument in &arguments {
-        if block.seen_in(*argument)?.set {
-            return Err(not_combined(name));
-        }
-    }
     let facts = match arguments.as_slice() {
         [] if call.agg_star => Facts::UNKNOWN,
         [only] => infer(*only, &block.scope),

@@ -1,7 +1,8 @@
 //! Names in trees: of columns, of functions, of outputs.
 
 use pg_raw_parse::Node;
-use pg_raw_parse::nodes::{ColumnRef, FuncCall, SQLValueFunctionOp};
+use pg_raw_parse::list::NodeList;
+use pg_raw_parse::nodes::{ColumnRef, FuncCall, SQLValueFunctionOp, TypeName};
 
 /// The parts of a column's name; `None` for a star.
 pub(super) fn fields_of(column: &ColumnRef) -> Option<Vec<&str>> {
@@ -27,17 +28,17 @@ pub(super) fn output_name(node: Node<'_>) -> Option<String> {
 fn figure(node: Node<'_>) -> Option<(Option<String>, u8)> {
     let strong = |name: &str| Some((Some(name.to_owned()), 2));
     match node {
-        Node::ColumnRef(column) => match column.fields().iter().filter_map(Node::as_str).last() {
+        Node::ColumnRef(column) => match last_name(column.fields()) {
             Some(name) => strong(name),
             None => Some((None, 0)),
         },
-        Node::FuncCall(call) => strong(call.funcname().iter().filter_map(Node::as_str).last()?),
+        Node::FuncCall(call) => strong(last_name(call.funcname())?),
         Node::TypeCast(cast) => {
             let (name, weight) = figure(cast.arg())?;
             if weight > 1 {
                 return Some((name, weight));
             }
-            let type_name = cast.type_name()?.names().iter().filter_map(|part| part.sval()).last()?;
+            let type_name = last_part(cast.type_name()?)?;
             Some((Some(type_name.to_owned()), 1))
         }
         Node::CollateClause(collate) => figure(collate.arg()),
@@ -82,4 +83,14 @@ fn value_function_name(op: SQLValueFunctionOp::Type) -> Option<&'static str> {
         SQLValueFunctionOp::SVFOP_CURRENT_SCHEMA => "current_schema",
         _ => return None,
     })
+}
+
+/// The last part of a name.
+pub(super) fn last_name(parts: &NodeList) -> Option<&str> {
+    parts.get(parts.len().checked_sub(1)?)?.as_str()
+}
+
+/// The last part of a type's name.
+pub(super) fn last_part(name: &TypeName) -> Option<&str> {
+    name.names().iter().fold(None, |_, part| part.sval())
 }

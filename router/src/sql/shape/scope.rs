@@ -39,6 +39,16 @@ pub(super) struct Resolved {
     pub(super) outer: bool,
 }
 
+/// How far an equality of tenant columns holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// For all rows of the block: a block further out may be meant.
+    Outer,
+    /// For the partners in an outer join only: what it says of the block further out does not hold for the
+    /// rows that are kept without a partner.
+    Own,
+}
+
 /// The names of one block, and which references' rows are held together by the tenant column.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scope<'parent> {
@@ -120,7 +130,10 @@ impl<'parent> Scope<'parent> {
     }
 
     /// Rows of both are combined only where their tenant is one.
-    pub(super) fn unite(&mut self, one: &Resolved, other: &Resolved) {
+    pub(super) fn unite(&mut self, one: &Resolved, other: &Resolved, reach: Reach) {
+        if reach == Reach::Own && (one.outer || other.outer) {
+            return;
+        }
         let node = |resolved: &Resolved| if resolved.outer { 0 } else { resolved.reference + 1 };
         if one.column.tenant && other.column.tenant {
             self.unite_nodes(node(one), node(other));

@@ -185,6 +185,8 @@ fn joins_by_the_tenant_split() {
         "select distinct on (tenant_id) id, name from users order by tenant_id, id",
         "select id from (values (1), (2)) v(n) join users u on u.score = v.n",
         "select id, random() from users",
+        "select id from users u where exists (select from orders o left join audit.users a on a.tenant_id = o.tenant_id where o.tenant_id = u.tenant_id)",
+        "select id from users order by coalesce(score, 0), greatest(score, id), created_at - interval '1 day'",
         "select current_user, id from users",
     ] {
         accepted(text);
@@ -216,6 +218,9 @@ fn what_is_not_exactly_a_merge_is_refused() {
         "select id from users u where exists (select from orders o where o.user_id = u.id)",
         "select id from users u where exists (select from orders o where o.tenant_id = u.tenant_id or true)",
         "select id from users u where id in (select user_id from orders)",
+        "select id from users u where exists (select from orders o left join audit.users a on a.tenant_id = u.tenant_id and a.tenant_id = o.tenant_id where o.user_id = u.id)",
+        "select id from users u where exists (select from orders o left join (audit.users a join users b on a.tenant_id = b.tenant_id and a.tenant_id = u.tenant_id) on a.tenant_id = o.tenant_id where o.user_id = u.id)",
+        "select count(*) filter (where random() < 0.5) from users",
         "select * from (select id from users limit 3) x",
         "select * from (select id from users order by id) x",
         "select * from (select distinct name from users) x",

@@ -51,10 +51,17 @@ fn infer_common<'a>(alternatives: impl Iterator<Item = Node<'a>>, scope: &Scope<
     let is_null = |node: &Node<'_>| matches!(node, Node::A_Const(constant) if constant.isnull);
     let mut all = alternatives.filter(|node| !is_null(node)).map(|node| infer(node, scope));
     let Some(first) = all.next() else { return Facts::UNKNOWN };
-    // A numeric of one column keeps its scale, one of several may have either.
-    match all.all(|facts| facts.type_oid == first.type_oid && facts.collation == first.collation) {
-        true => Facts { fixed_scale: false, ..first },
-        false => Facts::UNKNOWN,
+    all.fold(Facts { fixed_scale: false, ..first }, common)
+}
+
+/// The type that two alternatives become. A numeric may have the scale of either.
+fn common(one: Facts, other: Facts) -> Facts {
+    let rank = |facts: Facts| facts.type_oid.and_then(numeric_rank);
+    match (rank(one), rank(other)) {
+        (Some(left), Some(right)) if left < right => Facts { fixed_scale: false, ..other },
+        (Some(_), Some(_)) => one,
+        _ if one.type_oid == other.type_oid && one.collation == other.collation => one,
+        _ => Facts::UNKNOWN,
     }
 }
 
