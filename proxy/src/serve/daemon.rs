@@ -6,7 +6,7 @@
 //! ```
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::accept::Door;
 use super::host::Host;
+use super::reload::{Questions, Reloader, Standing};
 use super::signals::{Signals, Wish};
 use crate::client::{Gate, GateTls};
 use crate::config::{Config, ProxyConfig};
@@ -63,8 +64,10 @@ pub struct Daemon {
     pub tasks: TaskTracker,
     /// What `/readyz` says.
     pub readiness: Readiness,
-    config: Arc<Config>,
-    file: PathBuf,
+    /// For the console: reads the configuration again.
+    pub reloader: Reloader,
+    questions: Questions,
+    standing: Standing,
     gate: Gate,
     listeners: Vec<Listener>,
     signals: Signals,
@@ -82,6 +85,7 @@ impl Daemon {
         let http_listener =
             TcpListener::bind(http).await.map_err(|source| taken(http.to_string(), source))?;
         let (metrics, readiness) = (Metrics::default(), Readiness::default());
+        let (reloader, questions) = Reloader::new();
         let web_end = CancellationToken::new();
         tokio::spawn(web::serve(http_listener, metrics.clone(), readiness.clone(), web_end.clone()));
         Ok(Daemon {
@@ -89,13 +93,23 @@ impl Daemon {
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             readiness,
-            config,
-            file,
+            reloader,
+            questions,
+            standing: Standing { config, file },
             gate,
             listeners,
             signals,
             web_end,
         })
+    }
+
+    /// Lets the fleet be assembled; `None` where a signal ends the daemon meanwhile.
+    pub async fn while_starting<T>(&mut self, assembling: impl Future<Output = T>) -> Option<T> {
+        let ended = async { while self.signals.next().await == Wish::Reload {} };
+        tokio::select! {
+            assembled = assembling => Some(assembled),
+            () = ended => None,
+        }
     }
 
     /// Accepts clients for the fleet until a signal ends the daemon.
@@ -111,14 +125,23 @@ impl Daemon {
             self.tasks.spawn(Arc::clone(&door).attend(listener));
         }
         self.readiness.ready();
-        tracing::info!(listen = %self.config.proxy.listen, "ready for clients");
+        tracing::info!(listen = %self.standing.config.proxy.listen, "ready for clients");
 
-        let (mut signals, mut config) = (self.signals, self.config);
+        let (mut signals, mut standing, mut questions) = (self.signals, self.standing, self.questions);
         let patience = loop {
-            match signals.next().await {
-                Wish::Reload => config = reload(config, &self.file, &door).await,
-                Wish::Drain => break config.proxy.shutdown_timeout,
-                Wish::DrainSoon => break config.proxy.shutdown_timeout.min(HASTE),
+            let wish = tokio::select! {
+                wish = signals.next() => wish,
+                Some(reply) = questions.recv() => {
+                    // Whoever asked may have left.
+                    let _ = reply.send(standing.renew(&door).await);
+                    continue;
+                }
+            };
+            match wish {
+                // What came of it stands in the log.
+                Wish::Reload => drop(standing.renew(&door).await),
+                Wish::Drain => break standing.config.proxy.shutdown_timeout,
+                Wish::DrainSoon => break standing.config.proxy.shutdown_timeout.min(HASTE),
                 Wish::Quit => break Duration::ZERO,
             }
         };
@@ -140,42 +163,8 @@ async fn drain(tasks: &TaskTracker, patience: Duration, signals: &mut Signals) {
     }
 }
 
-/// The configuration in force after an attempt to read it again.
-async fn reload<H: Host>(standing: Arc<Config>, file: &Path, door: &Door<H>) -> Arc<Config> {
-    let newer = match Config::load(file) {
-        Ok(newer) => newer,
-        Err(faults) => {
-            tracing::error!("the configuration stays as it was:\n{faults}");
-            return standing;
-        }
-    };
-    let (config, kept) = standing.reloaded(newer);
-    let tls = match tls(&config.proxy) {
-        Ok(tls) => tls,
-        Err(error) => {
-            tracing::error!(%error, "the configuration stays as it was");
-            return standing;
-        }
-    };
-    for key in kept {
-        tracing::warn!(key, "a change of this key needs a restart");
-    }
-    let config = Arc::new(config);
-    let (gate, newer) = (door.gate.load_full(), Arc::clone(&config));
-    // Passwords take a millisecond each.
-    match tokio::task::spawn_blocking(move || gate.reloaded(newer, tls)).await {
-        Ok(gate) => door.gate.store(Arc::new(gate)),
-        Err(error) => {
-            tracing::error!(%error, "the configuration stays as it was");
-            return standing;
-        }
-    }
-    door.host.reload(Arc::clone(&config));
-    tracing::info!("the configuration was read again");
-    config
-}
-
-fn tls(config: &ProxyConfig) -> Result<Option<GateTls>, CannotServe> {
+/// TLS for clients, where it is configured.
+pub(super) fn tls(config: &ProxyConfig) -> Result<Option<GateTls>, CannotServe> {
     let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) else { return Ok(None) };
     let acceptor = TlsAcceptor::from(towards_clients(certificate, key)?);
     let certificate = std::fs::read(certificate).map_err(CannotServe::Certificate)?;

@@ -6,12 +6,14 @@
 //! | `accept` | from a listener to sessions |
 //! | `host` | whom a client is handed to once it is authenticated |
 //! | `logging` | log lines |
+//! | `reload` | reading the configuration again |
 //! | `signals` | what the operator asks for |
 
 mod accept;
 mod daemon;
 mod host;
 mod logging;
+mod reload;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -19,3 +21,4 @@ mod tests;
 pub use daemon::{CannotServe, Daemon};
 pub use host::Host;
 pub use logging::log_to_stderr;
+pub use reload::{NotReloaded, Reloaded, Reloader};
