@@ -15,5 +15,6 @@ pub mod metrics;
 pub mod net;
 pub mod replicas;
 pub mod serve;
+pub mod server;
 pub mod web;
 pub mod wire;

@@ -1,0 +1,390 @@
+//! Frames in and out of one connection, and what the server still owes.
+//!
+//! Writes and reads advance together, so two peers with full buffers never wait for one another.
+//! Everything that is half done lives in the connection: every future here may be dropped and
+//! asked for again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::FutureExt;
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+use super::cancel::{CancelHandle, Gate};
+use super::handshake::Welcome;
+use super::prepared::PreparedStatements;
+use super::target::Target;
+use crate::net::Stream;
+use crate::wire::frame::{SERVER_LIMIT, next_tag};
+use crate::wire::view::{Fields, error_fields, parameter_status, ready_status};
+use crate::wire::{Frame, WireFault, cut, cut_run, write};
+
+/// The least that is asked for in one read.
+const READ_LEAST: usize = 8 << 10;
+/// The most that is asked for in one read, once reads come back full.
+const READ_MOST: usize = 128 << 10;
+/// A flush reads no more answers than this ahead of who takes them.
+const READ_AHEAD: usize = 1 << 20;
+
+/// The transaction status of a server's last ReadyForQuery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// Outside a transaction block.
+    Idle,
+    /// Inside one.
+    InTransaction,
+    /// Inside one that failed.
+    Failed,
+}
+
+impl TransactionStatus {
+    /// The status by ReadyForQuery's byte; an unknown byte counts as failed.
+    pub fn of(byte: u8) -> TransactionStatus {
+        match byte {
+            b'I' => TransactionStatus::Idle,
+            b'T' => TransactionStatus::InTransaction,
+            _ => TransactionStatus::Failed,
+        }
+    }
+
+    /// ReadyForQuery's byte.
+    pub fn byte(self) -> u8 {
+        match self {
+            TransactionStatus::Idle => b'I',
+            TransactionStatus::InTransaction => b'T',
+            TransactionStatus::Failed => b'E',
+        }
+    }
+}
+
+/// A connection is lost.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("lost the connection to server {server} at {node}: {why}")]
+pub struct ServerGone {
+    /// The server's name.
+    pub server: String,
+    /// The node, `host:port`.
+    pub node: String,
+    /// How.
+    pub why: WhyGone,
+}
+
+/// How a connection was lost.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WhyGone {
+    /// The node closed it, perhaps after a last FATAL error.
+    #[error("closed by the server{}", .0.as_ref().map(|fields| format!(": {fields}")).unwrap_or_default())]
+    Closed(Option<Box<Fields>>),
+    /// The network failed.
+    #[error("{0}")]
+    Network(Arc<io::Error>),
+    /// What the node said is not the protocol.
+    #[error("{0}")]
+    Protocol(#[from] WireFault),
+}
+
+/// One connection to one node.
+#[derive(Debug)]
+pub struct Connection {
+    /// What is prepared on it.
+    pub statements: PreparedStatements,
+    /// The session settings applied on it: name -> the statement that set it. The client room keeps it.
+    pub settings: BTreeMap<String, String>,
+    /// When it was made.
+    pub created: Instant,
+    /// When it was last given back.
+    pub last_used: Instant,
+    /// Its number among the connections of its pools; 0 outside them.
+    pub id: u64,
+    target: Arc<Target>,
+    stream: Stream,
+    inbound: BytesMut,
+    outbound: BytesMut,
+    unflushed: bool,
+    read_size: usize,
+    status: TransactionStatus,
+    owed: u32,
+    parameters: BTreeMap<String, String>,
+    parting: Option<Box<Fields>>,
+    lost: bool,
+    process: i32,
+    key: Bytes,
+    gate: Arc<Gate>,
+}
+
+impl Connection {
+    pub(super) fn new(target: Arc<Target>, welcome: Welcome, gate: Arc<Gate>) -> Connection {
+        const STATEMENTS: usize = 500;
+        let now = Instant::now();
+        Connection {
+            statements: PreparedStatements::new(STATEMENTS),
+            settings: BTreeMap::new(),
+            created: now,
+            last_used: now,
+            id: 0,
+            target,
+            stream: welcome.stream,
+            inbound: welcome.inbound,
+            outbound: BytesMut::new(),
+            unflushed: false,
+            read_size: READ_LEAST,
+            status: TransactionStatus::Idle,
+            owed: 0,
+            parameters: welcome.parameters,
+            parting: None,
+            lost: false,
+            process: welcome.process,
+            key: welcome.key,
+            gate,
+        }
+    }
+
+    /// Where it was dialed to.
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+
+    /// The node's host and port.
+    pub fn node(&self) -> (&str, u16) {
+        (&self.target.host, self.target.port)
+    }
+
+    /// The server's process, as in `pg_stat_activity`.
+    pub fn process(&self) -> i32 {
+        self.process
+    }
+
+    /// The settings that the server reports, as of the last frame taken.
+    pub fn parameters(&self) -> &BTreeMap<String, String> {
+        &self.parameters
+    }
+
+    /// Cancels what runs here until the connection is given back.
+    pub fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle {
+            target: self.target.clone(),
+            process: self.process,
+            key: self.key.clone(),
+            lease: self.gate.lease(),
+            gate: self.gate.clone(),
+        }
+    }
+
+    /// Ends the lease: cancel handles of it do nothing any more. False where one is under way: the
+    /// connection must be closed.
+    pub fn end_lease(&mut self) -> bool {
+        self.last_used = Instant::now();
+        self.gate.end_lease()
+    }
+
+    /// What is still to be written: append messages here. Whoever appends a Query, Sync or
+    /// FunctionCall also calls [`Self::owe_ready`].
+    pub fn out(&mut self) -> &mut BytesMut {
+        &mut self.outbound
+    }
+
+    /// One more ReadyForQuery is owed.
+    pub fn owe_ready(&mut self) {
+        self.owed += 1;
+    }
+
+    /// Appends a Sync, and counts it.
+    pub fn queue_sync(&mut self) {
+        write::sync(&mut self.outbound);
+        self.owe_ready();
+    }
+
+    /// Appends a simple Query, and counts it.
+    pub fn queue_query(&mut self, text: &[u8]) {
+        write::query(&mut self.outbound, text);
+        self.owe_ready();
+    }
+
+    /// How many ReadyForQuery are owed.
+    pub fn owed(&self) -> u32 {
+        self.owed
+    }
+
+    /// The status of the last ReadyForQuery.
+    pub fn status(&self) -> TransactionStatus {
+        self.status
+    }
+
+    /// How many bytes are still to be written.
+    pub fn unsent(&self) -> usize {
+        self.outbound.len()
+    }
+
+    /// True where the next user would find nothing of this one: outside a transaction, nothing
+    /// owed, unsent or unread. Settings and prepared statements are counted elsewhere.
+    pub fn is_clean(&self) -> bool {
+        !self.lost
+            && self.status == TransactionStatus::Idle
+            && self.owed == 0
+            && self.outbound.is_empty()
+            && self.inbound.is_empty()
+    }
+
+    /// True once the connection is lost.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// The next frame from the server, writing what is unsent meanwhile. Keeps status, parameters
+    /// and what is owed up to date. Cancel-safe.
+    pub async fn frame(&mut self) -> Result<Frame, ServerGone> {
+        loop {
+            if let Some(frame) = self.buffered_frame()? {
+                return Ok(frame);
+            }
+            std::future::poll_fn(|task| self.poll_exchange(task)).await?;
+        }
+    }
+
+    /// The next frame if it has been read already.
+    pub fn buffered_frame(&mut self) -> Result<Option<Frame>, ServerGone> {
+        let frame = cut(&mut self.inbound, SERVER_LIMIT).map_err(|fault| self.gone(fault.into()))?;
+        if let Some(frame) = &frame {
+            self.note(frame);
+        }
+        Ok(frame)
+    }
+
+    /// All the whole rows (or pieces of COPY) at the front of what has been read, as one piece of
+    /// bytes to relay.
+    pub fn buffered_rows(&mut self) -> Option<BytesMut> {
+        match next_tag(&self.inbound)? {
+            tag @ (b'D' | b'd') => cut_run(&mut self.inbound, &[tag]),
+            _ => None,
+        }
+    }
+
+    /// Writes what is unsent. Where the server does not read because its own answers wait, they
+    /// are read into memory up to a bound; beyond it this returns early with [`Self::unsent`] > 0,
+    /// and the caller must take frames, which goes on writing. Cancel-safe.
+    pub async fn flush(&mut self) -> Result<(), ServerGone> {
+        std::future::poll_fn(|task| {
+            loop {
+                if self.poll_write_out(task)?.is_ready() || self.inbound.len() >= READ_AHEAD {
+                    return Poll::Ready(Ok(()));
+                }
+                std::task::ready!(self.poll_read_in(task))?;
+            }
+        })
+        .await
+    }
+
+    /// Takes in what the server said while nobody listened: settings, notices, or good-bye. False
+    /// where the connection can not be used.
+    pub fn still_there(&mut self) -> bool {
+        loop {
+            match self.buffered_frame() {
+                Ok(Some(frame)) if matches!(frame.tag(), b'S' | b'N' | b'A') => {}
+                Ok(Some(_)) | Err(_) => return false,
+                Ok(None) => match self.stream.read_buf(&mut self.inbound).now_or_never() {
+                    None => return self.inbound.is_empty(),
+                    Some(Ok(1..)) => {}
+                    Some(Ok(0) | Err(_)) => return false,
+                },
+            }
+        }
+    }
+
+    /// Says good-bye as far as that needs no waiting, and closes.
+    pub fn close(mut self) {
+        if !self.lost && self.outbound.is_empty() {
+            write::terminate(&mut self.outbound);
+            let _ = self.flush().now_or_never();
+        }
+    }
+
+    /// Writes and reads at once; ready when something was read.
+    fn poll_exchange(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ServerGone>> {
+        if self.lost {
+            return Poll::Ready(Err(self.gone(WhyGone::Closed(None))));
+        }
+        // A server that closes often says why first: the reason is read even if writing fails.
+        let written = self.poll_write_out(task);
+        match (self.poll_read_in(task), written) {
+            (Poll::Pending, Err(gone)) => Poll::Ready(Err(gone)),
+            (read, _) => read,
+        }
+    }
+
+    /// Ready when all is written and flushed.
+    fn poll_write_out(&mut self, task: &mut Context<'_>) -> Result<Poll<()>, ServerGone> {
+        while !self.outbound.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(task, &self.outbound) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Ok(0)) => return Err(self.gone(WhyGone::Closed(None))),
+                Poll::Ready(Ok(written)) => {
+                    self.outbound.advance(written);
+                    self.unflushed = true;
+                }
+                Poll::Ready(Err(error)) => return Err(self.gone(WhyGone::Network(Arc::new(error)))),
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.stream).poll_flush(task) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => return Err(self.gone(WhyGone::Network(Arc::new(error)))),
+            }
+        }
+        Ok(Poll::Ready(()))
+    }
+
+    fn poll_read_in(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ServerGone>> {
+        self.inbound.reserve(self.read_size);
+        let room = self.inbound.capacity() - self.inbound.len();
+        let read = std::task::ready!(pin!(self.stream.read_buf(&mut self.inbound)).poll(task));
+        Poll::Ready(match read {
+            Ok(0) => Err(self.gone(WhyGone::Closed(None))),
+            Ok(count) => {
+                self.read_size = if count == room {
+                    (self.read_size * 2).min(READ_MOST)
+                } else {
+                    (self.read_size / 2).max(READ_LEAST)
+                };
+                Ok(())
+            }
+            Err(error) => Err(self.gone(WhyGone::Network(Arc::new(error)))),
+        })
+    }
+
+    fn note(&mut self, frame: &Frame) {
+        match frame.tag() {
+            b'Z' => {
+                self.status = TransactionStatus::of(ready_status(frame));
+                self.owed = self.owed.saturating_sub(1);
+            }
+            b'S' => {
+                if let Some((name, value)) = parameter_status(frame) {
+                    self.parameters.insert(name.to_owned(), value.to_owned());
+                }
+            }
+            b'E' => {
+                let fields = error_fields(frame);
+                if fields.is_fatal() {
+                    self.parting = Some(Box::new(fields));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Marks the connection lost; a FATAL that the server sent before is the better reason.
+    fn gone(&mut self, why: WhyGone) -> ServerGone {
+        self.lost = true;
+        let why = match self.parting.take() {
+            Some(fields) => WhyGone::Closed(Some(fields)),
+            None => why,
+        };
+        ServerGone { server: self.target.server.clone(), node: self.target.node(), why }
+    }
+}

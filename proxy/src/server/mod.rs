@@ -1,0 +1,26 @@
+//! One connection to one node of a server.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `target` | where to dial and as whom |
+//! | `dial` | the stream, the startup and the authentication |
+//! | `handshake` | pgwire's client side, fed with frames that we cut |
+//! | `connection` | frames in and out, and what the server still owes |
+//! | `simple` | small statements of the proxy's own |
+//! | `prepared` | what is prepared on a connection |
+//! | `cancel` | canceling what runs on a connection, and never what runs there later |
+
+mod cancel;
+mod connection;
+mod dial;
+mod handshake;
+mod prepared;
+mod simple;
+mod target;
+
+pub use cancel::{CancelHandle, Canceled};
+pub use connection::{Connection, ServerGone, TransactionStatus, WhyGone};
+pub use dial::{DialError, WhyNot};
+pub use prepared::PreparedStatements;
+pub use simple::SimpleOutcome;
+pub use target::Target;
