@@ -81,7 +81,6 @@ pub(super) struct CollationFacts {
 pub(super) struct KeyFacts {
     pub(super) relation: u32,
     pub(super) name: String,
-    pub(super) primary: bool,
     /// False where it is deferrable, partial, invalid or over expressions.
     pub(super) plain: bool,
     /// Numbers of its key columns; 0 for an expression.
