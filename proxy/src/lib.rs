@@ -5,6 +5,7 @@
 
 pub mod boot;
 pub mod catalog;
+pub mod check;
 pub mod client;
 pub mod config;
 pub mod directory;

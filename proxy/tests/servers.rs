@@ -90,11 +90,17 @@ async fn a_catalog_says_what_can_be_sharded_and_why_not() -> anyhow::Result<()> 
     assert!(catalog.functions["lower"].builtin);
 
     assert_eq!(live.refresh(&servers).await?.version, catalog.version, "nothing changed");
+    let lacking = proxy::check::check(&servers, &[("app", &live)]).await;
+    let errors: Vec<_> = lacking.iter().filter(|one| one.weight == proxy::check::Weight::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    assert!(lacking.iter().any(|finding| finding.what.contains("loose_pkey")), "{lacking:?}");
     let second = fleet.server(1).connect("app").await?;
     second.batch_execute("ALTER TABLE users ADD extra int").await?;
     let catalog = live.refresh(&servers).await?;
     let users = &catalog.relations[&("public".to_owned(), "users".to_owned())];
     assert!(matches!(users.kind, RelationKind::Unsafe { .. }), "the servers hold it differently");
+    let lacking = proxy::check::check(&servers, &[("app", &live)]).await;
+    assert!(lacking.iter().any(|finding| finding.what.contains("extra")), "{lacking:?}");
     Ok(())
 }
 

@@ -1,0 +1,112 @@
+//! All servers: each by itself, what must be equal on all of them, and the databases' tables.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use router::catalog::RelationKind;
+use router::ids::quote_identifier;
+
+use super::finding::{Finding, Weight};
+use super::settings::{EQUAL, Standing, ask};
+use crate::catalog::LiveCatalog;
+use crate::replicas::{NodeRole, Servers};
+
+/// How long one server may take to show a primary.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// More than this between a server's clock and ours is worth a word, in seconds.
+const SKEW: f64 = 1.0;
+
+/// What the fleet lacks for these databases (name and catalog), the heaviest first.
+pub async fn check(servers: &Servers, databases: &[(&str, &LiveCatalog)]) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for server in servers.iter() {
+        for node in server.status().nodes {
+            if let NodeRole::Unusable { reason } = node.role {
+                let what = format!("node {} is not used: {reason}", node.node);
+                found.push(warning(server.name(), what, "see why it is away, then wait for a probe"));
+            }
+        }
+    }
+    for (database, catalog) in databases {
+        found.extend(check_database(servers, database).await);
+        found.extend(check_tables(servers, catalog).await);
+    }
+    found.sort_by(|one, other| other.weight.cmp(&one.weight).then(one.server.cmp(&other.server)));
+    found.dedup();
+    found
+}
+
+async fn check_database(servers: &Servers, database: &str) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut standings: Vec<(&str, Standing)> = Vec::new();
+    let role = quote_identifier(&servers.control().admin().user);
+    for server in servers.iter() {
+        match standing(servers, server.name(), database).await {
+            Ok((standing, skew)) => {
+                found.extend(standing.findings(server.name(), &quote_identifier(database), &role));
+                if skew.abs() > SKEW {
+                    let what = format!("its clock is {skew:+.1} s from the proxy's");
+                    found.push(warning(server.name(), what, "keep the clocks with NTP"));
+                }
+                standings.push((server.name(), standing));
+            }
+            Err(what) => {
+                let fix = "see that it runs and lets the admin role in".to_owned();
+                found.push(Finding { weight: Weight::Error, server: server.name().to_owned(), what, fix });
+            }
+        }
+    }
+    found.extend(unequal(&standings));
+    found
+}
+
+async fn standing(servers: &Servers, server: &str, database: &str) -> Result<(Standing, f64), String> {
+    let client = servers.connect(server, database, PATIENCE).await.map_err(|error| error.to_string())?;
+    let standing = ask(&client).await.map_err(|error| error.to_string())?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let skew = standing.clock - now;
+    Ok((standing, skew))
+}
+
+fn unequal(standings: &[(&str, Standing)]) -> Vec<Finding> {
+    let Some(((first, expected), others)) = standings.split_first() else { return Vec::new() };
+    let mut found = Vec::new();
+    for (server, standing) in others {
+        let pairs = EQUAL.iter().zip(expected.equal.iter().zip(&standing.equal));
+        for (name, (one, other)) in pairs.filter(|(_, (one, other))| one != other) {
+            found.push(Finding {
+                weight: Weight::Error,
+                server: (*server).to_owned(),
+                what: format!("{name} is {other}, on {first} it is {one}"),
+                fix: format!("make {name} the same on all servers"),
+            });
+        }
+    }
+    found
+}
+
+async fn check_tables(servers: &Servers, live: &LiveCatalog) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let catalog = match live.refresh(servers).await {
+        Ok(catalog) => catalog,
+        Err(error) => return vec![warning("", error.to_string(), "see that the servers run")],
+    };
+    for difference in live.differences().await {
+        found.push(Finding {
+            weight: Weight::Error,
+            server: String::new(),
+            what: format!("{}.{} differs: {}", difference.schema, difference.name, difference.what),
+            fix: "make it the same on all servers".to_owned(),
+        });
+    }
+    for relation in catalog.relations.values() {
+        if let RelationKind::Unsafe { reason } = &relation.kind {
+            let what = format!("{} can not be sharded: {reason}", relation.quoted_name());
+            found.push(warning("", what, "statements about it run only where one server holds everything"));
+        }
+    }
+    found
+}
+
+fn warning(server: &str, what: String, fix: &str) -> Finding {
+    Finding { weight: Weight::Warning, server: server.to_owned(), what, fix: fix.to_owned() }
+}
