@@ -5,6 +5,7 @@
 //! fleet started is ended with it, also when the test panics or its process is killed (see [`mod@fleet`]).
 
 mod answer;
+mod bank;
 mod binaries;
 pub mod corpus;
 mod daemon;
@@ -24,6 +25,7 @@ mod template;
 mod until;
 
 pub use answer::{Answer, Column, Fault};
+pub use bank::{Bank, TENANT_TOTAL};
 pub use binaries::{herdctl, pgherd};
 pub use daemon::{Daemon, DaemonBuilder};
 pub use database::{APP_PASSWORD, APP_USER, connect};
@@ -34,5 +36,5 @@ pub use oracle::Oracle;
 pub use relay::{Relay, Weather};
 pub use seed::Seed;
 pub use server::Server;
-pub use session::{Message, Session};
+pub use session::{Message, Session, cancel};
 pub use until::until;

@@ -1,5 +1,6 @@
 //! Writers that go on while something happens, and what they noticed.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

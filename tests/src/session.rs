@@ -215,7 +215,7 @@ impl Session {
 
     /// Sends a cancel request for this session's statement, on a connection of its own.
     pub async fn cancel(&self) -> Result<()> {
-        cancel(self.port, self.key).await
+        cancel((self.port, self.key.0, self.key.1)).await
     }
 
     /// What a cancel request needs: the port, the process id and the secret.
@@ -308,8 +308,8 @@ impl Session {
     }
 }
 
-/// Sends a cancel request and waits until the other side has closed.
-async fn cancel(port: u16, (process, secret): (i32, i32)) -> Result<()> {
+/// Sends a cancel request for a session's [`Session::cancel_key`] and waits until the other side has closed.
+pub async fn cancel((port, process, secret): (u16, i32, i32)) -> Result<()> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     let mut request = BytesMut::new();
     frontend::cancel_request(process, secret, &mut request);

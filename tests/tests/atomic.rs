@@ -1,0 +1,110 @@
+//! What touches several servers happens on all of them or on none, whatever dies in between.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use tests::{Daemon, Fleet, until};
+
+/// Where the daemon can be made to die inside a commit over several servers.
+const CRASHES: [&str; 4] = ["prepare:before", "prepare:after", "decide:after", "commit:before"];
+
+async fn stage() -> (Fleet, Daemon) {
+    let fleet = Fleet::builder().servers(2).start().await.unwrap();
+    let daemon = fleet.daemon().start().await.unwrap();
+    let client = daemon.connect().await.unwrap();
+    client.batch_execute("CREATE TABLE t (tenant_id bigint PRIMARY KEY, n int)").await.unwrap();
+    client.batch_execute("CREATE TABLE plans (name text PRIMARY KEY, token uuid)").await.unwrap();
+    (fleet, daemon)
+}
+
+/// What a question gives on each server.
+async fn on_each(fleet: &Fleet, question: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    for server in fleet.servers() {
+        let row = server.connect("app").await.unwrap().query_one(question, &[]).await.unwrap();
+        values.push(row.get::<_, Option<String>>(0).unwrap_or_default());
+    }
+    values
+}
+
+async fn nothing_is_left_prepared(fleet: &Fleet) {
+    until("no prepared transaction is left", Duration::from_secs(60), async || {
+        on_each(fleet, "SELECT count(*)::text FROM pg_prepared_xacts").await.iter().all(|count| count == "0")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ddl_happens_on_every_server() {
+    let (fleet, daemon) = stage().await;
+    let client = daemon.connect().await.unwrap();
+    client.batch_execute("ALTER TABLE t ADD COLUMN more text DEFAULT 'x'").await.unwrap();
+    client.batch_execute("CREATE INDEX t_more ON t (more)").await.unwrap();
+    let shape = "SELECT string_agg(attname, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0";
+    assert_eq!(on_each(&fleet, shape).await, ["tenant_id,n,more", "tenant_id,n,more"]);
+    let columns = client.query_one("SELECT * FROM t UNION ALL SELECT 1, 1, 'y' LIMIT 1", &[]).await;
+    assert!(columns.is_ok() || columns.unwrap_err().code().is_some_and(|code| code.code() == "0A000"));
+}
+
+#[tokio::test]
+async fn ddl_that_fails_on_one_server_happens_on_none() {
+    let (fleet, daemon) = stage().await;
+    fleet.server(1).connect("app").await.unwrap().batch_execute("CREATE TABLE clash (n int)").await.unwrap();
+    let client = daemon.connect().await.unwrap();
+    assert!(client.batch_execute("CREATE TABLE clash (tenant_id bigint PRIMARY KEY, n int)").await.is_err());
+    let exists = "SELECT count(*)::text FROM pg_attribute WHERE attrelid = to_regclass('clash') AND attname = 'tenant_id'";
+    assert_eq!(on_each(&fleet, exists).await, ["0", "0"]);
+    nothing_is_left_prepared(&fleet).await;
+}
+
+#[tokio::test]
+async fn all_copies_of_a_reference_table_are_equal() {
+    let (fleet, daemon) = stage().await;
+    let client = daemon.connect().await.unwrap();
+    client.batch_execute("INSERT INTO plans VALUES ('free'), ('team')").await.unwrap();
+    // Values that each server would draw for itself may be refused; they must not differ.
+    let _ = client.batch_execute("UPDATE plans SET token = gen_random_uuid()").await;
+    let _ = client.batch_execute("INSERT INTO plans VALUES ('at ' || clock_timestamp())").await;
+    let copies = on_each(&fleet, "SELECT string_agg(p::text, ';' ORDER BY name) FROM plans p").await;
+    assert_eq!(copies[0], copies[1]);
+}
+
+#[tokio::test]
+async fn a_transaction_over_servers_is_whole_or_not_there_after_a_crash() {
+    let (fleet, daemon) = stage().await;
+    for (round, crash) in CRASHES.iter().enumerate() {
+        let client = daemon.connect().await.unwrap();
+        let rows: Vec<String> = (1..=20).map(|tenant| format!("({tenant}, {round})")).collect();
+        client.batch_execute("DELETE FROM t").await.unwrap();
+        daemon.kill_9().unwrap();
+        daemon.set_environment("PGHERD_FAIL_AT", crash);
+        daemon.start().await.unwrap();
+        let client = daemon.connect().await.unwrap();
+        let outcome = client.batch_execute(&format!("INSERT INTO t VALUES {}", rows.join(", "))).await;
+        until("the daemon died where it was told to", Duration::from_secs(20), async || !daemon.is_running())
+            .await;
+        assert!(outcome.is_err(), "{crash}: nobody was told that it worked");
+        daemon.clear_environment();
+        daemon.start().await.unwrap();
+        nothing_is_left_prepared(&fleet).await;
+        let count: i64 =
+            daemon.connect().await.unwrap().query_one("SELECT count(*) FROM t", &[]).await.unwrap().get(0);
+        assert!(count == 0 || count == 20, "{crash}: {count} of 20 rows");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_over_servers_is_whole_or_not_there() {
+    let (fleet, daemon) = stage().await;
+    let mut session = daemon.session("app").await.unwrap();
+    let good: String = (1..=1000).map(|tenant| format!("{tenant}\t1\n")).collect();
+    let answer =
+        session.copy_in("COPY t FROM STDIN", (good.clone() + "1001\tnonsense\n").as_bytes()).await.unwrap();
+    assert_eq!(answer.sqlstate(), "22P02", "{answer}");
+    assert_eq!(on_each(&fleet, "SELECT count(*)::text FROM t").await, ["0", "0"]);
+    let answer = session.copy_in("COPY t FROM STDIN", good.as_bytes()).await.unwrap();
+    assert_eq!(answer.tag, "COPY 1000", "{answer}");
+    let counts = on_each(&fleet, "SELECT count(*)::text FROM t").await;
+    assert_eq!(counts.iter().map(|count| count.parse::<i32>().unwrap()).sum::<i32>(), 1000);
+    nothing_is_left_prepared(&fleet).await;
+}
