@@ -16,10 +16,13 @@ pub struct Difference {
     pub what: String,
 }
 
+/// Relations in words, by schema and name.
+type Described = BTreeMap<(String, String), String>;
+
 /// All differences between the first reading and the others. A server with no user relations at
 /// all is new and differs from nobody.
 pub fn differences(readings: &[(&str, &Facts)]) -> Vec<Difference> {
-    let described: Vec<(&str, BTreeMap<(String, String), String>)> =
+    let described: Vec<(&str, Described)> =
         readings.iter().map(|(server, facts)| (*server, describe(facts))).collect();
     let mut held = described.iter().filter(|(_, relations)| !relations.is_empty());
     let Some((first, expected)) = held.next() else { return Vec::new() };
@@ -52,7 +55,7 @@ fn part(first: &str, one: &str, server: &str, other: &str) -> String {
 }
 
 /// Each relation in words, one line a part.
-fn describe(facts: &Facts) -> BTreeMap<(String, String), String> {
+fn describe(facts: &Facts) -> Described {
     let mut described = BTreeMap::new();
     for relation in &facts.relations {
         let mut text = format!("relkind {}\n", relation.kind);

@@ -37,13 +37,21 @@ fn reads_of(view: u32, facts: &Facts, known: &HashMap<u32, &RelationFacts>, tabl
             let Some(oid) = dependency.relation else { continue };
             // What is no user relation is PostgreSQL's or an extension's.
             let Some(relation) = known.get(&oid) else { continue };
-            match (relation.kind.as_str(), tables.get(&oid)) {
-                ("v", _) if seen.insert(oid) => ahead.push(oid),
-                (_, Some(RelationKind::Sharded { .. })) => reads.sharded = true,
-                (_, Some(RelationKind::Unsafe { reason })) => {
+            if relation.kind == "v" && seen.insert(oid) {
+                ahead.push(oid);
+            }
+            match tables.get(&oid) {
+                Some(RelationKind::Sharded { .. }) => reads.sharded = true,
+                Some(RelationKind::Unsafe { reason }) => {
                     reads.against.get_or_insert(format!("it reads \"{}\": {reason}", relation.name));
                 }
-                _ => {}
+                Some(
+                    RelationKind::Reference
+                    | RelationKind::ReferenceView
+                    | RelationKind::ShardedView { .. }
+                    | RelationKind::Sequence,
+                )
+                | None => {}
             }
         }
     }
