@@ -1,11 +1,40 @@
 //! What a statement says: the only room that names the parser crate.
+//!
+//! [`learn`] reads a text once; a [`Statement`] is all that can be known of one statement without its
+//! parameters, its session and the directory. A text that is nested too deeply is not read at all.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `parse` | a text to its statements |
+//! | `statement` | one statement and what is known of it |
+//! | `kind`, `classify`, `session` | what kind of statement it is |
+//! | `keys` | whose rows it can concern |
+//! | `calls`, `functions` | what the functions that it calls do |
+//! | `lex`, `comment` | tokens; the tenant in a comment |
+//! | `walk` | the nodes of a tree without recursion |
+//! | `rewrite` | the same statement over fewer rows |
 
+mod calls;
+mod classify;
+mod comment;
+mod functions;
+pub(crate) mod keys;
+mod kind;
+mod lex;
+mod parse;
 mod rewrite;
+mod session;
 mod shape;
+mod statement;
+mod walk;
 
+pub use keys::{KeySet, KeyTerm};
+pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
+pub use parse::{Learned, learn};
 pub use rewrite::Filter;
 pub(crate) use rewrite::{restrict_statement, restrict_text, trees};
 pub(crate) use shape::split;
+pub use statement::Statement;
 
 /// The tree of one statement.
 pub(crate) type Tree = pg_raw_parse::nodes::RawStmt;

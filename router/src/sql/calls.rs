@@ -1,0 +1,111 @@
+//! The functions that a statement calls, as far as routing cares.
+
+use pg_raw_parse::nodes::FuncCall;
+use pg_raw_parse::{ConstValue, Node};
+
+use super::functions::{Effect, effect_of, is_harmless};
+use super::kind::{ConfigCall, Hold};
+use super::walk::Survey;
+use crate::catalog::{Catalog, Volatility};
+
+/// What the calls of a statement do.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    /// A function that may read sharded tables behind the planner's back.
+    pub(crate) opaque: Option<String>,
+    /// A function that may write, or a lock.
+    pub(crate) writing: Option<String>,
+    /// A volatile function, harmless or not.
+    pub(crate) volatile: Option<String>,
+    /// A function that must run on the one server where all sessions run it: sequences, advisory
+    /// locks, notifications.
+    pub(crate) home: Option<String>,
+    /// A function that acts on one server's processes or files.
+    pub(crate) server: Option<String>,
+    /// The connection must be kept for the session.
+    pub(crate) hold: Option<Hold>,
+    /// Calls of `set_config` with constants.
+    pub(crate) config: Vec<ConfigCall>,
+    /// A call of `set_config` with something else.
+    pub(crate) unknown_config: bool,
+}
+
+impl Calls {
+    /// Judges the calls of a statement; a name that the catalog does not know is opaque.
+    pub(crate) fn of(survey: &Survey<'_>, catalog: &Catalog) -> Calls {
+        let mut calls = Calls::default();
+        for call in &survey.calls {
+            calls.judge(call, catalog);
+        }
+        if let Some(operator) =
+            survey.operators.iter().find(|operator| catalog.operators.contains(**operator))
+        {
+            // Operators of extensions are most of these; they read no table, and what they do is not known.
+            calls.volatile.get_or_insert_with(|| format!("operator {operator}"));
+        }
+        calls
+    }
+
+    fn judge(&mut self, call: &FuncCall, catalog: &Catalog) {
+        let names: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
+        let name = names.last().copied().unwrap_or_default();
+        let facts = catalog.functions.get(name);
+        let volatility = facts.map_or(Volatility::Volatile, |facts| facts.volatility);
+        let builtin = facts.is_some_and(|facts| facts.builtin);
+        let effect = effect_of(name);
+        if effect == Effect::RunsSql || !(builtin || facts.is_some() && volatility == Volatility::Immutable) {
+            self.opaque.get_or_insert_with(|| name.to_owned());
+        }
+        if volatility == Volatility::Volatile {
+            self.volatile.get_or_insert_with(|| name.to_owned());
+            if !is_harmless(name) && effect != Effect::Config {
+                self.writing.get_or_insert_with(|| name.to_owned());
+            }
+        }
+        match effect {
+            Effect::Plain | Effect::RunsSql => {}
+            Effect::Sequence | Effect::Notify | Effect::TransactionLock => self.needs_home(name, None),
+            Effect::SequenceOfSession => self.needs_home(name, Some(Hold::Sequence)),
+            Effect::SessionLock => self.needs_home(name, Some(Hold::AdvisoryLock)),
+            Effect::Server => {
+                self.server.get_or_insert_with(|| name.to_owned());
+            }
+            Effect::Config => match config_call(call) {
+                Some(config) => self.config.push(config),
+                None => self.unknown_config = true,
+            },
+        }
+    }
+
+    fn needs_home(&mut self, name: &str, hold: Option<Hold>) {
+        self.home.get_or_insert_with(|| name.to_owned());
+        self.writing.get_or_insert_with(|| name.to_owned());
+        self.hold = self.hold.or(hold);
+    }
+}
+
+fn config_call(call: &FuncCall) -> Option<ConfigCall> {
+    let args: Vec<Node<'_>> = call.args().iter().collect();
+    let [name, value, local] = args.as_slice() else { return None };
+    let local = match constant(*local)? {
+        text if matches!(text.as_str(), "t" | "true" | "on" | "1" | "yes") => true,
+        text if matches!(text.as_str(), "f" | "false" | "off" | "0" | "no") => false,
+        _ => return None,
+    };
+    Some(ConfigCall { name: constant(*name)?.to_ascii_lowercase(), value: constant(*value)?, local })
+}
+
+/// A constant in text form; a cast of one is read as the constant.
+pub(super) fn constant(node: Node<'_>) -> Option<String> {
+    match node {
+        Node::A_Const(constant) => match constant.val()? {
+            ConstValue::Integer(value) => Some(value.to_string()),
+            ConstValue::Float(text) | ConstValue::String(text) => Some(text.to_owned()),
+            ConstValue::Boolean(true) => Some("true".to_owned()),
+            ConstValue::Boolean(false) => Some("false".to_owned()),
+            _ => None,
+        },
+        Node::TypeCast(cast) => constant(cast.arg()),
+        _ => None,
+    }
+}

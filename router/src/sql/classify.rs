@@ -1,0 +1,334 @@
+//! What kind of statement a tree is, and the relations that statements without a query name.
+
+use std::sync::Arc;
+
+use pg_raw_parse::Node;
+use pg_raw_parse::list::CastNodeList;
+use pg_raw_parse::nodes::{
+    CopyStmt, CreateTableAsStmt, DeclareCursorStmt, DefElem, ExplainStmt, RangeVar, ReindexObjectType,
+};
+
+use super::calls::constant;
+use super::keys::{Touched, Use, named};
+use super::kind::{CopyKind, CopyOption, Hold, Kind};
+use super::parse::{Learned, SqlStatement, learn};
+use super::{Statement, session};
+use crate::catalog::{Catalog, SearchPath};
+use crate::ids::{quote_identifier, quote_literal};
+use crate::plan::Refusal;
+
+/// Bits of `DeclareCursorStmt.options`, from PostgreSQL's `parsenodes.h`.
+const CURSOR_OPTIONS: [(i32, &str); 6] =
+    [(1, "BINARY "), (2, "SCROLL "), (4, "NO SCROLL "), (8, "INSENSITIVE "), (16, "ASENSITIVE "), (32, "")];
+const CURSOR_HOLD: i32 = 32;
+/// `RangeVar.relpersistence` of a temporary table.
+const TEMPORARY: u8 = b't';
+
+/// What a tree is.
+pub(super) struct Classified {
+    pub(super) kind: Kind,
+    pub(super) hold: Option<Hold>,
+    pub(super) touched: Touched,
+    pub(super) refusal: Option<Refusal>,
+}
+
+impl From<Kind> for Classified {
+    fn from(kind: Kind) -> Classified {
+        Classified { kind, hold: None, touched: Touched::default(), refusal: None }
+    }
+}
+
+/// What kind of statement it is; `None` where a statement inside it is nested too deeply.
+pub(super) fn classify(sql: &SqlStatement, catalog: &Catalog, path: &SearchPath) -> Option<Classified> {
+    let node = sql.raw().stmt();
+    let over = |kind: Kind, relations: &[&RangeVar], used: Use| Classified {
+        touched: named(relations, used, catalog, path),
+        ..Classified::from(kind)
+    };
+    Some(match node {
+        Node::SelectStmt(select) => match select.into_clause().and_then(|into| into.rel()) {
+            Some(target) => create_as(target, catalog, path),
+            None => Kind::Query.into(),
+        },
+        Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {
+            Kind::Write.into()
+        }
+        Node::CreateTableAsStmt(create) => create_table_as(create, catalog, path),
+        Node::ExplainStmt(explain) => explained(explain, catalog, path)?,
+        Node::DeclareCursorStmt(cursor) => declared(cursor, catalog, path)?,
+        Node::CopyStmt(copy) => copied(copy, catalog, path)?,
+        Node::TransactionStmt(statement) => session::transaction(statement, node).into(),
+        Node::VariableSetStmt(statement) => session::set(statement, node).into(),
+        Node::VariableShowStmt(show) => {
+            Kind::Show(show.name().unwrap_or_default().to_ascii_lowercase()).into()
+        }
+        Node::PrepareStmt(prepare) => session::prepare(prepare, sql.text()).into(),
+        Node::ExecuteStmt(execute) => session::execute(execute).into(),
+        Node::DeallocateStmt(deallocate) => Kind::Deallocate(deallocate.name().map(str::to_owned)).into(),
+        Node::DiscardStmt(discard) => session::discard(discard.target).into(),
+        Node::FetchStmt(fetch) => {
+            Kind::Fetch { name: fetch.portalname().unwrap_or_default().to_owned() }.into()
+        }
+        Node::ClosePortalStmt(close) => Kind::CloseCursor(close.portalname().map(str::to_owned)).into(),
+        Node::ListenStmt(_) => Classified { hold: Some(Hold::Listen), ..Classified::from(Kind::Listen) },
+        Node::UnlistenStmt(_) => Kind::Listen.into(),
+        Node::NotifyStmt(_) => Kind::Notify.into(),
+        Node::LockStmt(lock) => over(Kind::Lock, &ranges(lock.relations().iter()), Use::Change),
+        Node::ConstraintsSetStmt(_) => Kind::Lock.into(),
+        Node::TruncateStmt(truncate) => {
+            over(Kind::Truncate, &ranges(truncate.relations().iter()), Use::Change)
+        }
+        Node::DoStmt(_) => Kind::Do.into(),
+        Node::CallStmt(_) => Kind::Call.into(),
+        Node::VacuumStmt(vacuum) if !vacuum.is_vacuumcmd => Kind::Analyze.into(),
+        Node::VacuumStmt(_) | Node::ClusterStmt(_) | Node::CheckPointStmt(_) => Kind::Maintenance.into(),
+        _ => schema_change(node, catalog, path),
+    })
+}
+
+fn ranges<'a>(nodes: impl Iterator<Item = Node<'a>>) -> Vec<&'a RangeVar> {
+    nodes.filter_map(|node| if let Node::RangeVar(range) = node { Some(range) } else { None }).collect()
+}
+
+fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classified {
+    let ddl = |transactional| Classified::from(Kind::Ddl { transactional, temporary: false });
+    match node {
+        Node::CreateStmt(create) => created(create.relation(), catalog, path),
+        Node::CreateSeqStmt(create) => created(create.sequence(), catalog, path),
+        Node::ViewStmt(create) => created(create.view(), catalog, path),
+        Node::IndexStmt(create) => ddl(!create.concurrent),
+        Node::DropStmt(drop) => ddl(!drop.concurrent),
+        Node::RefreshMatViewStmt(_) => ddl(true),
+        Node::ReindexStmt(reindex) => {
+            let alone = matches!(
+                reindex.kind,
+                ReindexObjectType::REINDEX_OBJECT_INDEX | ReindexObjectType::REINDEX_OBJECT_TABLE
+            );
+            let concurrent = reindex.params().iter().any(|option| option.defname() == Some("concurrently"));
+            if alone && !concurrent { ddl(true) } else { Kind::Maintenance.into() }
+        }
+        Node::CreatedbStmt(_)
+        | Node::DropdbStmt(_)
+        | Node::AlterDatabaseStmt(_)
+        | Node::AlterDatabaseSetStmt(_)
+        | Node::AlterSystemStmt(_)
+        | Node::CreateTableSpaceStmt(_)
+        | Node::DropTableSpaceStmt(_)
+        | Node::CreateSubscriptionStmt(_)
+        | Node::AlterSubscriptionStmt(_)
+        | Node::DropSubscriptionStmt(_)
+        | Node::CreatePublicationStmt(_)
+        | Node::AlterPublicationStmt(_)
+        | Node::LoadStmt(_) => Kind::Maintenance.into(),
+        Node::CreateSchemaStmt(_)
+        | Node::AlterTableStmt(_)
+        | Node::AlterDomainStmt(_)
+        | Node::GrantStmt(_)
+        | Node::GrantRoleStmt(_)
+        | Node::AlterDefaultPrivilegesStmt(_)
+        | Node::CreateExtensionStmt(_)
+        | Node::AlterExtensionStmt(_)
+        | Node::AlterExtensionContentsStmt(_)
+        | Node::CreatePolicyStmt(_)
+        | Node::AlterPolicyStmt(_)
+        | Node::CreateTrigStmt(_)
+        | Node::CreateRoleStmt(_)
+        | Node::AlterRoleStmt(_)
+        | Node::AlterRoleSetStmt(_)
+        | Node::DropRoleStmt(_)
+        | Node::AlterSeqStmt(_)
+        | Node::DefineStmt(_)
+        | Node::CreateDomainStmt(_)
+        | Node::CreateOpClassStmt(_)
+        | Node::CreateOpFamilyStmt(_)
+        | Node::AlterOpFamilyStmt(_)
+        | Node::CommentStmt(_)
+        | Node::SecLabelStmt(_)
+        | Node::CreateStatsStmt(_)
+        | Node::AlterStatsStmt(_)
+        | Node::CreateFunctionStmt(_)
+        | Node::AlterFunctionStmt(_)
+        | Node::RenameStmt(_)
+        | Node::AlterObjectDependsStmt(_)
+        | Node::AlterObjectSchemaStmt(_)
+        | Node::AlterOwnerStmt(_)
+        | Node::AlterOperatorStmt(_)
+        | Node::AlterTypeStmt(_)
+        | Node::RuleStmt(_)
+        | Node::CompositeTypeStmt(_)
+        | Node::CreateEnumStmt(_)
+        | Node::CreateRangeStmt(_)
+        | Node::AlterEnumStmt(_)
+        | Node::CreateConversionStmt(_)
+        | Node::CreateCastStmt(_)
+        | Node::CreateTransformStmt(_)
+        | Node::CreatePLangStmt(_)
+        | Node::CreateEventTrigStmt(_)
+        | Node::AlterEventTrigStmt(_)
+        | Node::DropOwnedStmt(_)
+        | Node::ReassignOwnedStmt(_)
+        | Node::AlterCollationStmt(_)
+        | Node::AlterTSDictionaryStmt(_)
+        | Node::AlterTSConfigurationStmt(_) => ddl(true),
+        _ => Kind::Other.into(),
+    }
+}
+
+fn is_temporary(range: &RangeVar) -> bool {
+    range.relpersistence as u8 == TEMPORARY || range.schemaname().is_some_and(|schema| schema == "pg_temp")
+}
+
+/// A temporary table hides a table of the same name, which the planner would not see.
+fn shadows(target: &RangeVar, catalog: &Catalog, path: &SearchPath) -> Option<Refusal> {
+    let name = target.relname().unwrap_or_default();
+    catalog.relation(None, name, path).map(|_| {
+        Refusal::unsupported(
+            format!("temporary table \"{name}\" would hide a table of the same name"),
+            "Give the temporary table a name that no other table has.",
+        )
+    })
+}
+
+fn created(target: Option<&RangeVar>, catalog: &Catalog, path: &SearchPath) -> Classified {
+    let target = target.filter(|target| is_temporary(target));
+    let refusal = target.and_then(|target| shadows(target, catalog, path));
+    let hold = target.map(|_| Hold::TemporaryTable);
+    let kind = Kind::Ddl { transactional: true, temporary: target.is_some() };
+    Classified { hold, refusal, ..Classified::from(kind) }
+}
+
+fn create_as(target: &RangeVar, catalog: &Catalog, path: &SearchPath) -> Classified {
+    let temporary = is_temporary(target);
+    let refusal = temporary.then(|| shadows(target, catalog, path)).flatten();
+    let hold = temporary.then_some(Hold::TemporaryTable);
+    Classified { hold, refusal, ..Classified::from(Kind::CreateAs { temporary }) }
+}
+
+fn create_table_as(create: &CreateTableAsStmt, catalog: &Catalog, path: &SearchPath) -> Classified {
+    match (create.query(), create.into().and_then(|into| into.rel())) {
+        (Node::SelectStmt(_), Some(target)) => create_as(target, catalog, path),
+        _ => Kind::Other.into(),
+    }
+}
+
+/// A statement inside another, learned by itself. `Err(None)` where it is too deep.
+fn inside(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Result<Arc<Statement>, Option<Kind>> {
+    super::walk::survey(node).ok_or(None)?;
+    let text = session::printed(node).ok_or(Some(Kind::Other))?;
+    match learn(&text, catalog, path) {
+        Learned::Statements(statements) => match statements.as_slice() {
+            [only] => Ok(Arc::clone(only)),
+            _ => Err(Some(Kind::Other)),
+        },
+        Learned::TooComplex => Err(None),
+        Learned::SyntaxError | Learned::Empty => Err(Some(Kind::Other)),
+    }
+}
+
+fn is_query(node: Node<'_>) -> bool {
+    matches!(
+        node,
+        Node::SelectStmt(_)
+            | Node::InsertStmt(_)
+            | Node::UpdateStmt(_)
+            | Node::DeleteStmt(_)
+            | Node::MergeStmt(_)
+    )
+}
+
+fn explained(explain: &ExplainStmt, catalog: &Catalog, path: &SearchPath) -> Option<Classified> {
+    if !is_query(explain.query()) {
+        return Some(Kind::Other.into());
+    }
+    let inner = match inside(explain.query(), catalog, path) {
+        Ok(inner) => inner,
+        Err(kind) => return kind.map(Classified::from),
+    };
+    let options = options_of(explain.options());
+    let is_off = |value: &String| matches!(value.as_str(), "false" | "off" | "0");
+    let analyze = options.iter().any(|option| option.name == "analyze" && !option.values.iter().any(is_off));
+    let words: Vec<String> = options
+        .iter()
+        .map(|option| match option.values.as_slice() {
+            [value, ..] => format!("{} {}", option.name, quote_literal(value)),
+            [] => option.name.clone(),
+        })
+        .collect();
+    let prefix =
+        if words.is_empty() { "EXPLAIN ".into() } else { format!("EXPLAIN ({}) ", words.join(", ")) };
+    Some(Kind::Explain { inner, prefix, analyze }.into())
+}
+
+fn declared(cursor: &DeclareCursorStmt, catalog: &Catalog, path: &SearchPath) -> Option<Classified> {
+    if !is_query(cursor.query()) {
+        return Some(Kind::Other.into());
+    }
+    let inner = match inside(cursor.query(), catalog, path) {
+        Ok(inner) => inner,
+        Err(kind) => return kind.map(Classified::from),
+    };
+    let hold = cursor.options & CURSOR_HOLD != 0;
+    let words = CURSOR_OPTIONS.iter().filter(|(bit, _)| cursor.options & bit != 0).map(|(_, word)| *word);
+    let name = cursor.portalname().unwrap_or_default().to_owned();
+    let prefix = format!(
+        "DECLARE {} {}CURSOR {}FOR ",
+        quote_identifier(&name),
+        words.collect::<String>(),
+        if hold { "WITH HOLD " } else { "" }
+    );
+    let kind = Kind::DeclareCursor { name, hold, inner, prefix };
+    Some(Classified { hold: hold.then_some(Hold::Cursor), ..Classified::from(kind) })
+}
+
+fn copied(copy: &CopyStmt, catalog: &Catalog, path: &SearchPath) -> Option<Classified> {
+    if copy.filename().is_some() || copy.is_program {
+        return Some(Kind::Copy(CopyKind::Server).into());
+    }
+    let options = options_of(copy.options());
+    let Some(relation) = copy.relation() else {
+        if !is_query(copy.query()) {
+            return Some(Kind::Other.into());
+        }
+        return match inside(copy.query(), catalog, path) {
+            Ok(inner) => Some(Kind::Copy(CopyKind::OutQuery { inner, options }).into()),
+            Err(kind) => kind.map(Classified::from),
+        };
+    };
+    let (kind, used) = match copy.is_from {
+        true => {
+            let columns = copy.attlist().iter().filter_map(Node::as_str).map(str::to_owned).collect();
+            let filtered = !matches!(copy.where_clause(), Node::None);
+            (CopyKind::In { columns, options, filtered }, Use::Insert)
+        }
+        false => (CopyKind::Out, Use::Read),
+    };
+    Some(Classified {
+        touched: named(&[relation], used, catalog, path),
+        ..Classified::from(Kind::Copy(kind))
+    })
+}
+
+fn options_of(options: &CastNodeList<DefElem>) -> Vec<CopyOption> {
+    options
+        .iter()
+        .map(|option| CopyOption {
+            name: option.defname().unwrap_or_default().to_ascii_lowercase(),
+            values: match option.arg() {
+                Node::NodeList(list) => list.iter().map(option_value).collect(),
+                Node::None => Vec::new(),
+                value => vec![option_value(value)],
+            },
+        })
+        .collect()
+}
+
+fn option_value(node: Node<'_>) -> String {
+    match node {
+        Node::String(text) => text.sval().unwrap_or_default().to_owned(),
+        Node::Integer(value) => value.ival.to_string(),
+        Node::Float(value) => value.fval().unwrap_or_default().to_owned(),
+        Node::Boolean(value) => value.boolval.to_string(),
+        Node::A_Star(_) => "*".to_owned(),
+        _ => constant(node).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,282 @@
+//! INSERT, UPDATE, DELETE and MERGE.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use pg_raw_parse::nodes::{
+    DeleteStmt, InsertStmt, MergeMatchKind, MergeStmt, MergeWhenClause, OnConflictClause, ResTarget,
+    UpdateStmt,
+};
+use pg_raw_parse::{ConstValue, Node, list::CastNodeList};
+
+use super::blocks::{Analysis, Output};
+use super::region::{Place, Region};
+use super::scope::{Item, ItemColumn};
+use super::set::{KeySet, KeyTerm};
+use super::touched::{Reference, Use};
+use super::values;
+use crate::catalog::{Column, Relation};
+use crate::ids::{KeyType, TenantKey};
+
+type Parent = Option<(usize, Range<usize>)>;
+
+impl<'a> Analysis<'a> {
+    pub(super) fn update(&mut self, update: &'a UpdateStmt, parent: Parent) -> Output {
+        let (ctes, saved) = (self.ctes.len(), std::mem::take(&mut self.later));
+        self.with(update.with_clause(), &parent);
+        let scope = self.open(parent);
+        let mut region = Region::default();
+        let relation =
+            update.relation().and_then(|target| self.relation_item(target, Use::Change, scope, &mut region));
+        for item in update.from_clause() {
+            self.item(item, scope, &mut region);
+        }
+        self.add_condition(&mut region, update.where_clause(), scope);
+        self.solve(region);
+        self.assignments(update.target_list(), relation.as_deref(), scope);
+        self.returning(update.returning_clause().map(|clause| clause.exprs()), scope);
+        self.look_and_restore(saved);
+        self.ctes.truncate(ctes);
+        None
+    }
+
+    pub(super) fn delete(&mut self, delete: &'a DeleteStmt, parent: Parent) -> Output {
+        let (ctes, saved) = (self.ctes.len(), std::mem::take(&mut self.later));
+        self.with(delete.with_clause(), &parent);
+        let scope = self.open(parent);
+        let mut region = Region::default();
+        if let Some(target) = delete.relation() {
+            self.relation_item(target, Use::Change, scope, &mut region);
+        }
+        for item in delete.using_clause() {
+            self.item(item, scope, &mut region);
+        }
+        self.add_condition(&mut region, delete.where_clause(), scope);
+        self.solve(region);
+        self.returning(delete.returning_clause().map(|clause| clause.exprs()), scope);
+        self.look_and_restore(saved);
+        self.ctes.truncate(ctes);
+        None
+    }
+
+    fn returning(&mut self, exprs: Option<&'a pg_raw_parse::list::NodeList>, scope: usize) {
+        if let Some(exprs) = exprs {
+            self.pending_list(exprs, scope);
+        }
+    }
+
+    /// SET clauses: their subqueries, and what they do to the tenant column.
+    fn assignments(
+        &mut self,
+        targets: &'a CastNodeList<ResTarget>,
+        relation: Option<&Relation>,
+        scope: usize,
+    ) {
+        let tenant = relation.and_then(Relation::tenant_column);
+        for target in targets {
+            self.pending(target.val(), scope);
+            if let Some((column, key_type)) = tenant
+                && target.name() == Some(column.name.as_str())
+            {
+                let set = self.stored(target.val(), column, key_type).unwrap_or(KeySet::All);
+                self.touched.reassigned.push(set);
+            }
+        }
+    }
+
+    pub(super) fn insert(&mut self, insert: &'a InsertStmt, parent: Parent) -> Output {
+        let (ctes, saved) = (self.ctes.len(), std::mem::take(&mut self.later));
+        self.with(insert.with_clause(), &parent);
+        let scope = self.open(parent.clone());
+        let relation = insert.relation().and_then(|target| self.name_relation(target, Use::Insert));
+        let names: Vec<&str> = insert
+            .cols()
+            .iter()
+            .filter_map(|node| if let Node::ResTarget(target) = node { target.name() } else { None })
+            .collect();
+        let tenant =
+            relation.as_deref().and_then(Relation::tenant_column).map(|(column, key)| (column.clone(), key));
+        let position = tenant.as_ref().and_then(|(column, _)| match names.is_empty() {
+            true => relation.as_deref().and_then(|relation| relation.column(&column.name)),
+            false => names.iter().position(|name| *name == column.name),
+        });
+        let keys = self.inserted(insert.select_stmt(), position, tenant.as_ref(), parent);
+        if let (Some(relation), Some(_)) = (&relation, &tenant) {
+            let (used, keys) = match (position, keys) {
+                (None, _) => (Use::InsertMissing, KeySet::All),
+                (Some(_), None) => (Use::InsertUnknown, KeySet::All),
+                (Some(_), Some(keys)) => (Use::Insert, keys),
+            };
+            self.references.push((Reference { relation: Arc::clone(relation), used, keys }, 0));
+        }
+        self.target_item(insert, relation.as_deref(), scope);
+        if let Some(conflict) = insert.on_conflict_clause() {
+            self.conflict(conflict, relation.as_deref(), scope);
+        }
+        self.returning(insert.returning_clause().map(|clause| clause.exprs()), scope);
+        self.look_and_restore(saved);
+        self.ctes.truncate(ctes);
+        None
+    }
+
+    /// The target of an INSERT, as ON CONFLICT and RETURNING see it: no key column restricts anything.
+    fn target_item(&mut self, insert: &InsertStmt, relation: Option<&Relation>, scope: usize) {
+        let name = insert.relation().and_then(|target| {
+            target.alias().and_then(|alias| alias.aliasname()).or(target.relname()).map(str::to_owned)
+        });
+        let columns = relation.map(|relation| {
+            let column = |column: &Column| ItemColumn { name: column.name.clone(), node: None };
+            relation.columns.iter().map(column).collect()
+        });
+        self.scopes[scope].items.push(Item { name, columns, within: None });
+    }
+
+    fn conflict(&mut self, conflict: &'a OnConflictClause, relation: Option<&Relation>, scope: usize) {
+        self.assignments(conflict.target_list(), relation, scope);
+        self.pending(conflict.where_clause(), scope);
+        if let Some(infer) = conflict.infer() {
+            self.pending_list(infer.index_elems(), scope);
+            self.pending(infer.where_clause(), scope);
+        }
+    }
+
+    /// The keys of the rows that are inserted, where they are certain.
+    fn inserted(
+        &mut self,
+        source: Node<'a>,
+        position: Option<usize>,
+        tenant: Option<&(Column, KeyType)>,
+        parent: Parent,
+    ) -> Option<KeySet> {
+        let Node::SelectStmt(select) = source else { return None };
+        if select.values_lists().is_empty() {
+            let output = self.select(select, parent);
+            let column = output?.into_iter().nth(position?)?;
+            return match column.keys {
+                Some((_, keys)) => Some(keys),
+                None => self.constant_output(select, position?, tenant?),
+            };
+        }
+        self.select(select, parent);
+        let ((column, key_type), position) = (tenant?, position?);
+        let mut all = KeySet::Set(Vec::new());
+        for row in select.values_lists() {
+            let value = row.as_node_list()?.get(position)?;
+            all = all.union(self.stored(value, column, *key_type)?);
+        }
+        Some(all)
+    }
+
+    /// `INSERT ... SELECT 5, ...`: a constant in the tenant column's place.
+    fn constant_output(
+        &mut self,
+        select: &'a pg_raw_parse::nodes::SelectStmt,
+        position: usize,
+        tenant: &(Column, KeyType),
+    ) -> Option<KeySet> {
+        let stars = select.target_list().iter().take(position + 1).any(|target| match target.val() {
+            Node::ColumnRef(column) => column.fields().iter().any(|field| matches!(field, Node::A_Star(_))),
+            _ => false,
+        });
+        let plain = select.op == pg_raw_parse::nodes::SetOperation::SETOP_NONE && !stars;
+        let value = plain.then(|| select.target_list().get(position)).flatten()?.val();
+        // A parameter in a select list is inferred as text, and grouping may make a NULL of it.
+        match value {
+            Node::A_Const(_) => self.stored(value, &tenant.0, tenant.1),
+            _ => None,
+        }
+    }
+
+    /// The key that a value has when it is stored in the tenant column. NULL is refused by the server.
+    fn stored(&mut self, value: Node<'_>, column: &Column, key_type: KeyType) -> Option<KeySet> {
+        let set = match (value, key_type) {
+            (Node::A_Const(constant), KeyType::Text) => match constant.val() {
+                Some(ConstValue::Integer(value)) => KeySet::of(TenantKey::Text(value.to_string().into())),
+                _ => values::of_value(value, key_type, &mut self.uses)?,
+            },
+            _ => values::of_value(value, key_type, &mut self.uses)?,
+        };
+        // varchar(n) cuts blanks off what is too long.
+        let most = usize::try_from(column.type_modifier.saturating_sub(4)).unwrap_or(usize::MAX);
+        let limited = key_type == KeyType::Text && column.type_modifier >= 4;
+        let fits = |term: &KeyTerm| match term {
+            KeyTerm::Const(TenantKey::Text(text)) => !limited || text.chars().count() <= most,
+            KeyTerm::Const(TenantKey::Integer(_) | TenantKey::Uuid(_)) => true,
+            KeyTerm::Parameter(..) | KeyTerm::ParameterArray(..) => !limited,
+        };
+        match &set {
+            KeySet::Set(terms) if terms.iter().all(fits) => Some(set),
+            KeySet::Set(_) | KeySet::All => None,
+        }
+    }
+
+    pub(super) fn merge(&mut self, merge: &'a MergeStmt, parent: Parent) -> Output {
+        let (ctes, saved) = (self.ctes.len(), std::mem::take(&mut self.later));
+        self.with(merge.with_clause(), &parent);
+        let scope = self.open(parent);
+        let mut target = Region::default();
+        let relation =
+            merge.relation().and_then(|name| self.relation_item(name, Use::Change, scope, &mut target));
+        let mut source = Region::default();
+        self.item(merge.source_relation(), scope, &mut source);
+        // Rows of the source stay without a match; rows of the target that meet none are left alone,
+        // unless a clause says otherwise.
+        let by_source = merge
+            .merge_when_clauses()
+            .iter()
+            .any(|when| when.match_kind == MergeMatchKind::MERGE_WHEN_NOT_MATCHED_BY_SOURCE);
+        self.solve(source);
+        let place = Place { scope, range: 0..self.scopes[scope].items.len() };
+        self.later.push((merge.join_condition(), place.clone()));
+        if !by_source {
+            target.conditions.push((merge.join_condition(), place.clone()));
+        }
+        self.solve(target);
+        for when in merge.merge_when_clauses() {
+            self.merge_clause(when, relation.as_ref(), &place);
+        }
+        self.returning(merge.returning_clause().map(|clause| clause.exprs()), scope);
+        self.look_and_restore(saved);
+        self.ctes.truncate(ctes);
+        None
+    }
+
+    fn merge_clause(&mut self, when: &'a MergeWhenClause, relation: Option<&Arc<Relation>>, place: &Place) {
+        self.pending(when.condition(), place.scope);
+        self.pending_list(when.values(), place.scope);
+        self.pending_list(when.target_list(), place.scope);
+        let Some((relation, (column, key_type))) =
+            relation.and_then(|relation| Some((relation, relation.tenant_column()?)))
+        else {
+            return;
+        };
+        let targets: Vec<&ResTarget> = when
+            .target_list()
+            .iter()
+            .filter_map(|node| if let Node::ResTarget(target) = node { Some(target) } else { None })
+            .collect();
+        let named = targets.iter().position(|target| target.name() == Some(column.name.as_str()));
+        if when.values().is_empty() && when.command_type != pg_raw_parse::nodes::CmdType::CMD_INSERT {
+            if let Some(position) = named {
+                let set = self.stored(targets[position].val(), column, key_type).unwrap_or(KeySet::All);
+                self.touched.reassigned.push(set);
+            }
+            return;
+        }
+        let position = if targets.is_empty() { relation.column(&column.name) } else { named };
+        let value = position.and_then(|position| when.values().get(position));
+        let keys = match value {
+            Some(value) => match self.key_column(value, place) {
+                Some(node) => Some(self.nodes[node].set.clone()),
+                None => self.stored(value, column, key_type),
+            },
+            None => None,
+        };
+        let (used, keys) = match (position, keys) {
+            (None, _) => (Use::InsertMissing, KeySet::All),
+            (Some(_), None) => (Use::InsertUnknown, KeySet::All),
+            (Some(_), Some(keys)) => (Use::Insert, keys),
+        };
+        self.references.push((Reference { relation: Arc::clone(relation), used, keys }, 0));
+    }
+}

@@ -1,0 +1,125 @@
+//! Statements about the session: transactions, settings, prepared statements.
+
+use pg_raw_parse::nodes::{
+    DiscardMode, ExecuteStmt, PrepareStmt, TransactionStmt, TransactionStmtKind, VariableSetKind,
+    VariableSetStmt,
+};
+use pg_raw_parse::{Node, deparse};
+
+use super::calls::constant;
+use super::kind::{Discarded, Kind, SetScope};
+use super::lex::{Token, Tokens};
+
+/// The statement printed from its tree: without comments.
+pub(super) fn printed(node: Node<'_>) -> Option<String> {
+    deparse(node).ok().map(|text| text.as_str().to_owned())
+}
+
+pub(super) fn transaction(statement: &TransactionStmt, node: Node<'_>) -> Kind {
+    let name = || statement.savepoint_name().unwrap_or_default().to_owned();
+    match statement.kind {
+        TransactionStmtKind::TRANS_STMT_BEGIN | TransactionStmtKind::TRANS_STMT_START => {
+            let read_only = statement.options().iter().any(|option| match option {
+                Node::DefElem(option) => {
+                    option.defname() == Some("transaction_read_only")
+                        && constant(option.arg()).is_some_and(|value| value == "1" || value == "true")
+                }
+                _ => false,
+            });
+            match printed(node) {
+                Some(text) => Kind::Begin { text, read_only },
+                None => Kind::Other,
+            }
+        }
+        TransactionStmtKind::TRANS_STMT_COMMIT => Kind::Commit { chain: statement.chain },
+        TransactionStmtKind::TRANS_STMT_ROLLBACK => Kind::Rollback { chain: statement.chain },
+        TransactionStmtKind::TRANS_STMT_SAVEPOINT => Kind::Savepoint(name()),
+        TransactionStmtKind::TRANS_STMT_RELEASE => Kind::Release(name()),
+        TransactionStmtKind::TRANS_STMT_ROLLBACK_TO => Kind::RollbackTo(name()),
+        _ => Kind::PreparedTransaction,
+    }
+}
+
+pub(super) fn set(statement: &VariableSetStmt, node: Node<'_>) -> Kind {
+    let name = statement.name().unwrap_or_default().to_owned();
+    let of_transaction = name == "TRANSACTION";
+    let name =
+        if of_transaction || name == "SESSION CHARACTERISTICS" { name } else { name.to_ascii_lowercase() };
+    let scope = match (of_transaction, statement.is_local) {
+        (true, _) => SetScope::Transaction,
+        (false, true) => SetScope::Local,
+        (false, false) => SetScope::Session,
+    };
+    let Some(text) = printed(node) else { return Kind::Other };
+    match statement.kind {
+        VariableSetKind::VAR_SET_VALUE => {
+            let values: Option<Vec<String>> = statement.args().iter().map(constant).collect();
+            Kind::Set { name, scope, value: values.map(|values| values.join(", ")), text }
+        }
+        VariableSetKind::VAR_SET_DEFAULT => Kind::Set { name, scope, value: None, text },
+        VariableSetKind::VAR_SET_MULTI if name != "TRANSACTION SNAPSHOT" => {
+            Kind::Set { name, scope, value: None, text }
+        }
+        VariableSetKind::VAR_RESET => Kind::Reset(name),
+        VariableSetKind::VAR_RESET_ALL => Kind::ResetAll,
+        _ => Kind::Other,
+    }
+}
+
+pub(super) fn discard(target: DiscardMode::Type) -> Kind {
+    match target {
+        DiscardMode::DISCARD_ALL => Kind::Discard(Discarded::All),
+        DiscardMode::DISCARD_PLANS => Kind::Discard(Discarded::Plans),
+        DiscardMode::DISCARD_SEQUENCES => Kind::Discard(Discarded::Sequences),
+        DiscardMode::DISCARD_TEMP => Kind::Discard(Discarded::Temp),
+        _ => Kind::Other,
+    }
+}
+
+/// `PREPARE name (types) AS body`, cut out of the text.
+pub(super) fn prepare(statement: &PrepareStmt, text: &str) -> Kind {
+    let mut tokens = Tokens::of(text).filter(|(token, _)| *token != Token::Comment).skip(2);
+    let mut types = String::new();
+    let mut next = tokens.next();
+    if let Some((_, open)) = next.clone().filter(|(_, range)| text.get(range.clone()) == Some("(")) {
+        let mut depth = 1;
+        while let Some((_, range)) = tokens.next() {
+            match text.get(range.clone()) {
+                Some("(") => depth += 1,
+                Some(")") => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                types = text.get(open.end..range.start).unwrap_or_default().trim().to_owned();
+                break;
+            }
+        }
+        next = tokens.next();
+    }
+    match next {
+        Some((Token::Word, range))
+            if text.get(range.clone()).is_some_and(|word| word.eq_ignore_ascii_case("as")) =>
+        {
+            let body = text.get(range.end..).unwrap_or_default().trim();
+            let body = body.trim_end_matches([';', ' ', '\t', '\n', '\r']).to_owned();
+            Kind::Prepare { name: statement.name().unwrap_or_default().to_owned(), types, body }
+        }
+        _ => Kind::Other,
+    }
+}
+
+pub(super) fn execute(statement: &ExecuteStmt) -> Kind {
+    let arguments: Option<Vec<Option<String>>> = statement.params().iter().map(argument).collect();
+    match arguments {
+        Some(arguments) => Kind::Execute { name: statement.name().unwrap_or_default().to_owned(), arguments },
+        None => Kind::Other,
+    }
+}
+
+fn argument(node: Node<'_>) -> Option<Option<String>> {
+    match node {
+        Node::A_Const(constant) if constant.isnull => Some(None),
+        Node::TypeCast(cast) => argument(cast.arg()),
+        _ => constant(node).map(Some),
+    }
+}

@@ -1,0 +1,284 @@
+//! One statement, with everything that does not depend on parameters, session or directory.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use pg_raw_parse::Node;
+use pg_raw_parse::nodes::RawStmt;
+
+use super::calls::Calls;
+use super::classify::{Classified, classify};
+use super::comment::tenant_of;
+use super::keys::{Touched, analyse};
+use super::kind::{Access, ConfigCall, CopyKind, Hold, Kind};
+use super::parse::SqlStatement;
+use super::rewrite::{Filter, restrict_statement};
+use super::walk::{Survey, survey};
+use crate::catalog::{Catalog, SearchPath};
+use crate::plan::Refusal;
+
+/// One statement of a text. Cached by the text, the catalog's version and the search path.
+#[derive(Debug)]
+pub struct Statement {
+    sql: SqlStatement,
+    kind: Kind,
+    access: Access,
+    hold: Option<Hold>,
+    comment_tenant: Option<String>,
+    parameters: u16,
+    path: SearchPath,
+    pub(crate) touched: Touched,
+    pub(crate) calls: Calls,
+    /// Parameters that stand only where the server infers the tenant column's type for them.
+    certain: Vec<u16>,
+    /// `now()` or another function with one value a statement stands in it.
+    pub(crate) has_stable: bool,
+    /// A refusal that holds wherever it would run.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Statement {
+    /// What a statement says; `None` where it is nested too deeply to be read.
+    pub(super) fn learn(sql: SqlStatement, catalog: &Catalog, path: &SearchPath) -> Option<Statement> {
+        let Classified { kind, hold, touched: named, refusal } = classify(&sql, catalog, path)?;
+        let mut statement = Statement {
+            comment_tenant: tenant_of(sql.text()),
+            kind,
+            access: Access::Read,
+            hold,
+            parameters: 0,
+            path: path.clone(),
+            touched: named,
+            calls: Calls::default(),
+            certain: Vec::new(),
+            has_stable: false,
+            refusal,
+            sql: sql.clone(),
+        };
+        if let Some(root) = analysed_part(sql.raw().stmt()) {
+            let survey = survey(root)?;
+            statement.note(root, &survey, catalog);
+        } else if let Some(call) = called(sql.raw().stmt()) {
+            let survey = survey(call)?;
+            statement.calls = Calls::of(&survey, catalog);
+        }
+        statement.inherit();
+        statement.access = statement.judge_access();
+        Some(statement)
+    }
+
+    fn note(&mut self, root: Node<'_>, survey: &Survey<'_>, catalog: &Catalog) {
+        self.calls = Calls::of(survey, catalog);
+        self.hold = self.hold.or(self.calls.hold);
+        self.has_stable = survey.stable_value;
+        self.parameters =
+            survey.parameters.keys().filter_map(|number| u16::try_from(*number).ok()).max().unwrap_or(0);
+        match analyse(root, catalog, &self.path) {
+            Some(touched) if touched.understood == survey.relations && !survey.unknown => {
+                let certain = |(number, count): &(u16, usize)| {
+                    let all = survey.parameters.get(&i32::from(*number)).copied().unwrap_or(0);
+                    (all == *count).then_some(*number)
+                };
+                self.certain = touched.key_parameters.iter().filter_map(certain).collect();
+                self.touched = touched;
+            }
+            Some(_) | None => {
+                self.refusal.get_or_insert_with(|| {
+                    Refusal::unsupported(
+                        "this statement uses a form that pgherd does not read",
+                        "Write it with plain SELECT, INSERT, UPDATE and DELETE.",
+                    )
+                });
+            }
+        }
+        if survey.writes && matches!(self.kind, Kind::Query) {
+            self.kind = Kind::Write;
+        }
+        if survey.locks_rows {
+            self.calls.writing.get_or_insert_with(|| "FOR UPDATE".to_owned());
+        }
+    }
+
+    /// What a statement inside says of the one around it.
+    fn inherit(&mut self) {
+        let Some(inner) = self.inner() else { return };
+        let (parameters, hold) = (inner.parameters, inner.hold);
+        self.parameters = parameters;
+        self.hold = self.hold.or(hold);
+    }
+
+    fn judge_access(&self) -> Access {
+        let writes = match &self.kind {
+            Kind::Query => self.calls.writing.is_some(),
+            Kind::Explain { inner, analyze, .. } => *analyze && inner.access == Access::Write,
+            Kind::DeclareCursor { inner, hold, .. } => *hold || inner.access == Access::Write,
+            Kind::Copy(CopyKind::OutQuery { inner, .. }) => inner.access == Access::Write,
+            Kind::Copy(CopyKind::Out) => false,
+            Kind::Copy(CopyKind::In { .. } | CopyKind::Server) => true,
+            Kind::Begin { .. }
+            | Kind::Commit { .. }
+            | Kind::Rollback { .. }
+            | Kind::Savepoint(_)
+            | Kind::Release(_)
+            | Kind::RollbackTo(_)
+            | Kind::Set { .. }
+            | Kind::Reset(_)
+            | Kind::ResetAll
+            | Kind::Show(_)
+            | Kind::Prepare { .. }
+            | Kind::Execute { .. }
+            | Kind::Deallocate(_)
+            | Kind::Discard(_)
+            | Kind::Fetch { .. }
+            | Kind::CloseCursor(_) => false,
+            Kind::Write
+            | Kind::CreateAs { .. }
+            | Kind::PreparedTransaction
+            | Kind::Listen
+            | Kind::Notify
+            | Kind::Lock
+            | Kind::Truncate
+            | Kind::Ddl { .. }
+            | Kind::Do
+            | Kind::Call
+            | Kind::Analyze
+            | Kind::Maintenance
+            | Kind::Other => true,
+        };
+        if writes { Access::Write } else { Access::Read }
+    }
+
+    /// What kind of statement it is.
+    pub fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// Its text, to the byte; of several in one text, without the others.
+    pub fn text(&self) -> &str {
+        self.sql.text()
+    }
+
+    /// Where it stands in the whole text, in bytes.
+    pub fn text_range(&self) -> Range<usize> {
+        self.sql.range()
+    }
+
+    /// Whether it may write: then only a primary may run it.
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Why its session must keep the connection on which it ran.
+    pub fn hold(&self) -> Option<Hold> {
+        self.hold
+    }
+
+    /// The settings that it changes by calling `set_config` with constants.
+    pub fn sets_config(&self) -> &[ConfigCall] {
+        &self.calls.config
+    }
+
+    /// How many parameters it has: the highest `$n`.
+    pub fn parameter_count(&self) -> u16 {
+        self.parameters
+    }
+
+    /// The tenant that its comment names, as text.
+    pub fn comment_tenant(&self) -> Option<&str> {
+        self.comment_tenant.as_deref()
+    }
+
+    /// True for BEGIN, COMMIT, ROLLBACK and the statements of savepoints.
+    pub fn is_transaction_control(&self) -> bool {
+        matches!(
+            self.kind,
+            Kind::Begin { .. }
+                | Kind::Commit { .. }
+                | Kind::Rollback { .. }
+                | Kind::Savepoint(_)
+                | Kind::Release(_)
+                | Kind::RollbackTo(_)
+        )
+    }
+
+    /// True for what the proxy answers itself, from what it knows of the session.
+    pub fn is_session_command(&self) -> bool {
+        let of_session = match &self.kind {
+            Kind::Show(name) => name.starts_with("pgherd."),
+            Kind::Set { .. }
+            | Kind::Reset(_)
+            | Kind::ResetAll
+            | Kind::Prepare { .. }
+            | Kind::Execute { .. }
+            | Kind::Deallocate(_)
+            | Kind::Discard(_) => true,
+            _ => false,
+        };
+        of_session || self.is_transaction_control()
+    }
+
+    /// True where the catalog must be read again after it.
+    pub fn changes_schema(&self) -> bool {
+        match &self.kind {
+            Kind::Ddl { temporary, .. } | Kind::CreateAs { temporary } => !temporary,
+            Kind::Do | Kind::Call => true,
+            _ => false,
+        }
+    }
+
+    /// True for EXPLAIN.
+    pub fn is_explain(&self) -> bool {
+        matches!(self.kind, Kind::Explain { .. })
+    }
+
+    /// The tree, for the rooms that rewrite it.
+    pub(crate) fn raw(&self) -> &RawStmt {
+        self.sql.raw()
+    }
+
+    /// The search path that it was learned with.
+    pub(crate) fn path(&self) -> &SearchPath {
+        &self.path
+    }
+
+    /// The statement that EXPLAIN, DECLARE or COPY holds.
+    pub(crate) fn inner(&self) -> Option<&Arc<Statement>> {
+        match &self.kind {
+            Kind::Explain { inner, .. }
+            | Kind::DeclareCursor { inner, .. }
+            | Kind::Copy(CopyKind::OutQuery { inner, .. }) => Some(inner),
+            _ => None,
+        }
+    }
+
+    /// True where the server infers the tenant column's type for a parameter that nobody declared.
+    pub(crate) fn infers_key(&self, number: u16) -> bool {
+        self.certain.contains(&number)
+    }
+
+    /// The same statement over the rows that a filter leaves.
+    pub(crate) fn restricted(&self, catalog: &Catalog, filter: &Filter) -> Result<Arc<str>, Refusal> {
+        restrict_statement(self.raw(), catalog, &self.path, filter)
+    }
+}
+
+/// The part of a statement whose relations and keys are analysed.
+fn analysed_part(node: Node<'_>) -> Option<Node<'_>> {
+    match node {
+        Node::SelectStmt(_)
+        | Node::InsertStmt(_)
+        | Node::UpdateStmt(_)
+        | Node::DeleteStmt(_)
+        | Node::MergeStmt(_) => Some(node),
+        Node::CreateTableAsStmt(create) => Some(create.query()),
+        // Other statements hold none, or are learned as statements of their own.
+        _ => None,
+    }
+}
+
+fn called(node: Node<'_>) -> Option<Node<'_>> {
+    match node {
+        Node::CallStmt(call) => call.funccall().map(Node::FuncCall),
+        _ => None,
+    }
+}
