@@ -256,7 +256,9 @@ fn explained(explain: &ExplainStmt, catalog: &Catalog, path: &SearchPath) -> Opt
         .collect();
     let prefix =
         if words.is_empty() { "EXPLAIN ".into() } else { format!("EXPLAIN ({}) ", words.join(", ")) };
-    Some(Kind::Explain { inner, prefix, analyze }.into())
+    let is_text = |value: &String| value.eq_ignore_ascii_case("text");
+    let as_text = options.iter().all(|option| option.name != "format" || option.values.iter().all(is_text));
+    Some(Kind::Explain { inner, prefix, analyze, as_text }.into())
 }
 
 fn declared(cursor: &DeclareCursorStmt, catalog: &Catalog, path: &SearchPath) -> Option<Classified> {

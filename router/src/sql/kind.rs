@@ -24,6 +24,8 @@ pub enum Kind {
         prefix: String,
         /// True where the statement is run.
         analyze: bool,
+        /// True where the plan is given as text: no FORMAT, or FORMAT TEXT.
+        as_text: bool,
     },
     /// BEGIN, START TRANSACTION.
     Begin {

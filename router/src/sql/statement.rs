@@ -231,6 +231,11 @@ impl Statement {
         matches!(self.kind, Kind::Explain { .. })
     }
 
+    /// True for EXPLAIN whose rows are lines of text, as they are without FORMAT.
+    pub fn explains_as_text(&self) -> bool {
+        matches!(self.kind, Kind::Explain { as_text: true, .. })
+    }
+
     /// The tree, for the rooms that rewrite it.
     pub(crate) fn raw(&self) -> &RawStmt {
         self.sql.raw()
