@@ -32,7 +32,9 @@ pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
 pub use parse::{Learned, learn};
 pub use rewrite::Filter;
-pub(crate) use rewrite::{restrict_statement, restrict_text, trees};
+#[cfg(test)]
+pub(crate) use rewrite::trees;
+pub(crate) use rewrite::{restrict_statement, restrict_text};
 pub(crate) use shape::split;
 pub use statement::Statement;
 

@@ -34,6 +34,9 @@ pub(crate) fn restrict_statement(
             "use SELECT, INSERT, UPDATE or DELETE",
         )
     })?;
+    if filter.is_empty() {
+        return super::print(statement);
+    }
     let restricted = try_owned(|mem| {
         let mut copy = mem.make_unique(statement);
         let mut restrict =

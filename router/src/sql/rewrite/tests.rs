@@ -185,3 +185,60 @@ fn a_key_cannot_break_out_of_its_literal() {
     let text = restrict_statement(statement, &text_catalog(), &path(), &filter).expect("accepted");
     assert_eq!(&*text, "SELECT 1 FROM users WHERE users.tenant_id = E'o''x\\\\'' or true --' AND a");
 }
+
+#[test]
+fn an_empty_filter_leaves_the_statement_as_it_is() {
+    assert_eq!(
+        rewritten("select id from users", &Filter::default()).expect("accepted"),
+        "SELECT id FROM users"
+    );
+}
+
+#[test]
+fn printing_loses_nothing() {
+    let without_places = |text: &str| {
+        let tree = pg_raw_parse::parse(text).expect("parses");
+        let debug = format!("{:?}", tree.first().expect("a statement").stmt());
+        let mut plain = String::new();
+        let mut words = debug.split_inclusive([' ', ',', '}']).peekable();
+        while let Some(word) = words.next() {
+            plain.push_str(word);
+            if ["location:", "_start:", "_end:"].iter().any(|place| word.trim_end().ends_with(place)) {
+                words.next();
+            }
+        }
+        plain
+    };
+    for text in [
+        r"select 'a''b', E'a\nb\\', U&'\00e5', $$x$$, B'101', X'1F', 1.50, 1e10, -1, - -1, '1'::int[], .5",
+        "select (a).b, a[1], a[1:2], (f(x)).y, \"Weird Name\".\"select\", (a.b).*, f(variadic x), f(a => 1)",
+        "select a + b * c - (d - e), (a or b) and not c, a is not distinct from b, a between symmetric 1 and 2",
+        "select a not in (1, 2), a = any($1), a <> all(array[1, 2]), a like 'x' escape '!', a ilike b, a similar to b",
+        "select a is not true, a is unknown, a is null, (a, b) = (1, 2), row(1), row(), a collate \"C\" desc",
+        "select case a when 1 then 2 else 3 end, coalesce(a, b), nullif(a, b), greatest(a, b), least(a, b)",
+        "select extract(year from a), overlay(a placing b from 1), position(a in b), substring(a from 1 for 2), trim(both 'x' from a)",
+        "select a at time zone 'utc', interval '1' year, interval(3) '1 s', cast(a as numeric(10, 2)), timestamp with time zone 'x', current_time(2)",
+        "select count(*) filter (where a), sum(distinct a order by b), percentile_cont(0.5) within group (order by a desc nulls last)",
+        "select sum(a) over (partition by b order by c rows between 1 preceding and unbounded following exclude ties), rank() over w from t window w as (order by a)",
+        "select distinct on (a, b) a from t order by a using <, b desc nulls first",
+        "select a from only t as x (c, d) tablesample bernoulli (10) repeatable (1), lateral (select 1) y, rows from (f(1), g(2)) with ordinality as z",
+        "select a from t group by grouping sets ((a, b), rollup (c), cube (d), ()) having count(*) > 1",
+        "select a from t natural left join u cross join v full join w using (a, b) as m inner join (x join y on true) on z",
+        "with recursive a as materialized (select 1 union select 2), b (c) as not materialized (values (1, default)) select * from a except all (select 1 intersect select 2 limit 1) order by 1",
+        "select a from t for no key update of t skip locked for share nowait",
+        "select a from t order by a fetch first 3 rows with ties",
+        "insert into t as x (a, b[1], c.d) overriding system value values (1, default, 2) on conflict (a, lower(b) collate \"C\") where d do update set (a, b) = (excluded.a, 1), c = default where x.a > 1 returning *, a as \"A\"",
+        "insert into t default values on conflict on constraint k do nothing",
+        "update only t as x set (a, b) = (select 1, 2), c = 3 from u where x.a = u.a returning x.*",
+        "delete from t using u, v where t.a = u.a returning old.a",
+        "select xmlelement(name a, xmlattributes(b as c), d), xmlserialize(content a as text), a is document",
+        "select json_object('a': 1), json_array(1, 2), a is json, json_value(a, '$.b' returning int), json_query(a, '$'), json_arrayagg(a order by b)",
+        "select * from json_table(a, '$[*]' columns (b int path '$.c', d for ordinality)) x, xmltable('/a' passing b columns c int path 'd') y",
+        "select a operator(pg_catalog.+) b, @ a, a !~~* b, !!a, a -> 'b' ->> 'c', a #>> '{b}', a ? 'b', a || b",
+    ] {
+        let tree = pg_raw_parse::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let printed =
+            print(tree.first().expect("a statement")).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
+        assert_eq!(without_places(text), without_places(&printed), "{text}\n{printed}");
+    }
+}

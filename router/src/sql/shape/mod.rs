@@ -34,4 +34,4 @@ mod split;
 mod tests;
 mod types;
 
-pub(crate) use split::{Split, split};
+pub(crate) use split::split;

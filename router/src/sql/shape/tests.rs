@@ -1,4 +1,5 @@
-use super::*;
+use super::split;
+use super::split::Split;
 use crate::catalog::fixture::{catalog, path};
 use crate::merge::{Aggregate, AggregateKind, GroupPlan, Limit, MergePlan, Output, SortKey};
 use crate::plan::Refusal;
