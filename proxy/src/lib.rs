@@ -13,6 +13,7 @@ pub mod error;
 #[cfg(test)]
 mod imports;
 pub mod metrics;
+pub mod mover;
 pub mod net;
 pub mod replicas;
 pub mod serve;

@@ -1,0 +1,283 @@
+//! Writes the stream's changes of the scope's rows on the target.
+//!
+//! Each change must meet exactly one row: anything else means that both sides differ, and the copy
+//! is made anew.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::BytesMut;
+use postgres_types::{Format, IsNull, ToSql, Type};
+use router::ids::{KeyType, MoveId, quote_identifier};
+use tokio_postgres::{Client, Statement};
+
+use super::pgoutput::{Change, Field, RelationShape};
+use crate::mover::bookkeeping::number;
+use crate::mover::fault::{Fault, is_about_rows, said};
+use crate::mover::tables::Table;
+use crate::mover::tenants::ScopeFilter;
+
+/// Applies changes in the transaction that its client has open.
+pub(super) struct Applier {
+    pub client: Client,
+    pub id: MoveId,
+    pub filter: ScopeFilter,
+    pub tables: Vec<Table>,
+    /// Tenants that are hidden on the target for certain, as text.
+    pub hidden: HashSet<String>,
+    relations: HashMap<u32, Target>,
+    statements: HashMap<String, Statement>,
+}
+
+/// A relation of the stream, with what the target's table says of it.
+struct Target {
+    shape: RelationShape,
+    quoted: String,
+    tenant: usize,
+    key_type: KeyType,
+    /// GENERATED ALWAYS AS IDENTITY, by column.
+    always: Vec<bool>,
+}
+
+/// A value in PostgreSQL's text form.
+#[derive(Debug)]
+struct Text<'a>(&'a Field);
+
+impl ToSql for Text<'_> {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self.0 {
+            Field::Text(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(IsNull::No)
+            }
+            Field::Null | Field::Unchanged => Ok(IsNull::Yes),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    postgres_types::to_sql_checked!();
+}
+
+impl Applier {
+    pub(super) fn new(
+        client: Client,
+        id: MoveId,
+        filter: ScopeFilter,
+        tables: Vec<Table>,
+        hidden: HashSet<String>,
+    ) -> Applier {
+        Applier { client, id, filter, tables, hidden, relations: HashMap::new(), statements: HashMap::new() }
+    }
+
+    /// Forgets which tenants are hidden beyond what was committed.
+    pub(super) async fn apply(&mut self, change: Change) -> Result<Effect, Fault> {
+        match change {
+            Change::Relation(shape) => self.learn(shape).map(|()| Effect::Nothing),
+            Change::Other => Ok(Effect::Nothing),
+            Change::Truncate { relations } => {
+                let name = relations.first().and_then(|id| self.relations.get(id));
+                let name = name.map_or("a sharded table", |target| target.quoted.as_str());
+                Err(Fault::Refused(format!("{name} was truncated on the source during the move")))
+            }
+            Change::Insert { relation, new } => {
+                let tenant = self.tenant(relation, &new)?;
+                if !self.holds(relation, &tenant) {
+                    return Ok(Effect::Nothing);
+                }
+                self.hide(&tenant).await?;
+                self.insert(relation, &new).await
+            }
+            Change::Update { relation, old, new } => self.update(relation, old.as_deref(), &new).await,
+            Change::Delete { relation, old } => {
+                let tenant = self.tenant(relation, &old)?;
+                if self.holds(relation, &tenant) {
+                    self.delete(relation, &old).await
+                } else {
+                    Ok(Effect::Nothing)
+                }
+            }
+        }
+    }
+
+    fn learn(&mut self, shape: RelationShape) -> Result<(), Fault> {
+        let table = self.tables.iter().find(|table| table.schema == shape.schema && table.name == shape.name);
+        let name = format!("{}.{}", shape.schema, shape.name);
+        let unknown = || Fault::Lost(format!("table {name} of the stream is not on the target"));
+        let table = table.ok_or_else(unknown)?;
+        let tenant = shape.columns.iter().position(|(column, _)| *column == table.tenant_column);
+        let (Some(tenant), Some(key_type)) = (tenant, table.key_type) else { return Err(unknown()) };
+        let always = |(name, _): &(String, bool)| {
+            table.columns.iter().any(|column| column.name == *name && column.identity_always)
+        };
+        let always = shape.columns.iter().map(always).collect();
+        let quoted = table.quoted();
+        self.statements.retain(|text, _| !text.contains(&quoted));
+        self.relations.insert(shape.id, Target { quoted, tenant, key_type, always, shape });
+        Ok(())
+    }
+
+    fn target(&self, relation: u32) -> Result<&Target, Fault> {
+        self.relations.get(&relation).ok_or_else(|| Fault::Lost("a change of an unknown table".into()))
+    }
+
+    fn tenant(&self, relation: u32, row: &[Field]) -> Result<String, Fault> {
+        let target = self.target(relation)?;
+        match row.get(target.tenant) {
+            Some(Field::Text(bytes)) => String::from_utf8(bytes.to_vec())
+                .map_err(|_| Fault::Refused("a tenant key is not UTF-8".into())),
+            Some(Field::Null | Field::Unchanged) | None => {
+                Err(Fault::Refused(format!("a change of {} does not tell its tenant", target.quoted)))
+            }
+        }
+    }
+
+    fn holds(&self, relation: u32, tenant: &str) -> bool {
+        self.relations.get(&relation).is_some_and(|target| self.filter.holds(target.key_type, tenant))
+    }
+
+    /// Hides a tenant in the transaction that first writes a row of it.
+    async fn hide(&mut self, tenant: &str) -> Result<(), Fault> {
+        if self.hidden.contains(tenant) {
+            return Ok(());
+        }
+        let sql = "INSERT INTO pgherd.hidden (move, tenant) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        self.client.execute(sql, &[&number(self.id), &tenant]).await?;
+        self.hidden.insert(tenant.to_owned());
+        Ok(())
+    }
+
+    async fn insert(&mut self, relation: u32, new: &[Field]) -> Result<Effect, Fault> {
+        let target = self.target(relation)?;
+        if new.contains(&Field::Unchanged) {
+            return Err(Fault::Refused(format!(
+                "a row of {} changed its tenant and was not sent whole",
+                target.quoted
+            )));
+        }
+        let names: Vec<String> =
+            target.shape.columns.iter().map(|(name, _)| quote_identifier(name)).collect();
+        let places: Vec<String> = (1..=names.len()).map(|place| format!("${place}")).collect();
+        let sql = format!(
+            "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE VALUES ({})",
+            target.quoted,
+            names.join(", "),
+            places.join(", ")
+        );
+        self.write(sql, new.iter().collect()).await
+    }
+
+    async fn update(&mut self, relation: u32, old: Option<&[Field]>, new: &[Field]) -> Result<Effect, Fault> {
+        let after = self.tenant(relation, new)?;
+        let before = match old {
+            Some(old) => self.tenant(relation, old)?,
+            None => after.clone(),
+        };
+        match (self.holds(relation, &before), self.holds(relation, &after)) {
+            (false, false) => Ok(Effect::Nothing),
+            (true, false) => self.delete(relation, old.unwrap_or(new)).await,
+            (false, true) => {
+                self.hide(&after).await?;
+                self.insert(relation, new).await
+            }
+            (true, true) => {
+                self.hide(&after).await?;
+                self.replace(relation, old.unwrap_or(new), new).await
+            }
+        }
+    }
+
+    async fn replace(&mut self, relation: u32, old: &[Field], new: &[Field]) -> Result<Effect, Fault> {
+        let target = self.target(relation)?;
+        let mut values = Vec::new();
+        let mut sets = Vec::new();
+        for (index, field) in new.iter().enumerate() {
+            let Some((name, _)) = target.shape.columns.get(index) else { continue };
+            let is_sent = *field != Field::Unchanged;
+            if is_sent && !target.always.get(index).copied().unwrap_or_default() {
+                values.push(field);
+                sets.push(format!("{} = ${}", quote_identifier(name), values.len()));
+            }
+        }
+        let condition = target.condition(old, &mut values);
+        let sql = format!("UPDATE {} SET {} WHERE {condition}", target.quoted, sets.join(", "));
+        if sets.is_empty() {
+            return Ok(Effect::Nothing);
+        }
+        self.write(sql, values).await
+    }
+
+    async fn delete(&mut self, relation: u32, old: &[Field]) -> Result<Effect, Fault> {
+        let target = self.target(relation)?;
+        let mut values = Vec::new();
+        let condition = target.condition(old, &mut values);
+        let sql = format!("DELETE FROM {} WHERE {condition}", target.quoted);
+        self.write(sql, values).await
+    }
+
+    async fn write(&mut self, sql: String, values: Vec<&Field>) -> Result<Effect, Fault> {
+        let statement = match self.statements.get(&sql) {
+            Some(statement) => statement.clone(),
+            None => {
+                let statement = self.client.prepare(&sql).await.map_err(judge)?;
+                self.statements.insert(sql, statement.clone());
+                statement
+            }
+        };
+        let values: Vec<Text<'_>> = values.into_iter().map(Text).collect();
+        match self.client.execute_raw(&statement, &values).await.map_err(judge)? {
+            1 => Ok(Effect::Row),
+            other => Err(Fault::Lost(format!("a change met {other} rows on the target instead of one"))),
+        }
+    }
+}
+
+/// What a change did on the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing.
+    Nothing,
+    /// A row was written.
+    Row,
+}
+
+impl Target {
+    /// The condition that finds the one row with this identity; its values are added to `values`.
+    fn condition<'a>(&self, old: &'a [Field], values: &mut Vec<&'a Field>) -> String {
+        let mut terms = Vec::new();
+        for ((name, in_identity), field) in self.shape.columns.iter().zip(old) {
+            let name = quote_identifier(name);
+            let is_sent = *in_identity && *field != Field::Unchanged;
+            if is_sent && !self.shape.full_identity {
+                values.push(field);
+                terms.push(format!("{name} = ${}", values.len()));
+            } else if is_sent {
+                // By text: not every type has an equality. The tenant's own term is for the index.
+                values.push(field);
+                terms.push(format!("{name}::text IS NOT DISTINCT FROM ${}", values.len()));
+            }
+        }
+        if !self.shape.full_identity {
+            return terms.join(" AND ");
+        }
+        if let (Some((name, _)), Some(field)) = (self.shape.columns.get(self.tenant), old.get(self.tenant)) {
+            values.push(field);
+            terms.push(format!("{} = ${}", quote_identifier(name), values.len()));
+        }
+        let same = terms.join(" AND ");
+        format!("(tableoid, ctid) = (SELECT tableoid, ctid FROM {} WHERE {same} LIMIT 1)", self.quoted)
+    }
+}
+
+fn judge(error: tokio_postgres::Error) -> Fault {
+    if is_about_rows(&error) { Fault::Lost(said(&error)) } else { Fault::from(error) }
+}
