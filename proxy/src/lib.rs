@@ -15,6 +15,7 @@ mod imports;
 pub mod metrics;
 pub mod mover;
 pub mod net;
+pub mod pool;
 pub mod replicas;
 pub mod serve;
 pub mod server;

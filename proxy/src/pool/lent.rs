@@ -1,0 +1,118 @@
+//! What is lent, and how it comes back.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use super::node::{Node, PoolKey};
+use crate::server::Connection;
+
+/// What becomes of a connection that is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Others may use it, if it is clean.
+    Keep,
+    /// It is closed.
+    Close,
+}
+
+/// The right to have one connection of a pool open. Dropped, somebody else may.
+#[derive(Debug)]
+pub(super) struct Slot {
+    owner: Option<(Arc<Node>, PoolKey)>,
+}
+
+impl Slot {
+    pub(super) fn new(node: Arc<Node>, key: PoolKey) -> Slot {
+        Slot { owner: Some((node, key)) }
+    }
+
+    /// The right, for who hands it on by himself.
+    pub(super) fn take(&mut self) -> Option<(Arc<Node>, PoolKey)> {
+        self.owner.take()
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some((node, key)) = self.owner.take() {
+            node.give_back(&key, None);
+        }
+    }
+}
+
+/// A connection lent to a transaction. Give it back with [`super::Pools::checkin`]; dropped, it is
+/// closed, and what runs on it is canceled as well as can be.
+#[derive(Debug)]
+pub struct Lent {
+    /// Present until it is given back or dropped.
+    connection: Option<Connection>,
+    slot: Slot,
+    generation: u64,
+}
+
+impl Lent {
+    pub(super) fn new(connection: Connection, slot: Slot, generation: u64) -> Lent {
+        Lent { connection: Some(connection), slot, generation }
+    }
+
+    /// Gives it back.
+    pub(super) fn end(mut self, fate: Fate) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let clean = connection.is_clean();
+        // The lease ends in any case: a cancel that is under way must hit nobody else.
+        let quiet = connection.end_lease();
+        if fate == Fate::Close || !clean || !quiet {
+            self.connection = Some(connection);
+            return;
+        }
+        if let Some((node, key)) = self.slot.take() {
+            node.give_back(&key, Some((connection, self.generation)));
+        }
+    }
+
+    /// Takes the parts, within the node's lock, where nothing may be dropped.
+    pub(super) fn into_parts(mut self) -> (Option<Connection>, Option<(Arc<Node>, PoolKey)>) {
+        (self.connection.take(), self.slot.take())
+    }
+}
+
+impl Deref for Lent {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("a lent connection is there until it is given back")
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("a lent connection is there until it is given back")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let runs = connection.owed() > 0 && !connection.is_lost();
+        match (runs, Handle::try_current(), self.slot.take()) {
+            (true, Ok(runtime), Some((node, key))) => {
+                let tasks = node.tasks.clone();
+                let slot = Slot::new(node, key);
+                // The slot stays taken until the server is free of the statement.
+                tasks.spawn_on(
+                    async move {
+                        connection.cancel_handle().cancel().await;
+                        drop((connection, slot));
+                    },
+                    &runtime,
+                );
+            }
+            (_, _, owner) => {
+                self.slot = Slot { owner };
+                connection.close();
+            }
+        }
+    }
+}
