@@ -245,7 +245,7 @@ impl DaemonBuilder<'_> {
         self
     }
 
-    /// Appends whole sections, such as `[replicas]\nscope = "session"`.
+    /// Appends whole sections, such as `[replicas]\npin_scope = "session"`.
     #[must_use]
     pub fn section(mut self, toml: &str) -> Self {
         self.more.push_str(toml);

@@ -1,9 +1,9 @@
 //! The harness keeps its own promises.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tests::{Fleet, until};
+use tests::{Fleet, Weather, connect, until};
 
 #[tokio::test]
 async fn a_fleet_has_primaries_and_replicas_that_follow() {
@@ -69,4 +69,24 @@ async fn a_fleet_leaves_nothing_behind() {
     drop(fleet);
     assert!(!path.exists());
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err());
+}
+
+#[tokio::test]
+async fn a_relay_has_the_weather_it_is_told() {
+    let fleet = Fleet::builder().servers(1).relays().start().await.unwrap();
+    let relay = fleet.server(0).relay(0);
+    let url = format!("postgres://postgres@127.0.0.1:{}/app", relay.port());
+    let client = connect(&url).await.unwrap();
+    relay.set(Weather::Delayed(Duration::from_millis(100)));
+    let started = Instant::now();
+    client.simple_query("SELECT 1").await.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(200), "there and back: {:?}", started.elapsed());
+    relay.set(Weather::Silent);
+    let silent = tokio::time::timeout(Duration::from_millis(300), client.simple_query("SELECT 2")).await;
+    assert!(silent.is_err(), "nothing passes");
+    relay.set(Weather::Cut);
+    until("the open connection is cut", Duration::from_secs(5), async || client.is_closed()).await;
+    assert!(connect(&url).await.is_err(), "new ones are cut too");
+    relay.set(Weather::Fair);
+    connect(&url).await.unwrap().simple_query("SELECT 3").await.unwrap();
 }

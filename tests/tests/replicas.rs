@@ -134,3 +134,23 @@ async fn a_replica_that_is_away_hurts_no_read() {
         client.query_one("SELECT n FROM t WHERE tenant_id = $1", &[&tenant]).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_session_of_scope_session_sees_its_own_writes_and_none_promises_nothing() {
+    for (scope, promised) in [("session", true), ("none", false)] {
+        let (fleet, daemon) = stage(&format!("[replicas]\npin_scope = \"{scope}\"")).await;
+        for server in fleet.servers() {
+            server.node(1).pause_replay().await.unwrap();
+        }
+        let (writer, other) = (daemon.connect().await.unwrap(), daemon.connect().await.unwrap());
+        let mut other_was_behind = false;
+        for tenant in 1..=50_i64 {
+            writer.execute("UPDATE t SET n = 1 WHERE tenant_id = $1", &[&tenant]).await.unwrap();
+            let read = "SELECT n FROM t WHERE tenant_id = $1";
+            let own: i64 = writer.query_one(read, &[&tenant]).await.unwrap().get(0);
+            assert!(own == 1 || !promised, "scope {scope}: tenant {tenant} read {own}");
+            other_was_behind |= other.query_one(read, &[&tenant]).await.unwrap().get::<_, i64>(0) == 0;
+        }
+        assert!(other_was_behind, "scope {scope}: others' reads run on the replicas");
+    }
+}
