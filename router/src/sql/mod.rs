@@ -13,6 +13,7 @@
 //! | `lex`, `comment` | tokens; the tenant in a comment |
 //! | `walk` | the nodes of a tree without recursion |
 //! | `rewrite` | the same statement over fewer rows |
+//! | `shape` | which SELECTs over all tenants merge exactly, and how |
 
 mod calls;
 mod classify;

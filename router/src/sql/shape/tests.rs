@@ -323,3 +323,26 @@ fn what_is_not_exactly_a_merge_is_refused() {
         assert!(!refusal.message.is_empty());
     }
 }
+
+#[test]
+fn the_deepest_trees_fit_on_a_thread_of_tokio() {
+    let sum = vec!["1"; 590].join(" + ");
+    let nested = format!("{}id{}", "abs(".repeat(280), ")".repeat(280));
+    let subqueries = format!("{}1{}", "select 1 from countries where id in (".repeat(90), ")".repeat(90));
+    let text = format!(
+        "select {sum}, count(*) from users where {nested} in ({subqueries}) group by {sum}, tenant_id order by {sum}"
+    );
+    let split = std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(move || {
+            let tree = pg_raw_parse::parse(&text).expect("parses");
+            let statement = tree.first().expect("a statement");
+            let filter =
+                crate::sql::Filter { tenant: Some(crate::ids::TenantKey::Integer(5)), hidden: vec![] };
+            crate::sql::restrict_statement(statement, &catalog(), &path(), &filter).expect("accepted");
+            split(statement, &catalog(), &path(), NOW)
+        })
+        .expect("a thread")
+        .join();
+    split.expect("the thread ends").expect("accepted");
+}
