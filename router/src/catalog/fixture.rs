@@ -124,7 +124,7 @@ fn column(name: &str, type_oid: u32) -> Column {
         name: name.into(),
         type_oid,
         // numeric(10, 2)
-        type_modifier: if name == "price" { 10 << 16 | 2 + 4 } else { -1 },
+        type_modifier: if name == "price" { ((10 << 16) | 2) + 4 } else { -1 },
         collation,
         not_null: matches!(name, "tenant_id" | "id"),
         has_default: false,
