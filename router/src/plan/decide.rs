@@ -1,1 +1,183 @@
-//! The decision.
+//! The decision: from a statement to its plan.
+
+use super::place::Placing;
+use super::{
+    CopyIn, Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way, copy_in, everywhere, rows,
+};
+use crate::catalog::Catalog;
+use crate::directory::Directory;
+use crate::ids::{ServerId, TenantKey};
+use crate::sql::{Access, CopyKind, Kind, Statement};
+
+/// What to do with a statement under this directory, for this session and these parameters. Pure; what is
+/// not known by name is refused.
+pub fn plan(
+    statement: &Statement,
+    directory: &Directory,
+    catalog: &Catalog,
+    session: &SessionView<'_>,
+    parameters: &[Parameter<'_>],
+) -> Verdict {
+    match decide(statement, directory, catalog, session, parameters) {
+        Ok(verdict) => verdict,
+        Err(refusal) => Verdict::Refuse(refusal),
+    }
+}
+
+/// What a decision is made from.
+pub(super) struct Request<'a> {
+    pub(super) statement: &'a Statement,
+    pub(super) directory: &'a Directory,
+    pub(super) catalog: &'a Catalog,
+    pub(super) session: &'a SessionView<'a>,
+    pub(super) parameters: &'a [Parameter<'a>],
+    /// The tenant that the session names, else the comment.
+    pub(super) tenant: Option<TenantKey>,
+}
+
+fn decide(
+    statement: &Statement,
+    directory: &Directory,
+    catalog: &Catalog,
+    session: &SessionView<'_>,
+    parameters: &[Parameter<'_>],
+) -> Result<Verdict, Refusal> {
+    if let Some(refusal) = &statement.refusal {
+        return Err(refusal.clone());
+    }
+    let tenant = match session.tenant {
+        Some(tenant) => Some(tenant.clone()),
+        None => comment_tenant(statement, catalog)?,
+    };
+    let request = Request { statement, directory, catalog, session, parameters, tenant };
+    match statement.kind() {
+        Kind::Query
+        | Kind::Write
+        | Kind::CreateAs { .. }
+        | Kind::Explain { .. }
+        | Kind::DeclareCursor { .. }
+        | Kind::Copy(CopyKind::Out | CopyKind::OutQuery { .. }) => rows::decide(&request),
+        Kind::Copy(CopyKind::In { columns, options, .. }) => copy_in::decide(&request, columns, options),
+        Kind::Truncate => everywhere::truncate(&request),
+        Kind::Ddl { transactional, temporary } => {
+            everywhere::schema_change(&request, *transactional, *temporary)
+        }
+        Kind::Lock => everywhere::lock(&request),
+        Kind::Analyze => everywhere::on_all(&request, "statistics of every server"),
+        Kind::Do | Kind::Call => code(&request),
+        Kind::Copy(CopyKind::Server) | Kind::Maintenance => only_server(&request),
+        Kind::Listen | Kind::Notify => {
+            Ok(request.beside(ServerId::HOME, "notifications go over the home server"))
+        }
+        Kind::Begin { .. }
+        | Kind::Commit { .. }
+        | Kind::Rollback { .. }
+        | Kind::Savepoint(_)
+        | Kind::Release(_)
+        | Kind::RollbackTo(_)
+        | Kind::Set { .. }
+        | Kind::Reset(_)
+        | Kind::ResetAll
+        | Kind::Show(_)
+        | Kind::Prepare { .. }
+        | Kind::Execute { .. }
+        | Kind::Deallocate(_)
+        | Kind::Discard(_)
+        | Kind::Fetch { .. }
+        | Kind::CloseCursor(_) => Ok(request.beside(request.stay(), "of the session")),
+        Kind::PreparedTransaction => Err(Refusal::unsupported(
+            "two-phase commit by the client is not supported",
+            "Use COMMIT: a transaction over several servers is committed atomically.",
+        )),
+        Kind::Other => Err(Refusal::unsupported(
+            "pgherd does not know this statement, or not in this form",
+            "Run it on the servers themselves, or write its arguments as constants.",
+        )),
+    }
+}
+
+fn comment_tenant(statement: &Statement, catalog: &Catalog) -> Result<Option<TenantKey>, Refusal> {
+    let (Some(text), Some(key_type)) = (statement.comment_tenant(), catalog.key_type) else {
+        return Ok(None);
+    };
+    key_type.parse(text).map(Some).ok_or_else(|| Refusal {
+        sqlstate: "22023",
+        message: format!("the comment names tenant '{text}', which is no tenant key"),
+        hint: format!("The tenant column is of type {key_type:?}."),
+    })
+}
+
+/// DO and CALL run code that nobody has read: only where one tenant or one server is meant.
+fn code(request: &Request<'_>) -> Result<Verdict, Refusal> {
+    if let Some(tenant) = &request.tenant {
+        let mut placing = Placing::default();
+        let server = placing.tenants(request.directory, std::slice::from_ref(tenant));
+        let server = server.first().copied().unwrap_or(ServerId::HOME);
+        let tenants = Tenants::Some(vec![tenant.clone()]);
+        return Ok(placing.verdict(request.single(server, None, tenants, "code of one tenant")));
+    }
+    only_server(request)
+}
+
+fn only_server(request: &Request<'_>) -> Result<Verdict, Refusal> {
+    match request.directory.servers().len() {
+        0 | 1 => {
+            let mut placing = Placing::default();
+            placing.all(request.directory);
+            Ok(placing.verdict(request.single(ServerId::HOME, None, Tenants::All, "there is one server")))
+        }
+        _ => Err(Refusal::unsupported(
+            "this statement concerns one server, and there are several",
+            "Name a tenant with SET, or run it on each server itself.",
+        )),
+    }
+}
+
+impl Request<'_> {
+    /// The statement whose relations count: the one inside EXPLAIN, DECLARE and COPY.
+    pub(super) fn subject(&self) -> &Statement {
+        self.statement.inner().map_or(self.statement, |inner| inner)
+    }
+
+    /// Where a statement without tables runs when nothing says where.
+    pub(super) fn stay(&self) -> ServerId {
+        self.session.held.unwrap_or(ServerId::HOME)
+    }
+
+    /// The nodes that may run it, before moves are looked at.
+    pub(super) fn role(&self) -> Role {
+        match self.statement.access() {
+            Access::Read if !self.session.read_write_transaction => Role::Replica,
+            Access::Read | Access::Write => Role::Primary,
+        }
+    }
+
+    /// A plan on one server.
+    pub(super) fn single(
+        &self,
+        server: ServerId,
+        text: Option<std::sync::Arc<str>>,
+        tenants: Tenants,
+        why: impl Into<String>,
+    ) -> Plan {
+        let legs = vec![super::Leg { server, text, fences: Vec::new() }];
+        Plan { way: Way::Single, legs, role: self.role(), tenants, why: why.into() }
+    }
+
+    /// A plan that concerns no tenant.
+    pub(super) fn beside(&self, server: ServerId, why: &str) -> Verdict {
+        Verdict::Run(self.single(server, None, Tenants::None, why))
+    }
+
+    /// COPY FROM STDIN.
+    pub(super) fn copy_in(&self, copy: CopyIn, tenants: Tenants) -> Plan {
+        let leg = |server| super::Leg { server, text: None, fences: Vec::new() };
+        Plan {
+            way: Way::CopyIn(std::sync::Arc::new(copy)),
+            legs: self.directory.holders().into_iter().map(leg).collect(),
+            role: Role::Primary,
+            tenants,
+            why: "each row goes to its tenant's server".into(),
+        }
+    }
+}

@@ -3,11 +3,17 @@
 //! [`plan`] is pure and fails closed: what it does not know by name is refused or sees all rows,
 //! never routed on a guess.
 
+mod copy_in;
+mod decide;
+mod everywhere;
 mod fan_out;
+mod place;
+mod rows;
 mod types;
 
+pub use decide::plan;
 pub use types::{
     Answer, CopyIn, Fences, Leg, Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way,
 };
 
-pub(crate) use fan_out::{FanOut, fan_out};
+pub(crate) use fan_out::fan_out;

@@ -20,6 +20,10 @@ pub(crate) struct Calls {
     /// A function that must run on the one server where all sessions run it: sequences, advisory
     /// locks, notifications.
     pub(crate) home: Option<String>,
+    /// An advisory lock or a notification: it means nothing on another server than the home server.
+    pub(crate) home_only: Option<String>,
+    /// A function whose value differs from server to server.
+    pub(crate) differs: Option<String>,
     /// A function that acts on one server's processes or files.
     pub(crate) server: Option<String>,
     /// The connection must be kept for the session.
@@ -32,7 +36,7 @@ pub(crate) struct Calls {
 
 impl Calls {
     /// Judges the calls of a statement; a name that the catalog does not know is opaque.
-    pub(crate) fn of(survey: &Survey<'_>, catalog: &Catalog) -> Calls {
+    pub(super) fn of(survey: &Survey<'_>, catalog: &Catalog) -> Calls {
         let mut calls = Calls::default();
         for call in &survey.calls {
             calls.judge(call, catalog);
@@ -62,11 +66,21 @@ impl Calls {
                 self.writing.get_or_insert_with(|| name.to_owned());
             }
         }
+        if volatility == Volatility::Volatile || of_server(name) {
+            self.differs.get_or_insert_with(|| name.to_owned());
+        }
         match effect {
             Effect::Plain | Effect::RunsSql => {}
-            Effect::Sequence | Effect::Notify | Effect::TransactionLock => self.needs_home(name, None),
+            Effect::Sequence => self.needs_home(name, None),
             Effect::SequenceOfSession => self.needs_home(name, Some(Hold::Sequence)),
-            Effect::SessionLock => self.needs_home(name, Some(Hold::AdvisoryLock)),
+            Effect::Notify | Effect::TransactionLock => {
+                self.needs_home(name, None);
+                self.home_only.get_or_insert_with(|| name.to_owned());
+            }
+            Effect::SessionLock => {
+                self.needs_home(name, Some(Hold::AdvisoryLock));
+                self.home_only.get_or_insert_with(|| name.to_owned());
+            }
             Effect::Server => {
                 self.server.get_or_insert_with(|| name.to_owned());
             }
@@ -82,6 +96,12 @@ impl Calls {
         self.writing.get_or_insert_with(|| name.to_owned());
         self.hold = self.hold.or(hold);
     }
+}
+
+/// True for stable functions that read a clock or the server's own state.
+fn of_server(name: &str) -> bool {
+    matches!(name, "now" | "transaction_timestamp" | "statement_timestamp" | "age")
+        || ["pg_", "inet_", "txid_", "current_setting"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn config_call(call: &FuncCall) -> Option<ConfigCall> {

@@ -35,7 +35,7 @@ pub use parse::{Learned, learn};
 pub use rewrite::Filter;
 #[cfg(test)]
 pub(crate) use rewrite::trees;
-pub(crate) use rewrite::{restrict_statement, restrict_text};
+pub(crate) use rewrite::restrict_text;
 pub(crate) use shape::split;
 pub use statement::Statement;
 

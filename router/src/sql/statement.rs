@@ -31,8 +31,6 @@ pub struct Statement {
     pub(crate) calls: Calls,
     /// Parameters that stand only where the server infers the tenant column's type for them.
     certain: Vec<u16>,
-    /// `now()` or another function with one value a statement stands in it.
-    pub(crate) has_stable: bool,
     /// A refusal that holds wherever it would run.
     pub(crate) refusal: Option<Refusal>,
 }
@@ -51,7 +49,6 @@ impl Statement {
             touched: named,
             calls: Calls::default(),
             certain: Vec::new(),
-            has_stable: false,
             refusal,
             sql: sql.clone(),
         };
@@ -70,7 +67,12 @@ impl Statement {
     fn note(&mut self, root: Node<'_>, survey: &Survey<'_>, catalog: &Catalog) {
         self.calls = Calls::of(survey, catalog);
         self.hold = self.hold.or(self.calls.hold);
-        self.has_stable = survey.stable_value;
+        if survey.reads_clock {
+            self.calls.differs.get_or_insert_with(|| "current_timestamp".to_owned());
+        }
+        if survey.uses_default {
+            self.calls.differs.get_or_insert_with(|| "DEFAULT".to_owned());
+        }
         self.parameters =
             survey.parameters.keys().filter_map(|number| u16::try_from(*number).ok()).max().unwrap_or(0);
         match analyse(root, catalog, &self.path) {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use pg_raw_parse::Node;
+use pg_raw_parse::nodes::SQLValueFunctionOp;
 use pg_raw_parse::walk::{Recurse, walk_manual};
 
 /// Deeper trees are not analysed.
@@ -134,8 +135,10 @@ pub(super) struct Survey<'a> {
     pub(super) parameters: HashMap<i32, usize>,
     /// Function calls.
     pub(super) calls: Vec<&'a pg_raw_parse::nodes::FuncCall>,
-    /// `now()` and the like in their keyword form.
-    pub(super) stable_value: bool,
+    /// `current_timestamp` and the like: the clock in its keyword form.
+    pub(super) reads_clock: bool,
+    /// DEFAULT as a value.
+    pub(super) uses_default: bool,
     /// FOR UPDATE, FOR SHARE and the like.
     pub(super) locks_rows: bool,
     /// INSERT, UPDATE, DELETE or MERGE, anywhere.
@@ -169,7 +172,10 @@ impl<'a> Survey<'a> {
             Node::RangeVar(_) => self.relations += 1,
             Node::ParamRef(parameter) => *self.parameters.entry(parameter.number).or_default() += 1,
             Node::FuncCall(call) => self.calls.push(call),
-            Node::SQLValueFunction(_) => self.stable_value = true,
+            Node::SQLValueFunction(function) => {
+                self.reads_clock |= function.op <= SQLValueFunctionOp::SVFOP_LOCALTIMESTAMP_N;
+            }
+            Node::SetToDefault(_) => self.uses_default = true,
             Node::LockingClause(_) => self.locks_rows = true,
             Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {
                 self.writes = true;

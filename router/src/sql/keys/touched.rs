@@ -14,6 +14,8 @@ pub(crate) struct Touched {
     pub(crate) reads: Vec<Arc<Relation>>,
     /// Reference tables that are written.
     pub(crate) writes: Vec<Arc<Relation>>,
+    /// Columns of reference tables that an INSERT leaves to their defaults.
+    pub(crate) defaulted: Vec<String>,
     /// Tables that only one server may hold.
     pub(crate) unsafe_tables: Vec<Arc<Relation>>,
     /// Names that the catalog does not know.

@@ -100,6 +100,15 @@ impl<'a> Analysis<'a> {
             true => relation.as_deref().and_then(|relation| relation.column(&column.name)),
             false => names.iter().position(|name| *name == column.name),
         });
+        if let Some(relation) = relation.as_deref().filter(|_| tenant.is_none()) {
+            let given = |column: &Column| names.is_empty() || names.contains(&column.name.as_str());
+            let nothing = matches!(insert.select_stmt(), Node::None);
+            let left = relation
+                .columns
+                .iter()
+                .filter(|column| column.has_default && !column.generated && (nothing || !given(column)));
+            self.touched.defaulted.extend(left.map(|column| column.name.clone()));
+        }
         let keys = self.inserted(insert.select_stmt(), position, tenant.as_ref(), parent);
         if let (Some(relation), Some(_)) = (&relation, &tenant) {
             let (used, keys) = match (position, keys) {

@@ -1,0 +1,115 @@
+//! COPY FROM STDIN: how its data is written, and where each row's tenant key stands.
+
+use super::decide::Request;
+use super::place::Placing;
+use super::{CopyIn, Refusal, Tenants, Verdict};
+use crate::catalog::Relation;
+use crate::copy::{CopyFormat, CsvLayout, Layout, TextLayout};
+use crate::sql::CopyOption;
+
+/// Plans COPY FROM STDIN.
+pub(super) fn decide(
+    request: &Request<'_>,
+    columns: &[String],
+    options: &[CopyOption],
+) -> Result<Verdict, Refusal> {
+    let touched = &request.statement.touched;
+    let Some(reference) = touched.sharded.first() else {
+        let copies =
+            !(touched.reads.is_empty() && touched.writes.is_empty() && touched.unsafe_tables.is_empty());
+        if copies && request.directory.servers().len() > 1 {
+            return Err(Refusal::unsupported(
+                "COPY into a table of which every server has a copy is not supported",
+                "Use INSERT with several rows.",
+            ));
+        }
+        return Ok(request.beside(request.stay(), "a table that is not sharded"));
+    };
+    let relation = &reference.relation;
+    let format = format_of(relation, columns, options)?;
+    let tenants = match &request.tenant {
+        Some(tenant) => Tenants::Some(vec![tenant.clone()]),
+        None => Tenants::All,
+    };
+    let mut placing = Placing::default();
+    placing.all(request.directory);
+    let copy = CopyIn { relation: relation.clone(), format, only: request.tenant.clone() };
+    Ok(placing.verdict(request.copy_in(copy, tenants)))
+}
+
+fn format_of(relation: &Relation, columns: &[String], options: &[CopyOption]) -> Result<CopyFormat, Refusal> {
+    let Some((tenant, key_type)) = relation.tenant_column() else {
+        return Err(Refusal::unsupported("COPY into a view is not supported", "Copy into the table."));
+    };
+    let names: Vec<&str> = match columns {
+        [] => relation
+            .columns
+            .iter()
+            .filter(|column| !column.generated)
+            .map(|column| column.name.as_str())
+            .collect(),
+        columns => columns.iter().map(String::as_str).collect(),
+    };
+    let key_field = names.iter().position(|name| *name == tenant.name).ok_or_else(|| Refusal {
+        sqlstate: "0A000",
+        message: format!("COPY does not give column \"{}\", which says whose row it is", tenant.name),
+        hint: format!("List \"{}\" among the columns.", tenant.name),
+    })?;
+    let layout = layout_of(options, &tenant.name)?;
+    Ok(CopyFormat { layout, fields: names.len(), key_field, key_type })
+}
+
+fn layout_of(options: &[CopyOption], key: &str) -> Result<Layout, Refusal> {
+    let format =
+        options.iter().find(|option| option.name == "format").and_then(|option| option.values.first());
+    let mut text = TextLayout::default();
+    let mut csv = CsvLayout::default();
+    let mut escape = None;
+    for option in options {
+        let value = || option.values.first().cloned().unwrap_or_default();
+        let holds_key = || option.values.iter().any(|name| name == key || name == "*");
+        match option.name.as_str() {
+            "format" => {}
+            "delimiter" => (text.delimiter, csv.delimiter) = (byte(option)?, byte(option)?),
+            "null" => (text.null, csv.null) = (value(), value()),
+            "default" => (text.default, csv.default) = (Some(value()), Some(value())),
+            "header" => {
+                let off = matches!(value().to_ascii_lowercase().as_str(), "false" | "off" | "0");
+                (text.header, csv.header) = (!off, !off);
+            }
+            "quote" => csv.quote = byte(option)?,
+            "escape" => escape = Some(byte(option)?),
+            "force_null" => csv.force_null_key = holds_key(),
+            "force_not_null" => csv.force_not_null_key = holds_key(),
+            "encoding" if matches!(value().to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode") => {}
+            other => {
+                return Err(Refusal::unsupported(
+                    format!("option {other} of COPY FROM is not supported for a sharded table"),
+                    "Leave the option out; data must be UTF-8.",
+                ));
+            }
+        }
+    }
+    csv.escape = escape.unwrap_or(csv.quote);
+    match format.map(|format| format.to_ascii_lowercase()).as_deref() {
+        None | Some("text") => Ok(Layout::Text(text)),
+        Some("csv") => Ok(Layout::Csv(csv)),
+        Some("binary") => Ok(Layout::Binary),
+        Some(other) => Err(Refusal {
+            sqlstate: "22023",
+            message: format!("COPY format \"{other}\" not recognized"),
+            hint: "Use text, csv or binary.".into(),
+        }),
+    }
+}
+
+fn byte(option: &CopyOption) -> Result<u8, Refusal> {
+    match option.values.first().map(|value| value.as_bytes()) {
+        Some([byte]) => Ok(*byte),
+        _ => Err(Refusal {
+            sqlstate: "0A000",
+            message: format!("COPY {} must be a single one-byte character", option.name),
+            hint: String::new(),
+        }),
+    }
+}

@@ -1,0 +1,106 @@
+//! What must happen on every server alike: DDL, writes to reference tables, TRUNCATE, locks.
+
+use super::decide::Request;
+use super::place::Placing;
+use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way};
+use crate::ids::ServerId;
+
+/// One statement on all servers in one atomic commit; with one server it is an ordinary statement.
+pub(super) fn on_all(request: &Request<'_>, why: &str) -> Result<Verdict, Refusal> {
+    let count = request.directory.servers().len();
+    if count <= 1 {
+        return Ok(Verdict::Run(request.single(ServerId::HOME, None, Tenants::None, why)));
+    }
+    let server = |index| ServerId(u16::try_from(index).unwrap_or(u16::MAX));
+    let legs = (0..count).map(|index| Leg { server: server(index), text: None, fences: Vec::new() });
+    Ok(Verdict::Run(Plan {
+        way: Way::Everywhere(Answer::First),
+        legs: legs.collect(),
+        role: Role::Primary,
+        tenants: Tenants::None,
+        why: why.into(),
+    }))
+}
+
+/// DDL: on all servers, and not while rows are moved under it.
+pub(super) fn schema_change(
+    request: &Request<'_>,
+    transactional: bool,
+    temporary: bool,
+) -> Result<Verdict, Refusal> {
+    if temporary {
+        return Ok(request.beside(request.stay(), "a temporary table of the session"));
+    }
+    let several = request.directory.servers().len() > 1;
+    if several && !transactional {
+        return Err(Refusal::unsupported(
+            "this statement cannot run inside a transaction, so it cannot run on several servers at once",
+            "Leave CONCURRENTLY out, or run it on each server itself.",
+        ));
+    }
+    no_move(request)?;
+    on_all(request, "the schema is the same on every server")
+}
+
+/// Refuses while a move is under way.
+pub(super) fn no_move(request: &Request<'_>) -> Result<(), Refusal> {
+    match request.directory.marks().first() {
+        Some(mark) => Err(Refusal {
+            sqlstate: "55006",
+            message: format!("move {} is under way, and the schema cannot change during a move", mark.id),
+            hint: "Try again when the move has ended; \"herdctl moves\" shows it.".into(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// TRUNCATE takes the rows of all tenants.
+pub(super) fn truncate(request: &Request<'_>) -> Result<Verdict, Refusal> {
+    let touched = &request.statement.touched;
+    if !touched.sharded.is_empty() {
+        if request.tenant.is_some() {
+            return Err(Refusal {
+                sqlstate: "42501",
+                message: "TRUNCATE would take the rows of other tenants".into(),
+                hint: "Use DELETE.".into(),
+            });
+        }
+        if !request.session.fan_out {
+            return Err(super::rows::no_fan_out());
+        }
+        no_move(request)?;
+        return all_tenants(request, "every server's rows");
+    }
+    if !touched.unknown.is_empty() {
+        return Ok(request.beside(request.stay(), "a table that the catalog does not know"));
+    }
+    on_all(request, "every server has a copy")
+}
+
+fn all_tenants(request: &Request<'_>, why: &str) -> Result<Verdict, Refusal> {
+    let mut placing = Placing::default();
+    placing.all(request.directory);
+    match on_all(request, why)? {
+        Verdict::Run(plan) => Ok(placing.verdict(Plan { tenants: Tenants::All, ..plan })),
+        verdict @ (Verdict::Wait(_) | Verdict::Refuse(_)) => Ok(verdict),
+    }
+}
+
+/// LOCK TABLE and SET CONSTRAINTS.
+pub(super) fn lock(request: &Request<'_>) -> Result<Verdict, Refusal> {
+    let touched = &request.statement.touched;
+    if touched.sharded.is_empty() && !touched.unknown.is_empty() {
+        return Ok(request.beside(request.stay(), "a table that the catalog does not know"));
+    }
+    if let (Some(tenant), false) = (&request.tenant, touched.sharded.is_empty()) {
+        let mut placing = Placing::default();
+        let servers = placing.tenants(request.directory, std::slice::from_ref(tenant));
+        let server = servers.first().copied().unwrap_or(ServerId::HOME);
+        let tenants = Tenants::Some(vec![tenant.clone()]);
+        return Ok(placing.verdict(request.single(server, None, tenants, "the session's tenant")));
+    }
+    match touched.sharded.is_empty() {
+        true => on_all(request, "every server alike"),
+        false => all_tenants(request, "every server alike"),
+    }
+}

@@ -1,0 +1,61 @@
+//! Which servers tenants are on, and what moves ask of the plans that concern them.
+
+use std::collections::BTreeSet;
+
+use super::{Plan, Role, Verdict};
+use crate::directory::{Directory, MoveMark, MoveStage};
+use crate::ids::{MoveId, ServerId, TenantKey};
+
+/// The moves that a plan meets.
+#[derive(Debug, Default)]
+pub(super) struct Placing {
+    frozen: BTreeSet<MoveId>,
+    /// Fences by the server that has them.
+    fences: BTreeSet<(ServerId, String)>,
+}
+
+impl Placing {
+    /// The servers of these tenants, in order.
+    pub(super) fn tenants(&mut self, directory: &Directory, tenants: &[TenantKey]) -> Vec<ServerId> {
+        let mut servers = BTreeSet::new();
+        for tenant in tenants {
+            let place = directory.locate(tenant);
+            servers.insert(place.server);
+            if let Some(mark) = place.mark {
+                self.meet(mark);
+            }
+        }
+        servers.into_iter().collect()
+    }
+
+    /// Every tenant is meant.
+    pub(super) fn all(&mut self, directory: &Directory) {
+        for mark in directory.marks() {
+            self.meet(mark);
+        }
+    }
+
+    fn meet(&mut self, mark: &MoveMark) {
+        if mark.stage == MoveStage::Frozen {
+            self.frozen.insert(mark.id);
+        }
+        if let Some(fence) = mark.fence() {
+            self.fences.insert((mark.from, fence));
+        }
+    }
+
+    /// The plan with its fences, or the wait for the moves that have frozen what it needs.
+    pub(super) fn verdict(self, mut plan: Plan) -> Verdict {
+        if !self.frozen.is_empty() {
+            return Verdict::Wait(self.frozen.into_iter().collect());
+        }
+        if !self.fences.is_empty() {
+            plan.role = Role::Primary;
+        }
+        for leg in &mut plan.legs {
+            let fences = self.fences.iter().filter(|(server, _)| *server == leg.server);
+            leg.fences.extend(fences.map(|(_, fence)| fence.clone()));
+        }
+        Verdict::Run(plan)
+    }
+}
