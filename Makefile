@@ -17,7 +17,7 @@ test: setup ## All tests, on real PostgreSQL servers
 
 bench: setup ## Overhead beside direct connections and PgBouncer; the parser and the planner
 	cargo build --release --bins
-	PGHERD_BIN="$(CURDIR)/target/release" cargo bench --workspace
+	PGHERD_BIN="$(CURDIR)/target/release" cargo bench --package bench
 
 lint: setup ## Formatting and clippy, strictly
 	cargo fmt --all --check

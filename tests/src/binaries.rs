@@ -21,6 +21,11 @@ pub(crate) fn postgres() -> Result<(PathBuf, u32)> {
     Ok((directory, major.parse().with_context(|| format!("postgres calls itself {version:?}"))?))
 }
 
+/// The directory of PostgreSQL's server binaries and clients.
+pub fn postgres_binaries() -> Result<PathBuf> {
+    postgres().map(|(directory, _)| directory)
+}
+
 /// The daemon's binary, built by this call unless `PGHERD_BIN` names the directory of ready ones.
 pub fn pgherd() -> Result<PathBuf> {
     program("proxy", "pgherd")

@@ -165,6 +165,12 @@ impl Daemon {
         !ended
     }
 
+    /// The id of its process, while it runs.
+    #[must_use]
+    pub fn process(&self) -> Option<u32> {
+        self.child().as_ref().map(Child::id)
+    }
+
     /// The configuration file, to be changed before [`Daemon::reload`] or [`Daemon::restart`].
     #[must_use]
     pub fn configuration(&self) -> PathBuf {

@@ -26,13 +26,14 @@ mod until;
 
 pub use answer::{Answer, Column, Fault};
 pub use bank::{Bank, TENANT_TOTAL};
-pub use binaries::{herdctl, pgherd};
+pub use binaries::{herdctl, pgherd, postgres_binaries};
 pub use daemon::{Daemon, DaemonBuilder};
 pub use database::{APP_PASSWORD, APP_USER, connect};
 pub use fleet::{Fleet, FleetBuilder};
 pub use load::{Load, Tally};
 pub use node::Node;
 pub use oracle::Oracle;
+pub use ports::free_port;
 pub use relay::{Relay, Weather};
 pub use seed::Seed;
 pub use server::Server;

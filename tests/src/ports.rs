@@ -7,7 +7,7 @@ use rand::Rng;
 
 /// A port that nobody listens on. Drawn below the range that the kernel gives to outgoing connections, so that
 /// none of those takes it before its server is up.
-pub(crate) fn free_port() -> Result<u16> {
+pub fn free_port() -> Result<u16> {
     for _ in 0..1000 {
         let port = rand::rng().random_range(15_000..32_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

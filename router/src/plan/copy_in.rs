@@ -32,10 +32,7 @@ pub(super) fn decide(
         None => Tenants::All,
     };
     let mut placing = Placing::default();
-    match &request.tenant {
-        Some(tenant) => drop(placing.tenants(request.directory, std::slice::from_ref(tenant))),
-        None => placing.all(request.directory),
-    }
+    placing.all(request.directory);
     let copy = CopyIn { relation: relation.clone(), format, only: request.tenant.clone() };
     Ok(placing.verdict(request.copy_in(copy, tenants)))
 }

@@ -17,6 +17,3 @@ pub use types::{
 };
 
 pub(crate) use fan_out::fan_out;
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,35 @@
+//! The CPU time of a process.
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// What a process and its threads have used until now, in user and kernel mode (`proc(5)`, fields 14 and 15 of `stat`).
+pub(crate) fn time_of(process: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))
+        .with_context(|| format!("process {process} is gone"))?;
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<f64>().ok());
+    let (user, system) = field(14).zip(field(15)).context("/proc has no CPU times")?;
+    Ok(Duration::from_secs_f64((user + system) / ticks_per_second()?))
+}
+
+fn ticks_per_second() -> Result<f64> {
+    let output = Command::new("getconf").arg("CLK_TCK").output().context("cannot run getconf")?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_shows_in_the_time() {
+        let before = time_of(std::process::id()).expect("our own time");
+        while time_of(std::process::id()).expect("our own time") == before {
+            std::hint::black_box((0..100_000u64).sum::<u64>());
+        }
+    }
+}
