@@ -32,7 +32,10 @@ pub(super) fn decide(
         None => Tenants::All,
     };
     let mut placing = Placing::default();
-    placing.all(request.directory);
+    match &request.tenant {
+        Some(tenant) => drop(placing.tenants(request.directory, std::slice::from_ref(tenant))),
+        None => placing.all(request.directory),
+    }
     let copy = CopyIn { relation: relation.clone(), format, only: request.tenant.clone() };
     Ok(placing.verdict(request.copy_in(copy, tenants)))
 }

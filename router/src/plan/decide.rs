@@ -164,9 +164,12 @@ impl Request<'_> {
         Plan { way: Way::Single, legs, role: self.role(), tenants, why: why.into() }
     }
 
-    /// A plan that concerns no tenant.
+    /// A plan that concerns no tenant. What reads the server's own state, as settings and clocks are,
+    /// is answered by a primary.
     pub(super) fn beside(&self, server: ServerId, why: &str) -> Verdict {
-        Verdict::Run(self.single(server, None, Tenants::None, why))
+        let plan = self.single(server, None, Tenants::None, why);
+        let of_rows = matches!(self.subject().kind(), Kind::Query) && self.subject().calls.differs.is_none();
+        Verdict::Run(if of_rows { plan } else { Plan { role: Role::Primary, ..plan } })
     }
 
     /// COPY FROM STDIN.

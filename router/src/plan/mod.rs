@@ -17,3 +17,6 @@ pub use types::{
 };
 
 pub(crate) use fan_out::fan_out;
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,6 @@ pub(crate) struct Calls {
     pub(crate) opaque: Option<String>,
     /// A function that may write, or a lock.
     pub(crate) writing: Option<String>,
-    /// A volatile function, harmless or not.
-    pub(crate) volatile: Option<String>,
     /// A function that must run on the one server where all sessions run it: sequences, advisory
     /// locks, notifications.
     pub(crate) home: Option<String>,
@@ -41,12 +39,6 @@ impl Calls {
         for call in &survey.calls {
             calls.judge(call, catalog);
         }
-        if let Some(operator) =
-            survey.operators.iter().find(|operator| catalog.operators.contains(**operator))
-        {
-            // Operators of extensions are most of these; they read no table, and what they do is not known.
-            calls.volatile.get_or_insert_with(|| format!("operator {operator}"));
-        }
         calls
     }
 
@@ -60,11 +52,8 @@ impl Calls {
         if effect == Effect::RunsSql || !(builtin || facts.is_some() && volatility == Volatility::Immutable) {
             self.opaque.get_or_insert_with(|| name.to_owned());
         }
-        if volatility == Volatility::Volatile {
-            self.volatile.get_or_insert_with(|| name.to_owned());
-            if !is_harmless(name) && effect != Effect::Config {
-                self.writing.get_or_insert_with(|| name.to_owned());
-            }
+        if volatility == Volatility::Volatile && !is_harmless(name) && effect != Effect::Config {
+            self.writing.get_or_insert_with(|| name.to_owned());
         }
         if volatility == Volatility::Volatile || of_server(name) {
             self.differs.get_or_insert_with(|| name.to_owned());

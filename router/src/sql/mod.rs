@@ -33,11 +33,14 @@ pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
 pub use parse::{Learned, learn};
 pub use rewrite::Filter;
-#[cfg(test)]
-pub(crate) use rewrite::trees;
 pub(crate) use rewrite::restrict_text;
+#[cfg(test)]
+pub(crate) use rewrite::{restrict_statement, trees};
 pub(crate) use shape::split;
 pub use statement::Statement;
 
 /// The tree of one statement.
 pub(crate) type Tree = pg_raw_parse::nodes::RawStmt;
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,12 @@ use pg_raw_parse::nodes::{
     DiscardMode, ExecuteStmt, PrepareStmt, TransactionStmt, TransactionStmtKind, VariableSetKind,
     VariableSetStmt,
 };
-use pg_raw_parse::{Node, deparse};
+use pg_raw_parse::{ConstValue, Node, deparse};
 
 use super::calls::constant;
 use super::kind::{Discarded, Kind, SetScope};
 use super::lex::{Token, Tokens};
+use crate::ids::{quote_identifier, quote_literal};
 
 /// The statement printed from its tree: without comments.
 pub(super) fn printed(node: Node<'_>) -> Option<String> {
@@ -50,20 +51,48 @@ pub(super) fn set(statement: &VariableSetStmt, node: Node<'_>) -> Kind {
         (false, true) => SetScope::Local,
         (false, false) => SetScope::Session,
     };
-    let Some(text) = printed(node) else { return Kind::Other };
     match statement.kind {
         VariableSetKind::VAR_SET_VALUE => {
-            let values: Option<Vec<String>> = statement.args().iter().map(constant).collect();
-            Kind::Set { name, scope, value: values.map(|values| values.join(", ")), text }
+            let values: Option<Vec<(String, String)>> = statement.args().iter().map(setting_value).collect();
+            match (values, printed(node)) {
+                (Some(values), _) => {
+                    let (values, literals): (Vec<String>, Vec<String>) = values.into_iter().unzip();
+                    let text = set_text(&name, scope, &literals.join(", "));
+                    Kind::Set { name, scope, value: Some(values.join(", ")), text }
+                }
+                (None, Some(text)) => Kind::Set { name, scope, value: None, text },
+                (None, None) => Kind::Other,
+            }
         }
-        VariableSetKind::VAR_SET_DEFAULT => Kind::Set { name, scope, value: None, text },
-        VariableSetKind::VAR_SET_MULTI if name != "TRANSACTION SNAPSHOT" => {
+        VariableSetKind::VAR_SET_DEFAULT => {
+            let text = set_text(&name, scope, "DEFAULT");
             Kind::Set { name, scope, value: None, text }
         }
+        VariableSetKind::VAR_SET_MULTI if name != "TRANSACTION SNAPSHOT" => match printed(node) {
+            Some(text) => Kind::Set { name, scope, value: None, text },
+            None => Kind::Other,
+        },
         VariableSetKind::VAR_RESET => Kind::Reset(name),
         VariableSetKind::VAR_RESET_ALL => Kind::ResetAll,
         _ => Kind::Other,
     }
+}
+
+/// A value as text and as it is written in SET; `None` for an interval with fields, as in SET TIME ZONE.
+fn setting_value(node: Node<'_>) -> Option<(String, String)> {
+    let Node::A_Const(constant) = node else { return None };
+    match constant.val()? {
+        ConstValue::String(text) => Some((text.to_owned(), quote_literal(text))),
+        ConstValue::Integer(value) => Some((value.to_string(), value.to_string())),
+        ConstValue::Float(text) => Some((text.to_owned(), text.to_owned())),
+        _ => None,
+    }
+}
+
+fn set_text(name: &str, scope: SetScope, value: &str) -> String {
+    let parts: Vec<String> = name.split('.').map(quote_identifier).collect();
+    let local = if scope == SetScope::Local { "LOCAL " } else { "" };
+    format!("SET {local}{} TO {value}", parts.join("."))
 }
 
 pub(super) fn discard(target: DiscardMode::Type) -> Kind {
@@ -83,7 +112,7 @@ pub(super) fn prepare(statement: &PrepareStmt, text: &str) -> Kind {
     let mut next = tokens.next();
     if let Some((_, open)) = next.clone().filter(|(_, range)| text.get(range.clone()) == Some("(")) {
         let mut depth = 1;
-        while let Some((_, range)) = tokens.next() {
+        for (_, range) in tokens.by_ref() {
             match text.get(range.clone()) {
                 Some("(") => depth += 1,
                 Some(")") => depth -= 1,

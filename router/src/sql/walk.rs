@@ -145,8 +145,6 @@ pub(super) struct Survey<'a> {
     pub(super) writes: bool,
     /// A node of a kind that is not known.
     pub(super) unknown: bool,
-    /// Names of operators.
-    pub(super) operators: Vec<&'a str>,
 }
 
 /// Looks at every node once, with a stack of its own; `None` where the tree is too deep.
@@ -179,9 +177,6 @@ impl<'a> Survey<'a> {
             Node::LockingClause(_) => self.locks_rows = true,
             Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {
                 self.writes = true;
-            }
-            Node::A_Expr(expression) => {
-                self.operators.extend(expression.name().iter().filter_map(Node::as_str))
             }
             // The parser's kinds are many and none of the others says anything here.
             _ => {}

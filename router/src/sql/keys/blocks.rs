@@ -285,7 +285,7 @@ impl<'a> Analysis<'a> {
         let mut columns = Vec::new();
         for target in select.target_list() {
             if let Node::ColumnRef(column) = target.val()
-                && matches!(column.fields().iter().last(), Some(Node::A_Star(_)))
+                && matches!(column.fields().iter().next_back(), Some(Node::A_Star(_)))
             {
                 let qualifier: Vec<&str> = column.fields().iter().filter_map(Node::as_str).collect();
                 columns.extend(self.star(&qualifier, place)?);
@@ -348,7 +348,7 @@ impl<'a> Analysis<'a> {
     }
 
     fn is_scalar_call(&self, call: &FuncCall) -> bool {
-        let name = call.funcname().iter().filter_map(Node::as_str).last().unwrap_or_default();
+        let name = call.funcname().iter().filter_map(Node::as_str).next_back().unwrap_or_default();
         let facts = self.catalog.functions.get(name);
         call.over().is_none() && facts.is_some_and(|facts| !facts.aggregate && !facts.window)
     }
@@ -389,8 +389,8 @@ impl<'a> Analysis<'a> {
 /// The name that PostgreSQL gives an output without AS, where it is simple to say.
 fn plain_name(node: Node<'_>) -> Option<String> {
     match node {
-        Node::ColumnRef(column) => column.fields().iter().last()?.as_str().map(str::to_owned),
-        Node::FuncCall(call) => call.funcname().iter().last()?.as_str().map(str::to_owned),
+        Node::ColumnRef(column) => column.fields().iter().next_back()?.as_str().map(str::to_owned),
+        Node::FuncCall(call) => call.funcname().iter().next_back()?.as_str().map(str::to_owned),
         Node::A_Const(_) | Node::ParamRef(_) | Node::A_Expr(_) | Node::BoolExpr(_) | Node::NullTest(_) => {
             Some("?column?".to_owned())
         }

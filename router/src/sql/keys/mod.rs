@@ -27,3 +27,5 @@ mod writes;
 pub(crate) use blocks::{analyse, named};
 pub use set::{KeySet, KeyTerm};
 pub(crate) use touched::{Reference, Touched, Use};
+#[cfg(test)]
+mod tests;

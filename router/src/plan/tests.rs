@@ -1,0 +1,250 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::catalog::fixture::{catalog, path};
+use crate::directory::{Change, Directory, MoveMark, MoveStage, Scope, Start, change, start};
+use crate::ids::{KeyType, MoveId, ServerId, TenantKey};
+use crate::sql::{Learned, learn};
+
+/// Two servers; shards in two runs. Tenants 5, 7 and 6, 8 are found by their hash.
+fn directory() -> Directory {
+    start(&["alpha".into(), "beta".into()], 4096, Start::Spread)
+}
+
+/// Three tenants: two on alpha, one on beta.
+fn tenants(directory: &Directory) -> (i64, i64, i64) {
+    let on = |server| {
+        let here = move |key: &i64| directory.locate(&TenantKey::Integer(*key)).server == ServerId(server);
+        (1..200).filter(here).collect::<Vec<i64>>()
+    };
+    let (alpha, beta) = (on(0), on(1));
+    (alpha[0], alpha[1], beta[0])
+}
+
+struct Asked<'a> {
+    directory: &'a Directory,
+    tenant: Option<i64>,
+    fan_out: bool,
+}
+
+fn ask(asked: &Asked<'_>, text: &str, parameters: &[Parameter<'_>]) -> Verdict {
+    let tenant = asked.tenant.map(TenantKey::Integer);
+    let session = SessionView {
+        tenant: tenant.as_ref(),
+        fan_out: asked.fan_out,
+        read_write_transaction: false,
+        held: None,
+        now: "2026-01-01 00:00:00+00",
+    };
+    let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };
+    plan(&statements[0], asked.directory, &catalog(), &session, parameters)
+}
+
+/// A verdict in a few words.
+fn words(verdict: &Verdict, directory: &Directory) -> String {
+    match verdict {
+        Verdict::Refuse(refusal) => {
+            assert!(!refusal.message.is_empty());
+            refusal.sqlstate.to_owned()
+        }
+        Verdict::Wait(moves) => format!("wait {moves:?}"),
+        Verdict::Run(plan) => {
+            let servers: Vec<&str> = plan.legs.iter().map(|leg| directory.server_name(leg.server)).collect();
+            let way = match &plan.way {
+                Way::Single => "single",
+                Way::Merge(_) => "merge",
+                Way::Everywhere(_) => "everywhere",
+                Way::CopyIn(_) => "copy",
+            };
+            format!("{way} {}", servers.join(","))
+        }
+    }
+}
+
+#[test]
+fn a_statement_runs_where_its_rows_are() {
+    let directory = directory();
+    let (one, other, far) = tenants(&directory);
+    let asked = Asked { directory: &directory, tenant: None, fan_out: true };
+    for (text, expected) in [
+        (format!("select * from users where tenant_id = {one}"), "single alpha"),
+        (format!("select * from users where tenant_id = {far}"), "single beta"),
+        (format!("select * from users where tenant_id in ({one}, {other})"), "single alpha"),
+        (format!("select * from users where tenant_id in ({one}, {far})"), "merge alpha,beta"),
+        ("select * from users".into(), "merge alpha,beta"),
+        ("select count(*) from users".into(), "merge alpha,beta"),
+        (
+            format!("select 1 from users u, orders o where u.tenant_id = {one} and o.tenant_id = {far}"),
+            "0A000",
+        ),
+        (format!("select count(*) from users where tenant_id = {one} and tenant_id = {far}"), "single alpha"),
+        ("select exists (select 1 from users)".into(), "0A000"),
+        (format!("insert into users (tenant_id, id) values ({far}, 1)"), "single beta"),
+        (format!("insert into users (tenant_id, id) values ({far}, 1), ({one}, 2)"), "0A000"),
+        ("insert into users (id) values (1)".into(), "0A000"),
+        ("insert into users (tenant_id) values (1 + 1)".into(), "0A000"),
+        ("update users set name = 'x'".into(), "0A000"),
+        (format!("update users set tenant_id = {far} where tenant_id = {one}"), "0A000"),
+        (format!("update users set tenant_id = {one} where tenant_id = {one}"), "single alpha"),
+        (format!("delete from users where tenant_id = {far}"), "single beta"),
+        ("select * from users for update".into(), "0A000"),
+        ("select relname from pg_class".into(), "single alpha"),
+        ("select nextval('numbers')".into(), "single alpha"),
+        ("select my_function()".into(), "0A000"),
+        (format!("select my_function() from users where tenant_id = {far}"), "single beta"),
+        ("insert into countries values (1, 'a', 'b')".into(), "everywhere alpha,beta"),
+        ("update countries set title = random()::text".into(), "0A000"),
+        ("update countries set title = current_timestamp::text".into(), "0A000"),
+        ("insert into countries select 1, name, name from users".into(), "0A000"),
+        ("create table x (a int)".into(), "everywhere alpha,beta"),
+        ("create index concurrently on users (id)".into(), "0A000"),
+        ("truncate users".into(), "everywhere alpha,beta"),
+        ("vacuum users".into(), "0A000"),
+        ("do 'begin end'".into(), "0A000"),
+        ("copy users from stdin".into(), "copy alpha,beta"),
+        ("copy users (id) from stdin".into(), "0A000"),
+        ("copy users to stdout".into(), "0A000"),
+        (format!("copy (select * from users where tenant_id = {far}) to stdout"), "single beta"),
+        ("select * from broken".into(), "0A000"),
+        ("explain select * from users".into(), "merge alpha,beta"),
+        (format!("explain delete from users where tenant_id = {far}"), "single beta"),
+        ("explain delete from users".into(), "0A000"),
+        ("prepare transaction 'x'".into(), "0A000"),
+    ] {
+        assert_eq!(words(&ask(&asked, &text, &[]), &directory), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_session_tenant_sees_its_rows_and_no_others() {
+    let directory = directory();
+    let (one, _, far) = tenants(&directory);
+    let asked = Asked { directory: &directory, tenant: Some(far), fan_out: false };
+    for (text, expected) in [
+        ("select * from users".into(), "single beta"),
+        (format!("select * from users where tenant_id = {far}"), "single beta"),
+        (format!("select * from users where tenant_id = {one}"), "42501"),
+        (format!("select * from users where tenant_id in ({one}, {far})"), "42501"),
+        ("update users set name = 'x'".into(), "single beta"),
+        ("delete from users".into(), "single beta"),
+        (format!("insert into users (tenant_id, id) values ({far}, 1)"), "single beta"),
+        (format!("insert into users (tenant_id, id) values ({one}, 1)"), "42501"),
+        ("insert into users (id) values (1)".into(), "0A000"),
+        (format!("update users set tenant_id = {one}"), "0A000"),
+        ("truncate users".into(), "42501"),
+        ("select * from countries".into(), "single beta"),
+        ("select my_function()".into(), "single beta"),
+        ("do 'begin end'".into(), "single beta"),
+        ("copy users from stdin".into(), "copy alpha,beta"),
+    ] {
+        let verdict = ask(&asked, &text, &[]);
+        assert_eq!(words(&verdict, &directory), expected, "{text}");
+        if let Verdict::Run(plan) = &verdict
+            && text.as_str() == "select * from users"
+        {
+            assert_eq!(
+                plan.legs[0].text.as_deref(),
+                Some(format!("SELECT * FROM users WHERE users.tenant_id = {far}").as_str())
+            );
+        }
+    }
+}
+
+#[test]
+fn a_comment_names_the_tenant_where_the_session_does_not() {
+    let directory = directory();
+    let (_, _, far) = tenants(&directory);
+    let asked = Asked { directory: &directory, tenant: None, fan_out: false };
+    let text = format!("select * from users /*tenant='{far}'*/");
+    assert_eq!(words(&ask(&asked, &text, &[]), &directory), "single beta");
+    assert_eq!(words(&ask(&asked, "select * from users", &[]), &directory), "42501");
+    assert_eq!(words(&ask(&asked, "select * from users /*tenant='x'*/", &[]), &directory), "22023");
+}
+
+#[test]
+fn a_parameter_counts_by_its_value_only_where_its_type_is_certain() {
+    let directory = directory();
+    let (_, _, far) = tenants(&directory);
+    let asked = Asked { directory: &directory, tenant: None, fan_out: true };
+    let text = far.to_string();
+    let binary = far.to_be_bytes();
+    let inferred = Parameter { type_oid: 0, binary: false, value: Some(text.as_bytes()) };
+    let cases = [
+        ("select 1 from users where tenant_id = $1", inferred, "single beta"),
+        (
+            "select 1 from users where tenant_id = $1",
+            Parameter { binary: true, value: Some(&binary), ..inferred },
+            "single beta",
+        ),
+        (
+            "select 1 from users where tenant_id = $1",
+            Parameter { type_oid: 1700, ..inferred },
+            "merge alpha,beta",
+        ),
+        ("select 1 from users where ratio > $1 and tenant_id = $1", inferred, "merge alpha,beta"),
+        (
+            "select 1 from users where ratio > $1 and tenant_id = $1",
+            Parameter { type_oid: 20, ..inferred },
+            "single beta",
+        ),
+        ("select 1 from users where tenant_id = $1", Parameter { value: None, ..inferred }, "single alpha"),
+    ];
+    for (text, parameter, expected) in cases {
+        assert_eq!(words(&ask(&asked, text, &[parameter]), &directory), expected, "{text} {parameter:?}");
+    }
+    assert_eq!(
+        words(&ask(&asked, "select 1 from users where tenant_id = $1", &[]), &directory),
+        "merge alpha,beta"
+    );
+}
+
+#[test]
+fn a_move_is_respected_at_each_stage() {
+    let (_, _, far) = tenants(&directory());
+    let scope = Scope::Tenants { key_type: KeyType::Integer, keys: BTreeSet::from([far.to_string()]) };
+    let mark =
+        MoveMark { id: MoveId(1), scope, from: ServerId(1), to: ServerId(0), stage: MoveStage::Copying };
+    let copying = change(&directory(), Change::Begin(mark)).expect("lawful");
+    let armed = change(&copying, Change::Stage(MoveId(1), MoveStage::Armed)).expect("lawful");
+    let frozen = change(&armed, Change::Stage(MoveId(1), MoveStage::Frozen)).expect("lawful");
+    let of_tenant = format!("select * from users where tenant_id = {far}");
+    let asked = |directory| Asked { directory, tenant: None, fan_out: true };
+
+    let Verdict::Run(plan) = ask(&asked(&copying), "select id from users", &[]) else { panic!("it runs") };
+    assert!(plan.legs[0].text.as_deref().is_some_and(|text| text.contains("pgherd.hidden")));
+    assert!(plan.legs[1].text.as_deref().is_some_and(|text| !text.contains("pgherd.hidden")));
+    assert_eq!(plan.role, Role::Replica);
+
+    let Verdict::Run(plan) = ask(&asked(&armed), &of_tenant, &[]) else { panic!("it runs") };
+    assert_eq!((plan.legs[0].fences.clone(), plan.role), (vec!["fence_1".to_owned()], Role::Primary));
+    let Verdict::Run(plan) = ask(&asked(&armed), "select id from users", &[]) else { panic!("it runs") };
+    assert_eq!(plan.legs[0].fences, Vec::<String>::new());
+    assert_eq!(plan.legs[1].fences, ["fence_1"]);
+
+    assert!(matches!(ask(&asked(&frozen), &of_tenant, &[]), Verdict::Wait(moves) if moves == [MoveId(1)]));
+    assert!(matches!(ask(&asked(&frozen), "select id from users", &[]), Verdict::Wait(_)));
+    assert_eq!(
+        words(&ask(&asked(&frozen), "select * from countries where id = 1", &[]), &frozen)[..6],
+        *"single"
+    );
+    assert_eq!(words(&ask(&asked(&copying), "create table x (a int)", &[]), &copying), "55006");
+}
+
+#[test]
+fn with_one_server_everything_runs_there() {
+    let directory = start(&["alpha".into()], 4096, Start::Spread);
+    let asked = Asked { directory: &directory, tenant: None, fan_out: false };
+    for text in [
+        "select my_function() from users",
+        "insert into users (tenant_id) values (1 + 1)",
+        "update users set tenant_id = 6 where tenant_id = 5",
+        "create index concurrently on users (id)",
+        "vacuum users",
+        "do 'begin end'",
+        "select * from broken",
+        "update countries set title = random()::text",
+        "copy users to stdout",
+    ] {
+        assert_eq!(words(&ask(&asked, text, &[]), &directory), "single alpha", "{text}");
+    }
+}
