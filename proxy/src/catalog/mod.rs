@@ -22,4 +22,4 @@ pub use build::build;
 pub use compare::{Difference, differences};
 pub use facts::Facts;
 pub use live::{LiveCatalog, RefreshFailed};
-pub use questions::{ReadError, read};
+pub use questions::{ReadError, questions, read, understand};

@@ -99,69 +99,53 @@ struct Named {
     name: String,
 }
 
+/// The queries, each with one JSON text as its only value; for whoever reads the catalog inside a
+/// transaction. [`understand`] takes the answers in this order.
+pub fn questions() -> [String; 10] {
+    [DATABASE, RELATIONS, COLUMNS, KEYS, FOREIGN_KEYS, PARENTS, DEPENDENCIES, FUNCTIONS, OPERATORS, TYPES]
+        .map(|question| {
+            let question = question.replace("{relations}", RELATIONS_FROM).replace("{schema}", USER_SCHEMA);
+            format!("SELECT coalesce(json_agg(q), '[]')::text FROM ({question}) q")
+        })
+}
+
 /// Reads the catalog of the database that `client` is connected to.
 ///
 /// # Errors
 /// [`ReadError`] where a query fails.
 pub async fn read(client: &Client) -> Result<Facts, ReadError> {
     client.batch_execute("SET search_path TO pg_catalog").await?;
-    let (first, second) = tokio::try_join!(
-        async {
-            tokio::try_join!(
-                ask(client, DATABASE),
-                ask(client, RELATIONS),
-                ask(client, COLUMNS),
-                ask(client, KEYS),
-                ask(client, FOREIGN_KEYS),
-            )
-        },
-        async {
-            tokio::try_join!(
-                ask(client, PARENTS),
-                ask(client, DEPENDENCIES),
-                ask(client, FUNCTIONS),
-                ask(client, OPERATORS),
-                ask(client, TYPES),
-            )
-        }
-    )?;
-    let (database, relations, columns, keys, foreign_keys) = first;
-    let (parents, dependencies, functions, operators, types) = second;
-    let all = [
-        &database,
-        &relations,
-        &columns,
-        &keys,
-        &foreign_keys,
-        &parents,
-        &dependencies,
-        &functions,
-        &operators,
-        &types,
-    ];
-    let fingerprint =
-        all.iter().fold(0, |hash, text| xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), hash));
-    let operators: Vec<Named> = rows(&operators)?;
-    Ok(Facts {
-        fingerprint,
-        database: rows(&database)?.pop().unwrap_or_default(),
-        relations: rows(&relations)?,
-        columns: rows(&columns)?,
-        keys: rows(&keys)?,
-        foreign_keys: rows(&foreign_keys)?,
-        parents: rows(&parents)?,
-        dependencies: rows(&dependencies)?,
-        functions: rows(&functions)?,
-        operators: operators.into_iter().map(|operator| operator.name).collect(),
-        types: rows(&types)?,
-    })
+    let questions = questions();
+    let answers = questions.iter().map(|question| async {
+        let row = client.query_typed_one(question.as_str(), &[]).await?;
+        row.try_get::<_, String>(0)
+    });
+    let answers = futures_util::future::try_join_all(answers).await?;
+    Ok(understand(&answers)?)
 }
 
-async fn ask(client: &Client, question: &str) -> Result<String, tokio_postgres::Error> {
-    let question = question.replace("{relations}", RELATIONS_FROM).replace("{schema}", USER_SCHEMA);
-    let question = format!("SELECT coalesce(json_agg(q), '[]')::text FROM ({question}) q");
-    let row = client.query_typed_one(&question, &[]).await?;
-    row.try_get(0)
+/// What the answers to [`questions`] say, in their order.
+///
+/// # Errors
+/// An answer is missing or has another shape.
+pub fn understand(answers: &[String]) -> Result<Facts, serde_json::Error> {
+    let fingerprint =
+        answers.iter().fold(0, |hash, text| xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), hash));
+    let answer = |index: usize| answers.get(index).map_or("", String::as_str);
+    let operators: Vec<Named> = rows(answer(8))?;
+    Ok(Facts {
+        fingerprint,
+        database: rows(answer(0))?.pop().unwrap_or_default(),
+        relations: rows(answer(1))?,
+        columns: rows(answer(2))?,
+        keys: rows(answer(3))?,
+        foreign_keys: rows(answer(4))?,
+        parents: rows(answer(5))?,
+        dependencies: rows(answer(6))?,
+        functions: rows(answer(7))?,
+        operators: operators.into_iter().map(|operator| operator.name).collect(),
+        types: rows(answer(9))?,
+    })
 }
 
 fn rows<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, serde_json::Error> {

@@ -9,17 +9,30 @@
 //! | `packet` | the packets of that time |
 //! | `options` | settings in a startup's `options` |
 //! | `auth` | SCRAM-SHA-256 against the configured password |
+//! | `session` | the life of a client after that: its loop, its end |
+//! | `simple` | Query: one text, one or several statements |
+//! | `extended` | Parse, Bind, Describe, Execute, Close, Flush, Sync |
+//! | `portal` | what Bind made |
+//! | `command` | statements that the session answers itself: BEGIN, SET, PREPARE ... |
+//! | `registry` | who is there, and who may be cancelled |
 
 mod auth;
+mod command;
+mod extended;
 mod gate;
 mod handshake;
 mod options;
 mod packet;
+mod portal;
+pub mod registry;
 mod secure;
+mod session;
+mod simple;
 mod startup;
 
 pub use auth::Credentials;
 pub use gate::{Gate, GateTls, Slot};
 pub use handshake::Ended;
 pub use packet::{CancelRequest, ProtocolVersion};
+pub use session::serve;
 pub use startup::{Arrival, Startup, receive};

@@ -3,6 +3,7 @@
 
 pub mod dial;
 pub mod listen;
+pub mod peer;
 mod stream;
 pub mod tls;
 

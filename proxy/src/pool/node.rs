@@ -114,7 +114,9 @@ impl Node {
             state.open(&key);
             let generation = state.generation;
             drop(guard);
-            evicted.map(Connection::close);
+            if let Some(_evicted) = evicted {
+                Connection::close(_evicted)
+            }
             return Ok(Answer::Now(Grant::Dial(Slot::new(self.clone(), key), generation)));
         }
         state.line_up(&key, tenant, self.settings.max_waiting).map(Answer::Wait)
@@ -142,7 +144,9 @@ impl Node {
         };
         self.grow(state);
         drop(guard);
-        spent.map(Connection::close);
+        if let Some(_spent) = spent {
+            Connection::close(_spent)
+        }
         self.released.notify_waiters();
     }
 

@@ -55,6 +55,15 @@ impl Fields {
         self.0.iter().find(|(field, _)| *field == letter).map(|(_, value)| value.as_str())
     }
 
+    /// The same as an error after which a session goes on.
+    pub fn as_error(&self) -> Fields {
+        let severity = |(letter, value): &(u8, String)| match letter {
+            b'S' | b'V' => (*letter, "ERROR".to_owned()),
+            _ => (*letter, value.clone()),
+        };
+        Fields(self.0.iter().map(severity).collect())
+    }
+
     /// All fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &str)> {
         self.0.iter().map(|(letter, value)| (*letter, value.as_str()))

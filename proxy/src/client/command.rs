@@ -1,0 +1,383 @@
+//! Statements that the session answers itself, or that change what it knows of itself: transactions,
+//! settings, prepared statements.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use router::plan::Parameter;
+use router::sql::{Discarded, Kind, SetScope, Statement};
+
+use crate::client::session::Session;
+use crate::error::ClientError;
+use crate::execute::finish::Ended;
+use crate::execute::prepared::{Prepared, Types};
+use crate::execute::run::Ask;
+use crate::execute::settings::Setting;
+use crate::execute::transaction::{Mode, Transaction};
+use crate::execute::trouble::Trouble;
+use crate::wire::view::Fields;
+use crate::wire::write::{self, OwnColumn};
+
+impl Session {
+    /// Runs a statement of the session's own; `None` where it is the servers'.
+    ///
+    /// # Errors
+    /// What PostgreSQL would answer, or a refusal.
+    pub(super) async fn command(&mut self, statement: &Arc<Statement>) -> Result<Option<Bytes>, Trouble> {
+        let failed = self.executor.transaction.failed;
+        let tag = match statement.kind() {
+            Kind::Begin { text, read_only } => self.begin(text, *read_only)?,
+            Kind::Commit { chain } => return self.commit(*chain).await.map(Some),
+            Kind::Rollback { chain } => return self.rollback(*chain).await.map(Some),
+            Kind::RollbackTo(name) => return self.rollback_to(name).await.map(Some),
+            _ if failed => return Err(ClientError::failed_transaction().into()),
+            Kind::Savepoint(name) => return self.savepoint(name).await.map(Some),
+            Kind::Release(name) => return self.release(name).await.map(Some),
+            Kind::Set { name, scope, value, text } => {
+                let setting = Setting { value: value.clone(), statement: text.clone() };
+                self.set(statement, name, *scope, setting).await?;
+                "SET"
+            }
+            Kind::Reset(name) => {
+                self.set_everywhere(statement).await?;
+                self.executor.settings.reset(name);
+                "RESET"
+            }
+            Kind::ResetAll => {
+                self.set_everywhere(statement).await?;
+                self.executor.settings.reset_all();
+                "RESET"
+            }
+            Kind::Show(name) if name.starts_with("pgherd.") => return self.show(name).await.map(Some),
+            Kind::Deallocate(name) => self.deallocate(name.as_deref())?,
+            Kind::Discard(what) => return self.discard(statement, *what).await,
+            Kind::Prepare { name, types, body } => self.prepare(name, types, body).await?,
+            Kind::Execute { name, arguments } => return self.execute_prepared(name, arguments).await,
+            _ => return Ok(None),
+        };
+        Ok(Some(complete(tag)))
+    }
+
+    fn begin(&mut self, text: &str, read_only: bool) -> Result<&'static str, Trouble> {
+        if self.executor.transaction.failed {
+            return Err(ClientError::failed_transaction().into());
+        }
+        match self.executor.transaction.mode {
+            Mode::Explicit => {
+                warn(self.peer.out(), "25001", "there is already a transaction in progress");
+            }
+            // What a message did before its BEGIN belongs to the transaction, as in PostgreSQL.
+            Mode::Implicit => self.executor.transaction.mode = Mode::Explicit,
+            Mode::Auto => {
+                self.executor.settings.begin();
+                self.executor.transaction = Transaction {
+                    mode: Mode::Explicit,
+                    begin: text.to_owned(),
+                    read_only,
+                    now: crate::execute::clock::now(),
+                    ..Transaction::default()
+                };
+            }
+        }
+        Ok("BEGIN")
+    }
+
+    async fn commit(&mut self, chain: bool) -> Result<Bytes, Trouble> {
+        if self.executor.transaction.mode != Mode::Explicit {
+            let warning = "there is no transaction in progress";
+            if chain {
+                return Err(ClientError::new(
+                    "25P01",
+                    "COMMIT AND CHAIN can only be used in transaction blocks",
+                )
+                .into());
+            }
+            warn(self.peer.out(), "25P01", warning);
+            self.executor.end_of_message().await?;
+            return Ok(complete("COMMIT"));
+        }
+        let (begin, read_only) =
+            (self.executor.transaction.begin.clone(), self.executor.transaction.read_only);
+        self.close_portals();
+        let ended = self.executor.commit().await?;
+        if chain {
+            self.begin(&begin, read_only)?;
+        }
+        Ok(complete(match ended {
+            Ended::Committed => "COMMIT",
+            Ended::RolledBack => "ROLLBACK",
+        }))
+    }
+
+    async fn rollback(&mut self, chain: bool) -> Result<Bytes, Trouble> {
+        if self.executor.transaction.mode != Mode::Explicit {
+            if chain {
+                return Err(ClientError::new(
+                    "25P01",
+                    "ROLLBACK AND CHAIN can only be used in transaction blocks",
+                )
+                .into());
+            }
+            warn(self.peer.out(), "25P01", "there is no transaction in progress");
+        }
+        let (begin, read_only) =
+            (self.executor.transaction.begin.clone(), self.executor.transaction.read_only);
+        self.close_portals();
+        self.executor.rollback().await;
+        if chain {
+            self.begin(&begin, read_only)?;
+        }
+        Ok(complete("ROLLBACK"))
+    }
+
+    async fn savepoint(&mut self, name: &str) -> Result<Bytes, Trouble> {
+        self.in_transaction("SAVEPOINT")?;
+        self.executor.on_branches(&format!("SAVEPOINT {}", router::ids::quote_identifier(name))).await?;
+        self.executor.transaction.savepoint(name);
+        self.executor.settings.savepoint(name);
+        Ok(complete("SAVEPOINT"))
+    }
+
+    async fn release(&mut self, name: &str) -> Result<Bytes, Trouble> {
+        self.in_transaction("RELEASE SAVEPOINT")?;
+        if !self.executor.transaction.release(name) {
+            return Err(no_savepoint(name));
+        }
+        self.executor.settings.release(name);
+        self.executor
+            .on_branches(&format!("RELEASE SAVEPOINT {}", router::ids::quote_identifier(name)))
+            .await?;
+        Ok(complete("RELEASE"))
+    }
+
+    async fn rollback_to(&mut self, name: &str) -> Result<Bytes, Trouble> {
+        self.in_transaction("ROLLBACK TO SAVEPOINT")?;
+        if !self.executor.transaction.rollback_to(name) {
+            return Err(no_savepoint(name));
+        }
+        self.executor.settings.rollback_to(name);
+        let command = format!("ROLLBACK TO SAVEPOINT {}", router::ids::quote_identifier(name));
+        self.executor.on_branches(&command).await?;
+        Ok(complete("ROLLBACK"))
+    }
+
+    fn in_transaction(&self, command: &str) -> Result<(), Trouble> {
+        match self.executor.transaction.mode {
+            Mode::Explicit => Ok(()),
+            Mode::Auto | Mode::Implicit => {
+                Err(ClientError::new("25P01", format!("{command} can only be used in transaction blocks"))
+                    .into())
+            }
+        }
+    }
+
+    async fn set(
+        &mut self,
+        statement: &Arc<Statement>,
+        name: &str,
+        scope: SetScope,
+        setting: Setting,
+    ) -> Result<(), Trouble> {
+        if name == "pgherd.token" {
+            let token = setting.value.unwrap_or_default();
+            let adopted = self.executor.pin.adopt(&token, &self.executor.fleet.servers);
+            return adopted.map_err(|why| {
+                ClientError::new("22023", format!("invalid value for parameter \"pgherd.token\": {why}"))
+                    .into()
+            });
+        }
+        if name == "client_encoding" && !setting.value.as_deref().is_none_or(is_utf8) {
+            return Err(
+                ClientError::unsupported("client_encoding must be UTF8", "Convert in the client.").into()
+            );
+        }
+        if name != self.executor.database.config.tenant_setting.to_ascii_lowercase()
+            || setting.value.is_none()
+        {
+            self.set_everywhere(statement).await?;
+        } else {
+            self.check_tenant(setting.value.as_deref().unwrap_or_default())?;
+            self.executor.on_branches(statement.text()).await?;
+        }
+        match scope {
+            SetScope::Session => self.executor.settings.set(name, setting),
+            SetScope::Local => {
+                if self.executor.transaction.mode == Mode::Auto {
+                    warn(self.peer.out(), "25P01", "SET LOCAL can only be used in transaction blocks");
+                }
+                self.executor.settings.set_local(name, setting);
+            }
+            // Of this transaction only, and PostgreSQL's to keep: it ran on each branch, and no other
+            // branch can be opened in the same state but by the transaction's BEGIN.
+            SetScope::Transaction => {
+                self.executor.transaction.begin = amended(&self.executor.transaction.begin, statement.text())
+            }
+        }
+        Ok(())
+    }
+
+    fn check_tenant(&self, value: &str) -> Result<(), Trouble> {
+        let database = &self.executor.database;
+        match database.catalog.load().key_type {
+            Some(key_type) if !value.is_empty() && key_type.parse(value).is_none() => {
+                let setting = &database.config.tenant_setting;
+                Err(ClientError::new(
+                    "22023",
+                    format!("invalid value for parameter \"{setting}\": \"{value}\""),
+                )
+                .hint(format!("The tenant column is of type {key_type:?}."))
+                .into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs a SET or RESET where it must hold: on every branch, or where there is none on some
+    /// connection, so that PostgreSQL says whether it is right.
+    async fn set_everywhere(&mut self, statement: &Arc<Statement>) -> Result<(), Trouble> {
+        if self.executor.transaction.branches.is_empty() {
+            return self.executor.try_out(&mut self.peer, statement.text()).await;
+        }
+        self.executor.on_branches(statement.text()).await?;
+        self.executor.report_parameters(&mut self.peer);
+        Ok(())
+    }
+
+    async fn show(&mut self, name: &str) -> Result<Bytes, Trouble> {
+        let value = match name {
+            "pgherd.token" => self.executor.token().await?,
+            "pgherd.version" => env!("CARGO_PKG_VERSION").to_owned(),
+            _ => {
+                return Err(ClientError::new(
+                    "42704",
+                    format!("unrecognized configuration parameter \"{name}\""),
+                )
+                .into());
+            }
+        };
+        write::row_description(self.peer.out(), &[OwnColumn::text(name)]);
+        write::data_row(self.peer.out(), [Some(value.as_bytes())]);
+        Ok(complete("SHOW"))
+    }
+
+    fn deallocate(&mut self, name: Option<&str>) -> Result<&'static str, Trouble> {
+        match name {
+            None => {
+                self.prepared.clear();
+                Ok("DEALLOCATE ALL")
+            }
+            Some(name) => match self.prepared.remove(name) {
+                Some(_) => Ok("DEALLOCATE"),
+                None => Err(ClientError::no_such_statement(name).into()),
+            },
+        }
+    }
+
+    async fn discard(
+        &mut self,
+        statement: &Arc<Statement>,
+        what: Discarded,
+    ) -> Result<Option<Bytes>, Trouble> {
+        match what {
+            Discarded::All => {
+                if self.executor.transaction.mode != Mode::Auto {
+                    return Err(ClientError::new(
+                        "25001",
+                        "DISCARD ALL cannot run inside a transaction block",
+                    )
+                    .into());
+                }
+                self.prepared.clear();
+                self.portals.clear();
+                self.executor.settings.discard_all();
+                self.executor.let_go();
+                Ok(Some(complete("DISCARD ALL")))
+            }
+            Discarded::Plans => Ok(Some(complete("DISCARD PLANS"))),
+            Discarded::Temp | Discarded::Sequences => {
+                self.executor.on_held(statement.text()).await?;
+                Ok(Some(complete(if what == Discarded::Temp { "DISCARD TEMP" } else { "DISCARD SEQUENCES" })))
+            }
+        }
+    }
+
+    async fn prepare(&mut self, name: &str, types: &str, body: &str) -> Result<&'static str, Trouble> {
+        if self.prepared.contains_key(name) {
+            return Err(ClientError::duplicate_statement(name).into());
+        }
+        let prepared = Arc::new(Prepared { text: body.into(), types: Types::Names(types.to_owned()) });
+        self.executor.check(&prepared).await?;
+        self.prepared.insert(name.to_owned(), prepared);
+        Ok("PREPARE")
+    }
+
+    /// SQL's EXECUTE: the statement is planned with the arguments' values; it runs under the name that
+    /// the server knows it by.
+    async fn execute_prepared(
+        &mut self,
+        name: &str,
+        arguments: &[Option<String>],
+    ) -> Result<Option<Bytes>, Trouble> {
+        let prepared = self.prepared.get(name).cloned();
+        let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+        let statement = self.executor.statement_of(&prepared)?;
+        let Some(statement) = statement else { return Ok(Some(complete(""))) };
+        let parameters: Vec<Parameter<'_>> = arguments
+            .iter()
+            .enumerate()
+            .map(|(index, value)| Parameter {
+                type_oid: prepared.type_oid(index),
+                binary: false,
+                value: value.as_deref().map(str::as_bytes),
+            })
+            .collect();
+        if let Some(completion) = Box::pin(self.command(&statement)).await? {
+            return Ok(Some(completion));
+        }
+        let ask = Ask { statement: &statement, parameters: &parameters, formats: &[], describe: true };
+        let completion = self.executor.run_prepared(&mut self.peer, ask, &prepared).await?;
+        self.track(&statement, &parameters);
+        Ok(completion)
+    }
+
+    /// What a statement that succeeded on a server means for the session.
+    pub(super) fn track(&mut self, statement: &Statement, _parameters: &[Parameter<'_>]) {
+        for call in statement.sets_config() {
+            let setting = Setting::of(&call.name, &call.value);
+            match call.local {
+                true => self.executor.settings.set_local(&call.name, setting),
+                false => self.executor.settings.set(&call.name, setting),
+            }
+        }
+    }
+
+    /// Portals end with their transaction.
+    pub(super) fn close_portals(&mut self) {
+        self.portals.clear();
+    }
+}
+
+fn is_utf8(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().replace(['-', '_'], "").as_str(), "utf8" | "unicode" | "default")
+}
+
+/// A WARNING to the client.
+fn warn(out: &mut BytesMut, sqlstate: &str, message: &str) {
+    let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', sqlstate), (b'M', message)];
+    write::notice(out, &Fields::new(fields.map(|(letter, value)| (letter, value.to_owned())).to_vec()));
+}
+
+/// A transaction's BEGIN, amended so that a branch opened later has what SET TRANSACTION said.
+fn amended(begin: &str, set_transaction: &str) -> String {
+    format!("{begin}; {set_transaction}")
+}
+
+fn no_savepoint(name: &str) -> Trouble {
+    ClientError::new("3B001", format!("savepoint \"{name}\" does not exist")).into()
+}
+
+fn complete(tag: &str) -> Bytes {
+    let mut out = BytesMut::new();
+    write::command_complete(&mut out, tag);
+    out.freeze()
+}

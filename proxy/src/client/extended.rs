@@ -1,0 +1,490 @@
+//! Parse, Bind, Describe, Execute, Close, Flush and Sync.
+//!
+//! Messages for a single server are written to its connection as they come, and its replies are read
+//! at Flush and Sync, so a pipeline costs one round trip. Before the pipeline turns to another
+//! server, or to something the session does itself, what is owed is read.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use router::ids::ServerId;
+use router::plan::Way;
+use router::sql::Statement;
+
+use crate::client::portal::{Portal, Stand};
+use crate::client::session::Session;
+use crate::error::ClientError;
+use crate::execute::executor::Hindrance;
+use crate::execute::prepared::{Prepared, Types};
+use crate::execute::relay::Expect;
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::PeerGone;
+use crate::wire::frame::{Frame, WireFault};
+use crate::wire::view::{Bind, Close, Describe, Execute, Kind, Parse};
+use crate::wire::{rewrite, write};
+
+/// A pipeline without Flush or Sync is sent when it is this long.
+const MOST_UNSENT: usize = 256 * 1024;
+/// How many prepared statements a client may have.
+const MOST_PREPARED: usize = 10_000;
+
+impl Session {
+    /// Handles one message of the extended protocol.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn extended(&mut self, frame: Frame) -> Result<(), PeerGone> {
+        if frame.tag() == b'S' {
+            return self.sync().await;
+        }
+        if self.skipping {
+            return Ok(());
+        }
+        let outcome = match frame.tag() {
+            b'P' => self.parse(&frame).await,
+            b'B' => self.bind(&frame).await,
+            b'D' => self.describe(&frame).await,
+            b'E' => self.execute(&frame).await,
+            b'C' => self.close(&frame),
+            _ => self.flush().await,
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(trouble) => self.stumble(trouble).await,
+        }
+    }
+
+    /// An error in the pipeline: it is told, and nothing more is heard until Sync.
+    async fn stumble(&mut self, trouble: Trouble) -> Result<(), PeerGone> {
+        let trouble = match trouble {
+            Trouble::Told => Trouble::Told,
+            // What the servers owe comes first; an error among it takes the place of this one.
+            trouble => match self.drain().await {
+                Ok(()) => trouble,
+                Err(earlier) => earlier,
+            },
+        };
+        self.unchecked.clear();
+        self.skipping = true;
+        self.trouble(trouble).await?;
+        self.peer.flush().await
+    }
+
+    async fn parse(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        let parse = Parse::read(frame).map_err(broken)?;
+        let name = text(parse.name)?;
+        if !name.is_empty() && self.prepared.contains_key(name) {
+            return Err(ClientError::duplicate_statement(name).into());
+        }
+        if self.prepared.len() >= MOST_PREPARED {
+            return Err(
+                ClientError::new("53400", format!("more than {MOST_PREPARED} prepared statements")).into()
+            );
+        }
+        let prepared =
+            Arc::new(Prepared { text: text(parse.text)?.into(), types: Types::Oids(parse.types.clone()) });
+        self.prepared.insert(name.to_owned(), Arc::clone(&prepared));
+        self.unchecked.push(prepared);
+        Ok(())
+    }
+
+    async fn bind(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        let bind = Bind::read(frame).map_err(broken)?;
+        let (portal_name, statement_name) = (text(bind.portal)?.to_owned(), text(bind.statement)?);
+        let prepared = self.prepared.get(statement_name).cloned();
+        let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(statement_name))?;
+        if !portal_name.is_empty() && self.portals.contains_key(&portal_name) {
+            return Err(ClientError::new("42P03", format!("cursor \"{portal_name}\" already exists")).into());
+        }
+        let statement = self.executor.statement_of(&prepared)?;
+        let mut portal = Portal {
+            prepared: Arc::clone(&prepared),
+            statement: statement.clone(),
+            parameter_formats: bind.formats.clone(),
+            parameters: bind.parameters.iter().map(|value| value.map(Bytes::copy_from_slice)).collect(),
+            formats: bind.result_formats.clone(),
+            stand: Stand::Ours,
+        };
+        if let Some(statement) = statement.filter(|statement| !is_ours(statement)) {
+            if self.executor.transaction.failed {
+                return Err(ClientError::failed_transaction().into());
+            }
+            portal.stand = self.place(&statement, &portal, &bind).await?;
+        }
+        if !matches!(portal.stand, Stand::OnServer(_)) {
+            self.settle_unchecked().await?;
+            self.say(write::bind_complete);
+        }
+        self.portals.insert(portal_name, portal);
+        Ok(())
+    }
+
+    /// Plans a bound statement; where it is one server's, the Bind goes there.
+    async fn place(
+        &mut self,
+        statement: &Arc<Statement>,
+        portal: &Portal,
+        bind: &Bind<'_>,
+    ) -> Result<Stand, Trouble> {
+        loop {
+            let parameters = portal.parameters();
+            let decision = self.executor.decide(statement, &parameters).await?;
+            let leg = &decision.plan.legs[0];
+            if !matches!(decision.plan.way, Way::Single) || statement.is_explain() {
+                self.executor.transaction.passes.pop();
+                return Ok(Stand::Waiting);
+            }
+            if !leg.fences.is_empty() {
+                self.drain().await?;
+                self.executor.upgrade().await?;
+                self.executor.open_implicit();
+            }
+            self.turn_to(leg.server).await?;
+            match self.executor.branch(leg, &decision).await {
+                Ok(_) => {}
+                Err(Hindrance::Replan) => {
+                    self.executor.await_news(&decision).await?;
+                    continue;
+                }
+                Err(Hindrance::Trouble(trouble)) => return Err(trouble),
+            }
+            self.current = Some(leg.server);
+            self.send_unchecked(leg.server);
+            let name = match &leg.text {
+                None => self.ready_on(leg.server, &portal.prepared),
+                Some(text) => {
+                    let types = portal.prepared.types.clone();
+                    self.ready_on(leg.server, &Prepared { text: Arc::clone(text), types })
+                }
+            };
+            rewrite::bind_with(self.executor.connection(leg.server).out(), bind, name.as_bytes(), None);
+            self.expects.push_back(Expect::Relay(b'2'));
+            self.executor.note(statement, &decision);
+            return Ok(Stand::OnServer(leg.server));
+        }
+    }
+
+    async fn describe(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        let describe = Describe::read(frame).map_err(broken)?;
+        let name = text(describe.name)?;
+        match describe.kind {
+            Kind::Statement => {
+                let prepared = self.prepared.get(name).cloned();
+                let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+                self.describe_statement(&prepared).await
+            }
+            Kind::Portal => self.describe_portal(name).await,
+        }
+    }
+
+    async fn describe_statement(&mut self, prepared: &Arc<Prepared>) -> Result<(), Trouble> {
+        if self.executor.statement_of(prepared)?.is_some_and(|statement| is_ours(&statement)) {
+            self.settle_unchecked().await?;
+            self.say(|out| {
+                write::parameter_description(out, &[]);
+                write::no_data(out);
+            });
+            return Ok(());
+        }
+        let server = self.checking_server().await?;
+        self.send_unchecked(server);
+        let name = self.ready_on(server, prepared);
+        write::describe_statement(self.executor.connection(server).out(), name.as_bytes());
+        self.expects.push_back(Expect::StatementDescription);
+        Ok(())
+    }
+
+    async fn describe_portal(&mut self, name: &str) -> Result<(), Trouble> {
+        let Some(portal) = self.portals.get(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        match &portal.stand {
+            Stand::OnServer(server) => {
+                let server = *server;
+                self.turn_to(server).await?;
+                write::describe_portal(self.executor.connection(server).out(), name.as_bytes());
+                self.expects.push_back(Expect::PortalDescription);
+                Ok(())
+            }
+            Stand::Ours => {
+                self.say(write::no_data);
+                Ok(())
+            }
+            // The answer's columns are known when the legs have spoken, so it is made now.
+            Stand::Waiting => self.fetch(name, true).await,
+            Stand::Fetched(..) => Err(ClientError::unsupported(
+                "a portal over several servers is described before it is executed",
+                "Describe it right after Bind.",
+            )
+            .into()),
+        }
+    }
+
+    async fn execute(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        let execute = Execute::read(frame).map_err(broken)?;
+        let name = text(execute.portal)?.to_owned();
+        let Some(portal) = self.portals.get(&name) else {
+            return Err(ClientError::no_such_portal(&name).into());
+        };
+        match &portal.stand {
+            Stand::OnServer(server) => {
+                let (server, statement) = (*server, portal.statement.clone());
+                self.turn_to(server).await?;
+                let connection = self.executor.connection(server);
+                connection.out().extend_from_slice(frame.bytes());
+                let unsent = connection.out().len();
+                self.expects.push_back(Expect::Execution);
+                self.executor.executed(server);
+                if let Some(statement) = statement {
+                    self.track(&statement, &[]);
+                }
+                if unsent > MOST_UNSENT { self.drain().await } else { Ok(()) }
+            }
+            Stand::Ours => self.execute_ours(&name).await,
+            Stand::Waiting => {
+                self.fetch(&name, false).await?;
+                self.hand_out(&name, execute.max_rows)
+            }
+            Stand::Fetched(..) => self.hand_out(&name, execute.max_rows),
+        }
+    }
+
+    async fn execute_ours(&mut self, name: &str) -> Result<(), Trouble> {
+        self.settle_unchecked().await?;
+        self.drain().await?;
+        let statement = self.portals.get(name).and_then(|portal| portal.statement.clone());
+        let Some(statement) = statement else {
+            write::empty_query(self.peer.out());
+            return Ok(());
+        };
+        self.executor.upgrade().await?;
+        let completion = self.command(&statement).await?;
+        self.peer.out().extend_from_slice(&completion.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Runs a statement that is not one server's bytes to relay, and keeps its answer to be fetched.
+    async fn fetch(&mut self, name: &str, describe: bool) -> Result<(), Trouble> {
+        self.settle_unchecked().await?;
+        self.drain().await?;
+        self.executor.upgrade().await?;
+        let Some(mut portal) = self.portals.remove(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let statement = portal.statement.clone().expect("only statements wait");
+        let parameters = portal.parameters();
+        let ask = Ask { statement: &statement, parameters: &parameters, formats: &portal.formats, describe };
+        let limit = self.executor.fleet.config.load().merge.max_bytes;
+        let mut rows = Rows::kept(limit);
+        let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;
+        self.track(&statement, &parameters);
+        drop(parameters);
+        portal.stand = Stand::Fetched(rows.into_frames(), completion);
+        self.portals.insert(name.to_owned(), portal);
+        Ok(())
+    }
+
+    /// Gives the client the next rows of an answer that was fetched.
+    fn hand_out(&mut self, name: &str, most: i32) -> Result<(), Trouble> {
+        let Some(portal) = self.portals.get_mut(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let Stand::Fetched(rows, completion) = &mut portal.stand else { return Ok(()) };
+        let most = usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
+        for row in rows.drain(..most.min(rows.len())) {
+            self.peer.out().extend_from_slice(&row);
+        }
+        match (rows.is_empty(), completion) {
+            (true, Some(completion)) => self.peer.out().extend_from_slice(completion),
+            (true, None) => write::command_complete(self.peer.out(), "SELECT 0"),
+            (false, _) => write::portal_suspended(self.peer.out()),
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        let close = Close::read(frame).map_err(broken)?;
+        let name = text(close.name)?;
+        match close.kind {
+            Kind::Statement => {
+                self.prepared.remove(name);
+            }
+            Kind::Portal => {
+                if let Some(Portal { stand: Stand::OnServer(server), .. }) = self.portals.remove(name)
+                    && self.executor.transaction.branches.contains_key(&server)
+                    && self.current == Some(server)
+                {
+                    self.executor.connection(server).out().extend_from_slice(frame.bytes());
+                    self.expects.push_back(Expect::Relay(b'3'));
+                    return Ok(());
+                }
+            }
+        }
+        self.say(write::close_complete);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Trouble> {
+        self.settle_unchecked().await?;
+        self.drain().await?;
+        Ok(self.peer.flush().await?)
+    }
+
+    async fn sync(&mut self) -> Result<(), PeerGone> {
+        let outcome = if std::mem::take(&mut self.skipping) { Ok(()) } else { self.sync_servers().await };
+        if let Err(trouble) = outcome {
+            self.trouble(trouble).await?;
+        }
+        self.unchecked.clear();
+        if !self.executor.transaction.is_explicit() {
+            self.close_portals();
+        }
+        self.ready();
+        self.peer.flush().await
+    }
+
+    /// Ends the pipeline: what is owed is read, and what is not the client's transaction ends.
+    async fn sync_servers(&mut self) -> Result<(), Trouble> {
+        self.settle_unchecked().await?;
+        if let Some(server) = self.current {
+            let connection = self.executor.connection(server);
+            connection.queue_sync();
+            self.expects.push_back(Expect::Ready);
+        }
+        self.read_owed().await?;
+        self.current = None;
+        self.executor.end_of_message().await
+    }
+
+    /// Reads all that the current server owes, with a Flush where no Sync was sent.
+    async fn drain(&mut self) -> Result<(), Trouble> {
+        if let Some(server) = self.current
+            && self.expects.iter().any(|expect| !matches!(expect, Expect::Say(_)))
+        {
+            write::flush(self.executor.connection(server).out());
+        }
+        self.read_owed().await
+    }
+
+    async fn read_owed(&mut self) -> Result<(), Trouble> {
+        let mut expects = std::mem::take(&mut self.expects);
+        match self.current {
+            Some(server) => self.executor.relay(&mut self.peer, server, &mut expects).await,
+            None => {
+                for expect in expects {
+                    if let Expect::Say(bytes) = expect {
+                        self.peer.out().extend_from_slice(&bytes);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes `server` the one that the pipeline goes to.
+    async fn turn_to(&mut self, server: ServerId) -> Result<(), Trouble> {
+        match self.current {
+            Some(current) if current == server => Ok(()),
+            None => {
+                self.current = self.executor.transaction.branches.contains_key(&server).then_some(server);
+                Ok(())
+            }
+            Some(current) => {
+                self.drain().await?;
+                self.executor.leave(current).await?;
+                self.current = self.executor.transaction.branches.contains_key(&server).then_some(server);
+                Ok(())
+            }
+        }
+    }
+
+    /// What was parsed is checked by this server on the way; its ParseCompletes are the client's.
+    fn send_unchecked(&mut self, server: ServerId) {
+        for prepared in std::mem::take(&mut self.unchecked) {
+            let (_, parsed) = self.readied(server, &prepared);
+            match parsed {
+                true => self.expects.push_back(Expect::Relay(b'1')),
+                false => self.say(write::parse_complete),
+            }
+        }
+    }
+
+    /// What was parsed and never bound is checked by some server.
+    async fn settle_unchecked(&mut self) -> Result<(), Trouble> {
+        let mut foreign = false;
+        for prepared in &self.unchecked {
+            foreign |= !self.executor.statement_of(prepared)?.is_some_and(|statement| is_ours(&statement));
+        }
+        if !foreign || self.executor.transaction.failed {
+            for _ in std::mem::take(&mut self.unchecked) {
+                self.say(write::parse_complete);
+            }
+            return Ok(());
+        }
+        let server = self.checking_server().await?;
+        self.send_unchecked(server);
+        Ok(())
+    }
+
+    /// A server that may parse and describe: any knows the same tables.
+    async fn checking_server(&mut self) -> Result<ServerId, Trouble> {
+        if let Some(current) = self.current {
+            return Ok(current);
+        }
+        let server = self.executor.any_branch().await?;
+        self.current = Some(server);
+        Ok(server)
+    }
+
+    fn ready_on(&mut self, server: ServerId, prepared: &Prepared) -> Arc<str> {
+        let (name, parsed) = self.readied(server, prepared);
+        if parsed {
+            self.expects.push_back(Expect::Swallow(b'1'));
+        }
+        name
+    }
+
+    fn readied(&mut self, server: ServerId, prepared: &Prepared) -> (Arc<str>, bool) {
+        let readied = self.executor.ready(server, prepared);
+        for _ in 0..readied.closed {
+            self.expects.push_back(Expect::Swallow(b'3'));
+        }
+        if readied.parsed && matches!(prepared.types, Types::Names(_)) {
+            self.expects.push_back(Expect::Swallow(b'1'));
+            self.expects.push_back(Expect::Swallow(b'2'));
+            self.expects.push_back(Expect::Swallow(b'C'));
+            return (readied.name, false);
+        }
+        (readied.name, readied.parsed)
+    }
+
+    /// Says something in its place among what the servers owe.
+    fn say(&mut self, message: impl FnOnce(&mut BytesMut)) {
+        if self.expects.is_empty() {
+            message(self.peer.out());
+            return;
+        }
+        let mut out = BytesMut::new();
+        message(&mut out);
+        self.expects.push_back(Expect::Say(out.freeze()));
+    }
+}
+
+/// True for the statements that the session answers itself.
+fn is_ours(statement: &Statement) -> bool {
+    statement.is_session_command()
+}
+
+fn broken(fault: WireFault) -> ClientError {
+    ClientError::protocol(fault.to_string())
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Trouble> {
+    std::str::from_utf8(bytes).map_err(|_| {
+        ClientError::new("22021", "the message is not valid UTF-8")
+            .hint("pgherd needs client_encoding = UTF8.")
+            .into()
+    })
+}

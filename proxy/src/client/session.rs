@@ -1,0 +1,241 @@
+//! The life of a client after its start-up: a loop over its messages, and its end.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use router::ids::ServerId;
+
+use crate::client::portal::Portal;
+use crate::client::registry::ClientEntry;
+use crate::client::startup::Startup;
+use crate::error::ClientError;
+use crate::execute::executor::{Executor, Login};
+use crate::execute::prepared::Prepared;
+use crate::execute::relay::Expect;
+use crate::execute::settings::Settings;
+use crate::execute::trouble::Trouble;
+use crate::fleet::Fleet;
+use crate::net::peer::{Peer, PeerGone};
+use crate::wire::frame::Frame;
+use crate::wire::view::Query;
+use crate::wire::write;
+
+/// A client that is being served.
+pub(super) struct Session {
+    pub(super) id: i32,
+    pub(super) peer: Peer,
+    pub(super) executor: Executor,
+    /// What it prepared, by name.
+    pub(super) prepared: HashMap<String, Arc<Prepared>>,
+    /// Its portals, by name.
+    pub(super) portals: HashMap<String, Portal>,
+    /// After an error in the extended protocol: nothing is heard until Sync.
+    pub(super) skipping: bool,
+    /// The server that was sent the last messages of this pipeline.
+    pub(super) current: Option<ServerId>,
+    /// What it owes the client.
+    pub(super) expects: VecDeque<Expect>,
+    /// What was parsed and is not yet checked by a server.
+    pub(super) unchecked: Vec<Arc<Prepared>>,
+}
+
+/// Serves an authenticated client until it or the daemon ends.
+pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
+    let Some(database) = fleet.databases.get(&startup.database).cloned() else { return };
+    let config = fleet.config.load_full();
+    let Some(user) = config.users.iter().find(|user| user.name == startup.user) else { return };
+    let login = Login {
+        user: user.name.clone(),
+        password: (!user.password.is_empty()).then(|| user.password.reveal().to_owned()),
+        fan_out: user.fan_out,
+    };
+    let (id, secret) = fleet.registry.enter(ClientEntry {
+        id: 0,
+        user: startup.user.clone(),
+        database: startup.database.clone(),
+        address: startup.address.clone(),
+        application_name: startup.application_name.clone(),
+        connected: std::time::SystemTime::now(),
+        encrypted: startup.stream.is_secure(),
+    });
+    let settings = Settings::starting_with(startup.parameters);
+    let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
+    let mut session = Session {
+        id,
+        peer: Peer::new(startup.stream, startup.leftover, limit),
+        executor: Executor::new(Arc::clone(&fleet), database, login, settings),
+        prepared: HashMap::new(),
+        portals: HashMap::new(),
+        skipping: false,
+        current: None,
+        expects: VecDeque::new(),
+        unchecked: Vec::new(),
+    };
+    let outcome = match session.greet(secret).await {
+        Ok(()) => session.listen().await,
+        Err(trouble) => session.last_words(trouble).await,
+    };
+    if let Err(gone) = outcome {
+        tracing::debug!(client = id, %gone, "a client left");
+    }
+    session.end().await;
+    fleet.registry.leave(id);
+}
+
+impl Session {
+    /// The first messages after authentication: the servers' parameters, the cancel key, ready.
+    async fn greet(&mut self, secret: i32) -> Result<(), Trouble> {
+        let parameters: BTreeMap<String, String> = self.executor.introduce().await?;
+        for (name, value) in &parameters {
+            write::parameter_status(self.peer.out(), name, value);
+        }
+        self.executor.reported = parameters;
+        write::backend_key(self.peer.out(), self.id, &secret.to_be_bytes());
+        self.ready();
+        Ok(self.peer.flush().await?)
+    }
+
+    async fn listen(&mut self) -> Result<(), PeerGone> {
+        let fleet = Arc::clone(&self.executor.fleet);
+        loop {
+            let idle = !self.executor.transaction.is_explicit() && self.expects.is_empty();
+            let patience = self.patience(idle);
+            let held = self.executor.held.as_mut().map(|(_, connection, _)| connection);
+            let frame = tokio::select! {
+                biased;
+                frame = self.peer.frame() => frame?,
+                () = fleet.shutdown.cancelled(), if idle => return self.say_last(&ClientError::shutting_down()).await,
+                news = unasked(held), if idle => {
+                    match news {
+                        Some(frame) => {
+                            self.peer.out().extend_from_slice(frame.bytes());
+                            self.peer.flush().await?;
+                        }
+                        None => {
+                            let gone = ClientError::fatal("57P01", "the connection that this session needs to keep was lost");
+                            return self.say_last(&gone).await;
+                        }
+                    }
+                    continue;
+                }
+                () = patience => {
+                    let error = if idle { ClientError::idle_session_timeout() } else { ClientError::idle_transaction_timeout() };
+                    return self.say_last(&error).await;
+                }
+            };
+            match frame.tag() {
+                b'X' => return Ok(()),
+                b'Q' => self.simple(&frame).await?,
+                b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => self.extended(frame).await?,
+                b'F' => {
+                    let error = ClientError::unsupported(
+                        "function call messages are not supported",
+                        "Call the function with SELECT.",
+                    );
+                    self.trouble(error.into()).await?;
+                    self.ready();
+                    self.peer.flush().await?;
+                }
+                // What a client still sends of a COPY that the server ended is dropped.
+                b'd' | b'c' | b'f' => {}
+                tag => {
+                    let error = ClientError::protocol(format!("invalid frontend message type {tag}"));
+                    return self.say_last(&error).await;
+                }
+            }
+        }
+    }
+
+    async fn simple(&mut self, frame: &Frame) -> Result<(), PeerGone> {
+        self.skipping = false;
+        // A simple query ends the unnamed statement and portal.
+        self.portals.remove("");
+        self.prepared.remove("");
+        let query = match Query::read(frame) {
+            Ok(query) => query,
+            Err(fault) => return self.say_last(&ClientError::protocol(fault.to_string())).await,
+        };
+        match std::str::from_utf8(query.text) {
+            Ok(text) => self.query(text).await,
+            Err(_) => {
+                let error = ClientError::new("22021", "the statement is not valid UTF-8")
+                    .hint("pgherd needs client_encoding = UTF8.");
+                self.trouble(error.into()).await?;
+                self.ready();
+                self.peer.flush().await
+            }
+        }
+    }
+
+    /// How long the client may be silent.
+    fn patience(&self, idle: bool) -> impl Future<Output = ()> + use<> {
+        let config = self.executor.fleet.config.load();
+        let limit =
+            if idle { config.proxy.client_idle_timeout } else { config.pool.idle_transaction_timeout };
+        async move {
+            match limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Tells the client what went wrong, and lets the transaction fail.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn trouble(&mut self, trouble: Trouble) -> Result<(), PeerGone> {
+        match trouble {
+            Trouble::Gone(gone) => return Err(gone),
+            Trouble::Told => {}
+            Trouble::Relay(fields) => write::error(self.peer.out(), &fields.as_error()),
+            Trouble::Tell(error) => {
+                self.executor.fleet.metrics.error(&self.executor.database.name, &error);
+                error.encode(self.peer.out());
+                if error.is_fatal() {
+                    self.peer.flush().await?;
+                    return Err(PeerGone::Closed);
+                }
+            }
+        }
+        self.executor.fail().await;
+        Ok(())
+    }
+
+    async fn last_words(&mut self, trouble: Trouble) -> Result<(), PeerGone> {
+        match trouble {
+            Trouble::Tell(mut error) => {
+                error.severity = crate::error::Severity::Fatal;
+                self.say_last(&error).await
+            }
+            other => {
+                self.trouble(other).await?;
+                self.peer.flush().await
+            }
+        }
+    }
+
+    async fn say_last(&mut self, error: &ClientError) -> Result<(), PeerGone> {
+        error.encode(self.peer.out());
+        self.peer.flush().await
+    }
+
+    /// ReadyForQuery with the transaction's status.
+    pub(super) fn ready(&mut self) {
+        write::ready(self.peer.out(), self.executor.transaction.status());
+    }
+
+    async fn end(mut self) {
+        self.executor.rollback().await;
+        self.executor.let_go();
+        self.peer.close().await;
+    }
+}
+
+/// What a server says on a connection that the session keeps, without having been asked.
+async fn unasked(held: Option<&mut crate::pool::Lent>) -> Option<Frame> {
+    match held {
+        Some(connection) => connection.frame().await.ok(),
+        None => std::future::pending().await,
+    }
+}

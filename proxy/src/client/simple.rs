@@ -1,0 +1,108 @@
+//! Query: one text with one or several statements, run as one transaction where the client opened
+//! none, exactly as PostgreSQL does.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use router::sql::{Learned, Statement};
+
+use crate::client::session::Session;
+use crate::error::ClientError;
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::transaction::Mode;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::PeerGone;
+use crate::wire::write;
+
+impl Session {
+    /// Answers one Query message, up to and with its ReadyForQuery.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) async fn query(&mut self, text: &str) -> Result<(), PeerGone> {
+        let catalog = self.executor.catalog();
+        let path = self.executor.search_path();
+        let learned = self.executor.database.learn(text, &catalog, &path);
+        let outcome = match &*learned {
+            Learned::Empty => {
+                write::empty_query(self.peer.out());
+                Ok(None)
+            }
+            Learned::SyntaxError | Learned::TooComplex => self.executor.complain(text).await.map(|()| None),
+            Learned::Statements(statements) => self.statements(statements, catalog.version).await,
+        };
+        self.finish_query(outcome).await?;
+        self.ready();
+        self.peer.flush().await
+    }
+
+    /// Runs the statements in order; the last CommandComplete is the result.
+    async fn statements(
+        &mut self,
+        statements: &[Arc<Statement>],
+        version: u64,
+    ) -> Result<Option<Bytes>, Trouble> {
+        let mut last = None;
+        for (index, statement) in statements.iter().enumerate() {
+            let several = statements.len() > 1;
+            if several && !statement.is_transaction_control() {
+                self.executor.open_implicit();
+            }
+            let statement = match self.executor.catalog().version == version {
+                true => Arc::clone(statement),
+                false => self.again(statement)?,
+            };
+            let completion = self.statement(&statement, &[]).await?;
+            match index + 1 == statements.len() {
+                true => last = completion,
+                false => self.peer.out().extend_from_slice(&completion.unwrap_or_default()),
+            }
+            if !several && self.executor.transaction.mode == Mode::Auto {
+                self.executor.end_of_message().await?;
+            }
+        }
+        Ok(last)
+    }
+
+    /// A statement whose text was read before another one of it changed the schema.
+    fn again(&mut self, statement: &Arc<Statement>) -> Result<Arc<Statement>, Trouble> {
+        let catalog = self.executor.catalog();
+        let path = self.executor.search_path();
+        match &*self.executor.database.learn(statement.text(), &catalog, &path) {
+            Learned::Statements(statements) if statements.len() == 1 => Ok(Arc::clone(&statements[0])),
+            _ => Err(ClientError::internal("a statement cannot be read a second time").into()),
+        }
+    }
+
+    /// Runs one statement of a simple query, the session's own or a server's.
+    pub(super) async fn statement(
+        &mut self,
+        statement: &Arc<Statement>,
+        parameters: &[router::plan::Parameter<'_>],
+    ) -> Result<Option<Bytes>, Trouble> {
+        if let Some(completion) = self.command(statement).await? {
+            return Ok(Some(completion));
+        }
+        if self.executor.transaction.failed {
+            return Err(ClientError::failed_transaction().into());
+        }
+        let ask = Ask { statement, parameters, formats: &[], describe: true };
+        let completion = self.executor.run(&mut self.peer, ask, &mut Rows::through()).await?;
+        self.track(statement, parameters);
+        Ok(completion)
+    }
+
+    /// Ends the message's transaction where it is not the client's, then says how it went.
+    async fn finish_query(&mut self, outcome: Result<Option<Bytes>, Trouble>) -> Result<(), PeerGone> {
+        let outcome = match outcome {
+            Ok(completion) => self.executor.end_of_message().await.map(|()| completion),
+            Err(trouble) => Err(trouble),
+        };
+        match outcome {
+            Ok(completion) => self.peer.out().extend_from_slice(&completion.unwrap_or_default()),
+            Err(trouble) => self.trouble(trouble).await?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! What a session asks of servers on its own account: their parameters at its start, whether a setting
+//! or a text is right, and the same command on each branch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use router::ids::ServerId;
+
+use crate::catalog;
+use crate::error::ClientError;
+use crate::execute::executor::{Executor, must};
+use crate::execute::prepared::Prepared;
+use crate::execute::relay::report;
+use crate::execute::transaction::{Branch, Mode};
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::pool::Fate;
+use crate::wire::{view, write};
+
+/// How long a token waits for a sample of a primary.
+const TOKEN_WAIT: Duration = Duration::from_secs(5);
+
+impl Executor {
+    /// The parameters that a new session is told, from a connection with its settings.
+    ///
+    /// # Errors
+    /// No server answers, the role may not log in, or a start-up setting is wrong.
+    pub async fn introduce(&mut self) -> Result<BTreeMap<String, String>, Trouble> {
+        let server = self.any_branch().await?;
+        let mut parameters = self.connection(server).parameters().clone();
+        parameters.remove("in_hot_standby");
+        self.end_of_message().await?;
+        Ok(parameters)
+    }
+
+    /// Tells the client of parameters that changed on a branch.
+    pub fn report_parameters(&mut self, peer: &mut Peer) {
+        if let Some(branch) = self.transaction.branches.values().next() {
+            for (name, value) in branch.connection.parameters() {
+                report(&mut self.reported, peer, name, value);
+            }
+        }
+    }
+
+    /// Runs a command on each open branch.
+    ///
+    /// # Errors
+    /// The first branch's that fails.
+    pub async fn on_branches(&mut self, sql: &str) -> Result<(), Trouble> {
+        for branch in self.transaction.branches.values_mut().filter(|branch| branch.begun) {
+            must(&mut branch.connection, sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a setting on some connection, which keeps it as a mark of the session, so that PostgreSQL
+    /// judges it.
+    ///
+    /// # Errors
+    /// PostgreSQL's own.
+    pub async fn try_out(&mut self, peer: &mut Peer, sql: &str) -> Result<(), Trouble> {
+        let opened = self.transaction.mode;
+        self.transaction.mode = Mode::Auto;
+        let server = self.any_branch().await;
+        self.transaction.mode = opened;
+        let server = server?;
+        let Some(mut branch) = self.transaction.branches.remove(&server) else { return Ok(()) };
+        // The connection is given back with whatever the statement set: the next session's settings
+        // replace it, since it is noted as applied.
+        let outcome = branch.connection.simple(sql).await?;
+        for (name, value) in branch.connection.parameters() {
+            report(&mut self.reported, peer, name, value);
+        }
+        let failed = outcome.error.is_some();
+        if !failed {
+            must(&mut branch.connection, "RESET ALL").await?;
+            branch.connection.settings.clear();
+        }
+        self.release(server, branch);
+        match outcome.error {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs a command on the connection that the session keeps, if it keeps one.
+    ///
+    /// # Errors
+    /// PostgreSQL's own.
+    pub async fn on_held(&mut self, sql: &str) -> Result<(), Trouble> {
+        match &mut self.held {
+            Some((_, connection, _)) => must(connection, sql).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The connection that the session kept is closed, with all that lived on it.
+    pub fn let_go(&mut self) {
+        if let Some((_, connection, _)) = self.held.take() {
+            self.fleet.pools.checkin(connection, Fate::Close);
+        }
+    }
+
+    /// Has a server check a prepared text.
+    ///
+    /// # Errors
+    /// PostgreSQL's own.
+    pub async fn check(&mut self, prepared: &Prepared) -> Result<(), Trouble> {
+        let server = self.any_branch().await?;
+        let checked = self.ready_now(server, prepared).await;
+        if self.transaction.mode == Mode::Auto {
+            self.end_of_message().await?;
+        }
+        checked.map(|_| ())
+    }
+
+    /// A text that the parser could not read, or would not: a server says what is wrong with it. It is
+    /// only parsed there, never run, since nobody knows whose rows it concerns.
+    ///
+    /// # Errors
+    /// PostgreSQL's own; 0A000 where PostgreSQL would take it.
+    pub async fn complain(&mut self, text: &str) -> Result<(), Trouble> {
+        let server = self.any_branch().await?;
+        let connection = self.connection(server);
+        write::parse(connection.out(), b"", text.as_bytes(), &[]);
+        connection.queue_sync();
+        let mut error = None;
+        while connection.owed() > 0 {
+            let frame = connection.frame().await?;
+            if frame.tag() == b'E' {
+                error = Some(view::error_fields(&frame));
+            }
+        }
+        if self.transaction.mode == Mode::Auto {
+            self.end_of_message().await?;
+        }
+        match error {
+            Some(fields) => Err(fields.into()),
+            None => Err(ClientError::unsupported(
+                "the statement is too large or too deeply nested to be analysed",
+                "Split it, or pass its values as parameters.",
+            )
+            .into()),
+        }
+    }
+
+    /// After DDL in a transaction that goes on: reads the catalog as the transaction sees it.
+    ///
+    /// # Errors
+    /// The server does not answer as it should.
+    pub async fn read_own_catalog(&mut self) -> Result<(), Trouble> {
+        // Numbers of their own: nothing learned with such a catalog may be taken for another's.
+        static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
+        let Some(branch) = self.transaction.branches.values_mut().next() else { return Ok(()) };
+        let mut answers = Vec::new();
+        for question in catalog::questions() {
+            let outcome = branch.connection.simple(&question).await?.ok()?;
+            answers.push(outcome.value().unwrap_or_default().to_owned());
+        }
+        let facts =
+            catalog::understand(&answers).map_err(|error| ClientError::internal(error.to_string()))?;
+        let version = NEXT.fetch_add(1, Ordering::Relaxed);
+        let built = catalog::build(&facts, &self.database.config.tenant_column, version, &[]);
+        self.transaction.catalog = Some(Arc::new(built));
+        Ok(())
+    }
+
+    /// The session's pin as text: what another session must have replayed to see this one's writes.
+    ///
+    /// # Errors
+    /// No sample of a primary comes in time.
+    pub async fn token(&mut self) -> Result<String, Trouble> {
+        let token = self.pin.token(&self.fleet.servers, TOKEN_WAIT).await;
+        token.map_err(|unavailable| ClientError::new("57P03", unavailable.to_string()).into())
+    }
+
+    /// A branch that broke: its connection is closed.
+    pub fn drop_branch(&mut self, server: ServerId) -> Option<Branch> {
+        self.transaction.branches.remove(&server)
+    }
+}

@@ -1,0 +1,204 @@
+//! COPY ... FROM STDIN into a sharded table: each row to its tenant's server, all in one atomic commit.
+//!
+//! The client is told of one COPY, the first leg's. What a move freezes meanwhile is not waited for
+//! here: each leg holds its fences for the whole of the COPY.
+
+use bytes::Bytes;
+use router::copy::{CopyFault, Piece, RowSplitter};
+use router::ids::{ServerId, TenantKey};
+use router::plan::{CopyIn, Leg};
+
+use crate::error::ClientError;
+use crate::execute::everywhere::sum;
+use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::pool::Lent;
+use crate::wire::frame::Frame;
+use crate::wire::view::Fields;
+use crate::wire::{view, write};
+
+/// How much may wait for one server before the client is read on.
+const MOST_UNSENT: usize = 256 * 1024;
+
+/// Runs the COPY.
+///
+/// # Errors
+/// A row that has no server, a server's own error, or the client's CopyFail; the caller rolls back.
+pub(super) async fn run(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    decision: &Decision,
+    copy: &CopyIn,
+) -> Result<Option<Bytes>, Hindrance> {
+    for (index, leg) in decision.plan.legs.iter().enumerate() {
+        executor.branch(leg, decision).await?;
+        let text = leg.text.as_deref().unwrap_or(ask.statement.text());
+        let invitation = invite(executor.connection(leg.server), text).await?;
+        if index == 0 {
+            peer.out().extend_from_slice(&invitation);
+        }
+    }
+    peer.flush().await.map_err(Trouble::from)?;
+    let legs = &decision.plan.legs;
+    match distribute(executor, peer, decision, copy).await {
+        Ok(()) => finish(executor, legs).await.map(Some).map_err(Hindrance::Trouble),
+        Err(trouble) => {
+            give_up(executor, legs).await;
+            Err(trouble.into())
+        }
+    }
+}
+
+/// Begins the COPY on one server; its CopyInResponse.
+async fn invite(connection: &mut Lent, text: &str) -> Result<Bytes, Trouble> {
+    connection.queue_query(text.as_bytes());
+    let mut error = None;
+    loop {
+        let frame = connection.frame().await?;
+        match frame.tag() {
+            b'G' => return Ok(frame.into_bytes()),
+            b'E' => error = Some(view::error_fields(&frame)),
+            b'Z' => {
+                return Err(match error {
+                    Some(error) => error.into(),
+                    None => ClientError::internal("a server answered COPY with something else").into(),
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Reads the client's data to its end and hands each row to its server.
+async fn distribute(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    decision: &Decision,
+    copy: &CopyIn,
+) -> Result<(), Trouble> {
+    let mut splitter = RowSplitter::new(&copy.format);
+    loop {
+        let frame = peer.frame().await?;
+        match frame.tag() {
+            b'd' => {
+                splitter.feed(frame.body());
+                hand_out(executor, &mut splitter, decision, copy).await?;
+            }
+            b'c' => {
+                splitter.finish();
+                return hand_out(executor, &mut splitter, decision, copy).await;
+            }
+            b'f' => {
+                let reason = String::from_utf8_lossy(frame.body().strip_suffix(b"\0").unwrap_or_default());
+                return Err(ClientError::new("57014", format!("COPY from stdin failed: {reason}")).into());
+            }
+            b'S' | b'H' => {}
+            tag => {
+                let message = format!("unexpected message type 0x{tag:02X} during COPY from stdin");
+                return Err(ClientError::protocol(message).into());
+            }
+        }
+    }
+}
+
+async fn hand_out(
+    executor: &mut Executor,
+    splitter: &mut RowSplitter,
+    decision: &Decision,
+    copy: &CopyIn,
+) -> Result<(), Trouble> {
+    while let Some(piece) = splitter.next_piece().map_err(|fault| told(&fault, copy))? {
+        match piece {
+            Piece::Every(bytes) => {
+                for leg in &decision.plan.legs {
+                    send(executor.connection(leg.server), &bytes).await?;
+                }
+            }
+            Piece::Any(bytes) => {
+                if let Some(leg) = decision.plan.legs.first() {
+                    send(executor.connection(leg.server), &bytes).await?;
+                }
+            }
+            Piece::Row { key, bytes } => {
+                let server = server_of(&key, decision, copy)?;
+                send(executor.connection(server), &bytes).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn server_of(key: &TenantKey, decision: &Decision, copy: &CopyIn) -> Result<ServerId, Trouble> {
+    if copy.only.as_ref().is_some_and(|only| only != key) {
+        return Err(ClientError::new(
+            "42501",
+            format!(
+                "the session is tenant {}'s and the row is tenant {key}'s",
+                copy.only.as_ref().map(ToString::to_string).unwrap_or_default()
+            ),
+        )
+        .hint("COPY without the tenant setting, or only this tenant's rows.")
+        .into());
+    }
+    Ok(decision.directory.locate(key).server)
+}
+
+async fn send(connection: &mut Lent, bytes: &[u8]) -> Result<(), Trouble> {
+    write::copy_data(connection.out(), bytes);
+    match connection.out().len() {
+        0..MOST_UNSENT => Ok(()),
+        _ => Ok(connection.flush().await?),
+    }
+}
+
+/// Ends the COPY on each server; the CommandComplete with the sum of the rows.
+async fn finish(executor: &mut Executor, legs: &[Leg]) -> Result<Bytes, Trouble> {
+    for leg in legs {
+        let connection = executor.connection(leg.server);
+        write::copy_done(connection.out());
+        connection.flush().await?;
+    }
+    let mut completions: Vec<Frame> = Vec::new();
+    let mut failure = None;
+    for leg in legs {
+        match end(executor.connection(leg.server)).await? {
+            Ok(completion) => completions.extend(completion),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    match failure {
+        Some(error) => Err(error.into()),
+        None => sum(&completions).ok_or_else(|| ClientError::internal("COPY ended without a count").into()),
+    }
+}
+
+/// What a server says at the end of its part.
+async fn end(connection: &mut Lent) -> Result<Result<Option<Frame>, Fields>, Trouble> {
+    let mut outcome = Ok(None);
+    loop {
+        let frame = connection.frame().await?;
+        match frame.tag() {
+            b'C' => outcome = outcome.map(|_| Some(frame)),
+            b'E' => outcome = Err(view::error_fields(&frame)),
+            b'Z' => return Ok(outcome),
+            _ => {}
+        }
+    }
+}
+
+async fn give_up(executor: &mut Executor, legs: &[Leg]) {
+    for leg in legs {
+        let connection = executor.connection(leg.server);
+        write::copy_fail(connection.out(), "the rows could not be distributed");
+        // Rolled back all the same: a connection that breaks here is closed with its transaction.
+        let _ = end(connection).await;
+    }
+}
+
+fn told(fault: &CopyFault, copy: &CopyIn) -> Trouble {
+    let place = format!("COPY {}, line {}", copy.relation.name, fault.line);
+    ClientError::new(fault.sqlstate(), fault.to_string()).detail(place).into()
+}

@@ -1,0 +1,405 @@
+//! The session's hand on the servers: it plans statements, gets the connections they need, brings
+//! those to the session's state, and gives them back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use router::catalog::{Catalog, SearchPath};
+use router::directory::Directory;
+use router::ids::{ServerId, TenantKey};
+use router::plan::{Leg, Parameter, Plan, Role, SessionView, Tenants, Verdict};
+use router::sql::{Hold, Statement};
+
+use crate::error::ClientError;
+use crate::execute::settings::{Settings, difference};
+use crate::execute::transaction::{Branch, Mode, Transaction};
+use crate::execute::trouble::Trouble;
+use crate::fleet::{Database, Fleet};
+use crate::pool::{CheckoutError, Fate, Lent, Request};
+use crate::replicas::SessionPin;
+use crate::server::Target;
+
+/// How often a statement is planned anew because the directory moved on under it.
+const MOST_REPLANS: u32 = 100;
+/// How long a statement waits for a frozen placement. A freeze is far shorter; this is the bound that
+/// a broken mover meets.
+const LONGEST_FREEZE: Duration = Duration::from_secs(30);
+
+/// The user towards the servers.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The role.
+    pub user: String,
+    /// Its password.
+    pub password: Option<String>,
+    /// True where it may run statements over all tenants.
+    pub fan_out: bool,
+}
+
+/// A session's hand on the servers.
+pub struct Executor {
+    /// The daemon's parts.
+    pub fleet: Arc<Fleet>,
+    /// The session's database.
+    pub database: Arc<Database>,
+    /// Who the session is.
+    pub login: Login,
+    /// The session's settings.
+    pub settings: Settings,
+    /// The open transaction.
+    pub transaction: Transaction,
+    /// The connection that the session keeps between transactions, because of what lives on it.
+    pub held: Option<(ServerId, Lent, Hold)>,
+    /// What the client was told of server parameters.
+    pub reported: BTreeMap<String, String>,
+    /// The session's own writes, for pins of scope `session` and tokens.
+    pub pin: SessionPin,
+    path: Option<(Option<String>, SearchPath)>,
+}
+
+/// What keeps a branch from being used for the moment.
+pub(crate) enum Hindrance {
+    /// The directory has moved on: plan again.
+    Replan,
+    /// A real trouble.
+    Trouble(Trouble),
+}
+
+impl<T: Into<Trouble>> From<T> for Hindrance {
+    fn from(trouble: T) -> Hindrance {
+        Hindrance::Trouble(trouble.into())
+    }
+}
+
+/// A plan and the directory it was made with.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The plan.
+    pub plan: Plan,
+    /// The directory of the plan.
+    pub directory: Arc<Directory>,
+}
+
+impl Executor {
+    /// The hand of a new session.
+    pub fn new(fleet: Arc<Fleet>, database: Arc<Database>, login: Login, settings: Settings) -> Executor {
+        Executor {
+            fleet,
+            database,
+            login,
+            settings,
+            transaction: Transaction::default(),
+            held: None,
+            reported: BTreeMap::new(),
+            pin: SessionPin::default(),
+            path: None,
+        }
+    }
+
+    /// The catalog as this session sees it.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.transaction.catalog.clone().unwrap_or_else(|| self.database.catalog.load())
+    }
+
+    /// The schemas that unqualified names are looked for in.
+    pub fn search_path(&mut self) -> SearchPath {
+        let set = self.settings.value("search_path");
+        if let Some((known, path)) = &self.path
+            && known.as_deref() == set
+        {
+            return path.clone();
+        }
+        let path = match set {
+            None => SearchPath::standard(&self.login.user),
+            Some(list) => parse_path(list, &self.login.user),
+        };
+        self.path = Some((set.map(str::to_owned), path.clone()));
+        path
+    }
+
+    /// The tenant that the session names.
+    ///
+    /// # Errors
+    /// 22023 where the setting is no key of the database's type.
+    pub fn tenant(&self) -> Result<Option<TenantKey>, ClientError> {
+        let setting = &self.database.config.tenant_setting;
+        let value = match self.settings.value(&setting.to_ascii_lowercase()) {
+            None | Some("") => return Ok(None),
+            Some(value) => value,
+        };
+        let Some(key_type) = self.catalog().key_type else { return Ok(None) };
+        key_type.parse(value).map(Some).ok_or_else(|| {
+            ClientError::new("22023", format!("invalid value for parameter \"{setting}\": \"{value}\""))
+        })
+    }
+
+    /// Plans a statement; waits, bounded, while what it needs is frozen. The permit is taken.
+    ///
+    /// # Errors
+    /// The planner's refusal; 57014 where a freeze does not end.
+    pub(crate) async fn decide(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Decision, Trouble> {
+        let tenant = self.tenant()?;
+        let started = Instant::now();
+        for _ in 0..MOST_REPLANS {
+            let directory = self.database.directory.load();
+            let catalog = self.catalog();
+            let session = SessionView {
+                tenant: tenant.as_ref(),
+                fan_out: self.login.fan_out,
+                read_write_transaction: self.transaction.is_explicit() && !self.transaction.read_only,
+                held: self.held.as_ref().map(|(server, ..)| *server),
+                now: &self.transaction.now,
+            };
+            match router::plan::plan(statement, &directory, &catalog, &session, parameters) {
+                Verdict::Refuse(refusal) => return Err(refusal.into()),
+                Verdict::Run(plan) => {
+                    if self.enter(&directory, &plan) {
+                        return Ok(Decision { plan, directory });
+                    }
+                }
+                Verdict::Wait(_) => {
+                    let patience = LONGEST_FREEZE.saturating_sub(started.elapsed());
+                    if !self.changed(directory.version(), patience).await {
+                        return Err(ClientError::new(
+                            "57014",
+                            "canceling statement: its placement stayed frozen",
+                        )
+                        .hint("A move is being cut over and does not get on; \"herdctl moves\" shows it.")
+                        .into());
+                    }
+                }
+            }
+        }
+        Err(ClientError::new("40001", "the directory changed too often while the statement was planned")
+            .into())
+    }
+
+    /// Takes the permit for a plan's servers; `false` where the directory has moved on.
+    fn enter(&mut self, directory: &Arc<Directory>, plan: &Plan) -> bool {
+        let servers: Vec<ServerId> = plan.legs.iter().map(|leg| leg.server).collect();
+        match self.database.directory.enter(directory, &servers, &plan.tenants) {
+            Ok(pass) => {
+                self.transaction.passes.push(pass);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn changed(&self, version: u64, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.database.directory.newer_than(version)).await.is_ok()
+    }
+
+    /// Waits for a directory newer than a decision's, after a fence said that it is outdated.
+    pub(crate) async fn await_news(&self, decision: &Decision) -> Result<(), Trouble> {
+        match self.changed(decision.directory.version(), LONGEST_FREEZE).await {
+            true => Ok(()),
+            false => Err(ClientError::new(
+                "57014",
+                "canceling statement: a move is being cut over and does not get on",
+            )
+            .into()),
+        }
+    }
+
+    /// The branch of a leg's server, made if there is none yet: connected, with the session's
+    /// settings, begun where the transaction needs it, with the leg's fences held.
+    pub(crate) async fn branch(&mut self, leg: &Leg, decision: &Decision) -> Result<&mut Branch, Hindrance> {
+        let begun = self.transaction.mode != Mode::Auto;
+        if !self.transaction.branches.contains_key(&leg.server) {
+            let branch = self.open(leg.server, decision, begun).await?;
+            self.transaction.branches.insert(leg.server, branch);
+        }
+        self.fence(leg).await?;
+        let branch = self.transaction.branches.get_mut(&leg.server);
+        Ok(branch.expect("the branch was made above"))
+    }
+
+    async fn open(&mut self, server: ServerId, decision: &Decision, begun: bool) -> Result<Branch, Trouble> {
+        let mut hold = None;
+        let (mut connection, replica) = match self.held.take() {
+            Some((held, connection, why)) if held == server => {
+                hold = Some(why);
+                (connection, false)
+            }
+            other => {
+                self.held = other;
+                self.connect(server, &decision.plan, &decision.directory).await?
+            }
+        };
+        self.dress(&mut connection).await?;
+        let settings_before = connection.settings.clone();
+        let mut branch = Branch {
+            connection,
+            begun,
+            replica,
+            executed: false,
+            fences: Default::default(),
+            settings_before,
+            preparing: Vec::new(),
+            hold,
+        };
+        if begun {
+            let local: Vec<String> = self.settings.local_statements().collect();
+            let opening =
+                std::iter::once(self.transaction.opening()).chain(local).collect::<Vec<_>>().join("; ");
+            must(&mut branch.connection, &opening).await?;
+        }
+        Ok(branch)
+    }
+
+    /// A connection to a node of the server that may run the plan.
+    async fn connect(
+        &self,
+        id: ServerId,
+        plan: &Plan,
+        directory: &Directory,
+    ) -> Result<(Lent, bool), Trouble> {
+        let name = directory.server_name(id);
+        let server = self.fleet.servers.named(name).map_err(|_| {
+            ClientError::new("08001", format!("server \"{name}\" is not in the configuration any more"))
+        })?;
+        if plan.role == Role::Replica {
+            let requirement =
+                self.database.pins.requirement(server, &plan.tenants, &self.pin, directory.floor(id));
+            if let Some(node) = server.replica(requirement)
+                && let Ok(connection) = self.checkout(name, &node, plan).await
+            {
+                return Ok((connection, true));
+            }
+        }
+        let wait = self.fleet.config.load().replicas.primary_wait;
+        let node = server.wait_for_primary(wait).await.map_err(|_| ClientError::no_primary(name))?;
+        match self.checkout(name, &node, plan).await {
+            Ok(connection) => Ok((connection, false)),
+            Err(error) => {
+                server.suspect(&node);
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn checkout(
+        &self,
+        server: &str,
+        node: &crate::replicas::Node,
+        plan: &Plan,
+    ) -> Result<Lent, ClientError> {
+        let config = self.fleet.config.load();
+        let target = Target {
+            server: server.to_owned(),
+            host: node.host.clone(),
+            port: node.port,
+            database: self.database.name.clone(),
+            user: self.login.user.clone(),
+            password: self.login.password.clone(),
+            tls: self.fleet.tls_towards(server),
+            application_name: format!("pgherd/{}", self.fleet.proxy_id),
+            connect_timeout: config.pool.connect_timeout,
+            startup: Vec::new(),
+        };
+        let tenant = match &plan.tenants {
+            Tenants::Some(keys) => keys.first(),
+            Tenants::None | Tenants::All => None,
+        };
+        self.fleet
+            .pools
+            .checkout(Request { target: &Arc::new(target), tenant, prefer: None })
+            .await
+            .map_err(|error| not_lent(server, &error))
+    }
+
+    /// Brings a connection to the session's settings.
+    async fn dress(&mut self, connection: &mut Lent) -> Result<(), Trouble> {
+        let statements = difference(&connection.settings, self.settings.session());
+        if statements.is_empty() {
+            return Ok(());
+        }
+        must(connection, &statements.join("; ")).await?;
+        connection.settings = self
+            .settings
+            .session()
+            .iter()
+            .map(|(name, setting)| (name.clone(), setting.statement.clone()))
+            .collect();
+        Ok(())
+    }
+
+    /// Touches the leg's fence tokens in the branch. Nothing else ran in the same step, so a token
+    /// that is gone leaves the branch as it was.
+    async fn fence(&mut self, leg: &Leg) -> Result<(), Hindrance> {
+        let Some(branch) = self.transaction.branches.get_mut(&leg.server) else { return Ok(()) };
+        for fence in
+            leg.fences.iter().filter(|fence| !branch.fences.contains(*fence)).cloned().collect::<Vec<_>>()
+        {
+            let touch =
+                format!("SAVEPOINT pgherd_fence; SELECT FROM pgherd.{fence}; RELEASE SAVEPOINT pgherd_fence");
+            let outcome = branch.connection.simple(&touch).await;
+            let outcome = outcome?;
+            match outcome.error {
+                None => {
+                    branch.fences.insert(fence);
+                }
+                Some(fields) if fields.sqlstate() == "42P01" => {
+                    must(
+                        &mut branch.connection,
+                        "ROLLBACK TO SAVEPOINT pgherd_fence; RELEASE SAVEPOINT pgherd_fence",
+                    )
+                    .await?;
+                    return Err(Hindrance::Replan);
+                }
+                Some(fields) => return Err(fields.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a branch's connection back, or keeps it for the session.
+    pub(super) fn release(&mut self, server: ServerId, branch: Branch) {
+        if branch.hold.is_some() {
+            self.held = branch.hold.map(|why| (server, branch.connection, why));
+            return;
+        }
+        self.fleet.pools.checkin(branch.connection, Fate::Keep);
+    }
+}
+
+/// What the client is told where no connection was lent.
+fn not_lent(server: &str, error: &CheckoutError) -> ClientError {
+    match error {
+        CheckoutError::TimedOut { .. } => ClientError::pool_exhausted(server),
+        CheckoutError::TooManyWaiting => {
+            ClientError::new("53300", format!("too many wait for a connection to server {server}"))
+                .hint("raise [pool] max_waiting, or end transactions sooner")
+        }
+        CheckoutError::Dial(why) => ClientError::cannot_connect(server, why.to_string()),
+        CheckoutError::ShuttingDown => ClientError::shutting_down(),
+    }
+}
+
+/// A search path as `SET search_path` has it: names separated by commas, in double quotes or folded to
+/// lower case.
+fn parse_path(list: &str, user: &str) -> SearchPath {
+    let name = |part: &str| match part.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some("$user") => user.to_owned(),
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => part.trim().to_lowercase(),
+    };
+    SearchPath(
+        list.split(',').map(name).map(|name| if name == "$user" { user.to_owned() } else { name }).collect(),
+    )
+}
+
+/// Runs a statement of the proxy's own, which must succeed.
+pub(super) async fn must(connection: &mut Lent, sql: &str) -> Result<(), Trouble> {
+    let outcome = connection.simple(sql).await?;
+    match outcome.error {
+        None => Ok(()),
+        Some(fields) => Err(fields.into()),
+    }
+}

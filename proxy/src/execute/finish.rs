@@ -1,0 +1,165 @@
+//! The end of a transaction: commit, in one phase or two, or rollback; then pins are noted, permits
+//! given up and connections given back.
+
+use router::ids::ServerId;
+
+use crate::error::ClientError;
+use crate::execute::executor::Executor;
+use crate::execute::transaction::{Branch, Mode, Transaction};
+use crate::execute::trouble::Trouble;
+use crate::execute::two_phase;
+use crate::server::TransactionStatus;
+
+/// How a transaction ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Its writes stand.
+    Committed,
+    /// Nothing of it stands.
+    RolledBack,
+}
+
+impl Executor {
+    /// Commits what is open, or rolls it back where it has failed.
+    ///
+    /// # Errors
+    /// The server's own where the commit fails (everything is rolled back then); 08007 where nobody
+    /// knows yet whether it stands.
+    pub async fn commit(&mut self) -> Result<Ended, Trouble> {
+        if self.transaction.failed {
+            self.rollback().await;
+            return Ok(Ended::RolledBack);
+        }
+        let mut transaction = std::mem::take(&mut self.transaction);
+        let outcome = self.commit_branches(&mut transaction).await;
+        match outcome {
+            Ok(()) => {
+                self.settings.commit();
+                self.settle(transaction).await;
+                Ok(Ended::Committed)
+            }
+            Err(trouble) => {
+                self.settings.rollback();
+                self.abandon(transaction).await;
+                Err(trouble)
+            }
+        }
+    }
+
+    async fn commit_branches(&self, transaction: &mut Transaction) -> Result<(), Trouble> {
+        let begun: Vec<ServerId> = transaction
+            .branches
+            .iter()
+            .filter(|(_, branch)| branch.begun)
+            .map(|(server, _)| *server)
+            .collect();
+        let mut writers = Vec::new();
+        if let [only] = begun.as_slice() {
+            writers.push(*only);
+        } else {
+            for server in &begun {
+                if two_phase::wrote(branch(transaction, *server)).await? {
+                    writers.push(*server);
+                } else {
+                    end(branch(transaction, *server), "COMMIT").await?;
+                }
+            }
+        }
+        match writers.as_slice() {
+            [] => Ok(()),
+            [only] => end(branch(transaction, *only), "COMMIT").await,
+            [decider, ..] => {
+                let name = self.database.directory.load().server_name(*decider).to_owned();
+                two_phase::commit(&self.fleet, &self.database, &name, &mut transaction.branches, &writers)
+                    .await
+            }
+        }
+    }
+
+    /// Rolls back what is open.
+    pub async fn rollback(&mut self) {
+        let transaction = std::mem::take(&mut self.transaction);
+        self.settings.rollback();
+        self.abandon(transaction).await;
+    }
+
+    /// After a statement that was a transaction of its own, or at Sync: what is open and not the
+    /// client's own ends.
+    ///
+    /// # Errors
+    /// As [`Executor::commit`].
+    pub async fn end_of_message(&mut self) -> Result<(), Trouble> {
+        match self.transaction.mode {
+            Mode::Explicit => Ok(()),
+            Mode::Implicit => self.commit().await.map(|_| ()),
+            Mode::Auto => {
+                let transaction = std::mem::take(&mut self.transaction);
+                self.settle(transaction).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// The transaction stands: pins, then connections back, then permits.
+    async fn settle(&mut self, mut transaction: Transaction) {
+        for (server, tenants) in &transaction.wrote {
+            if let Some(server) = self.fleet.server(&self.database, *server) {
+                self.database.pins.wrote(&server, tenants, &mut self.pin);
+            }
+        }
+        for (server, mut branch) in std::mem::take(&mut transaction.branches) {
+            branch.connection.settings = match branch.begun {
+                true => applied(self, &branch),
+                false => branch.connection.settings.clone(),
+            };
+            self.release(server, branch);
+        }
+        if transaction.changed_schema
+            && let Err(error) = self.database.catalog.refresh(&self.fleet.servers).await
+        {
+            tracing::warn!(%error, "the catalog could not be read after a change of the schema");
+        }
+    }
+
+    /// The transaction does not stand: every branch is rolled back or its connection closed.
+    async fn abandon(&mut self, mut transaction: Transaction) {
+        for (server, mut branch) in std::mem::take(&mut transaction.branches) {
+            if branch.connection.owed() > 0 {
+                continue;
+            }
+            let open = branch.connection.status() != TransactionStatus::Idle;
+            if open && end(&mut branch, "ROLLBACK").await.is_err() {
+                continue;
+            }
+            branch.connection.settings = branch.settings_before.clone();
+            self.release(server, branch);
+        }
+    }
+}
+
+/// What a committed branch's connection has now: what the session has, since each SET of the
+/// transaction ran on each of its branches or is replayed by the next difference.
+fn applied(executor: &Executor, branch: &Branch) -> std::collections::BTreeMap<String, String> {
+    let mut applied = branch.connection.settings.clone();
+    applied.retain(|name, statement| {
+        executor.settings.session().get(name).is_some_and(|setting| setting.statement == *statement)
+            || branch.settings_before.get(name) == Some(statement)
+    });
+    applied
+}
+
+fn branch(transaction: &mut Transaction, server: ServerId) -> &mut Branch {
+    transaction.branches.get_mut(&server).expect("the server was taken from this map")
+}
+
+/// Ends a branch with COMMIT or ROLLBACK.
+pub(super) async fn end(branch: &mut Branch, command: &str) -> Result<(), Trouble> {
+    let outcome = branch.connection.simple(command).await?;
+    match outcome.error {
+        Some(fields) => Err(fields.into()),
+        None if command == "COMMIT" && outcome.tags.last().is_some_and(|tag| tag == "ROLLBACK") => {
+            Err(ClientError::new("40000", "the transaction had failed and was rolled back").into())
+        }
+        None => Ok(()),
+    }
+}

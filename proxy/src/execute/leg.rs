@@ -1,0 +1,43 @@
+//! One plan's leg asked in the extended protocol, whatever protocol the client spoke: so the formats of
+//! hidden columns are the proxy's to choose.
+
+use bytes::BytesMut;
+use router::plan::Parameter;
+
+use crate::wire::write;
+
+/// What a leg is asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LegAsk<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// The parameters.
+    pub parameters: &'a [Parameter<'a>],
+    /// The formats of the result's columns, as Bind has them.
+    pub formats: &'a [i16],
+}
+
+impl LegAsk<'_> {
+    /// Appends Parse, Bind, Describe, Execute and Sync for it, by the unnamed statement and portal.
+    /// One ReadyForQuery is owed then.
+    pub(super) fn write(&self, out: &mut BytesMut) {
+        let types: Vec<u32> = self.parameters.iter().map(|parameter| parameter.type_oid).collect();
+        let formats: Vec<i16> = self.parameters.iter().map(|parameter| i16::from(parameter.binary)).collect();
+        let values: Vec<Option<&[u8]>> = self.parameters.iter().map(|parameter| parameter.value).collect();
+        write::parse(out, b"", self.text.as_bytes(), &types);
+        write::bind(out, b"", b"", &formats, values, self.formats);
+        write::describe_portal(out, b"");
+        write::execute(out, b"", 0);
+        write::sync(out);
+    }
+}
+
+/// The format of each of `visible` columns as Bind's codes say it, then binary for `hidden` more.
+pub(super) fn formats(asked: &[i16], visible: usize, hidden: usize) -> Vec<i16> {
+    let visible_formats = (0..visible).map(|index| match asked {
+        [] => 0,
+        [all] => *all,
+        each => each.get(index).copied().unwrap_or(0),
+    });
+    visible_formats.chain(std::iter::repeat_n(1, hidden)).collect()
+}

@@ -1,0 +1,202 @@
+//! Reads on several servers: the legs run at the same time, their rows become one result, streamed.
+//!
+//! Nothing is sent to the client before every leg has described its columns and the merge has agreed to
+//! compare them.
+
+use bytes::{Bytes, BytesMut};
+use router::merge::{Bounds, LegColumn, MergeError, MergePlan, Merger, Step};
+use router::plan::{Leg, Parameter};
+
+use crate::error::ClientError;
+use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::leg::{LegAsk, formats};
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::pool::Lent;
+use crate::wire::frame::Frame;
+use crate::wire::{view, write};
+
+/// How long a leg that is not wanted any more may take to stop.
+const STOPPING: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Runs the legs and merges their rows.
+///
+/// # Errors
+/// The first leg's error; 0A000 where the types cannot be merged exactly. The legs are stopped.
+pub(super) async fn run(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    rows: &mut Rows,
+    decision: &Decision,
+    plan: &MergePlan,
+) -> Result<Option<Bytes>, Hindrance> {
+    let legs = &decision.plan.legs;
+    for leg in legs {
+        executor.branch(leg, decision).await?;
+    }
+    let outcome = stream(executor, peer, ask, rows, legs, plan).await;
+    if outcome.is_err() {
+        stop(executor, legs).await;
+    }
+    outcome.map_err(Hindrance::Trouble)
+}
+
+async fn stream(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    rows: &mut Rows,
+    legs: &[Leg],
+    plan: &MergePlan,
+) -> Result<Option<Bytes>, Trouble> {
+    let bounds = bounds(plan, ask.parameters, executor.fleet.config.load().merge.max_bytes)?;
+    let formats = formats(ask.formats, plan.visible, plan.hidden);
+    for leg in legs {
+        executor.executed(leg.server);
+        let text = leg.text.as_deref().unwrap_or(ask.statement.text());
+        let connection = executor.connection(leg.server);
+        LegAsk { text, parameters: ask.parameters, formats: &formats }.write(connection.out());
+        connection.owe_ready();
+        connection.flush().await?;
+    }
+    let mut columns = None;
+    for leg in legs {
+        let description = description(executor.connection(leg.server)).await?;
+        columns.get_or_insert(description);
+    }
+    let description = columns.ok_or_else(|| ClientError::internal("a merge without legs"))?;
+    let described = view::columns(&description).map_err(|fault| ClientError::internal(fault.to_string()))?;
+    let leg_columns: Vec<LegColumn> = described
+        .iter()
+        .zip(&formats)
+        .map(|(column, format)| LegColumn {
+            type_oid: column.type_oid,
+            type_modifier: column.type_modifier,
+            binary: *format == 1,
+        })
+        .collect();
+    let mut merger = Merger::new(plan, &leg_columns, legs.len(), bounds).map_err(refused)?;
+    if ask.describe {
+        let visible: Vec<_> = described.into_iter().take(plan.visible).collect();
+        write::columns(peer.out(), &visible);
+    }
+    merge(executor, peer, rows, legs, &mut merger).await?;
+    for leg in legs {
+        drain(executor.connection(leg.server)).await?;
+    }
+    let mut out = BytesMut::new();
+    write::command_complete(&mut out, &format!("SELECT {}", rows.count()));
+    Ok(Some(out.freeze()))
+}
+
+/// Reads a leg up to its RowDescription.
+async fn description(connection: &mut Lent) -> Result<Frame, Trouble> {
+    loop {
+        let frame = connection.frame().await?;
+        match frame.tag() {
+            b'T' => return Ok(frame),
+            b'E' => return Err(view::error_fields(&frame).into()),
+            b'n' | b'Z' => return Err(ClientError::internal("a leg of a merge has no rows").into()),
+            _ => {}
+        }
+    }
+}
+
+async fn merge(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    rows: &mut Rows,
+    legs: &[Leg],
+    merger: &mut Merger,
+) -> Result<(), Trouble> {
+    let mut finished = vec![false; legs.len()];
+    let mut out = BytesMut::new();
+    loop {
+        let wanted = match merger.next(&mut out).map_err(refused)? {
+            Step::Row => {
+                rows.push(peer, out.split().freeze()).await?;
+                continue;
+            }
+            Step::Done => return Ok(()),
+            Step::Need(leg) => leg,
+            // The servers work at the same time whichever is read first.
+            Step::NeedAny => finished.iter().position(|finished| !finished).unwrap_or(0),
+        };
+        let connection = executor.connection(legs[wanted].server);
+        let frame = tokio::select! {
+            biased;
+            frame = connection.frame() => frame?,
+            gone = peer.departure() => return Err(gone.into()),
+        };
+        match frame.tag() {
+            b'D' => merger.push(wanted, Bytes::copy_from_slice(frame.body())).map_err(refused)?,
+            b'C' => {
+                finished[wanted] = true;
+                merger.finish(wanted);
+            }
+            b'E' => return Err(view::error_fields(&frame).into()),
+            b'N' if wanted == 0 => peer.out().extend_from_slice(frame.bytes()),
+            _ => {}
+        }
+    }
+}
+
+/// Reads a leg to its end; an error there counts, since another order of reading had met it.
+async fn drain(connection: &mut Lent) -> Result<(), Trouble> {
+    while connection.owed() > 0 {
+        let frame = connection.frame().await?;
+        if frame.tag() == b'E' {
+            return Err(view::error_fields(&frame).into());
+        }
+    }
+    Ok(())
+}
+
+/// After a failure: every leg is cancelled and read to its end, or closed.
+async fn stop(executor: &mut Executor, legs: &[Leg]) {
+    for leg in legs {
+        if executor.connection(leg.server).owed() > 0 {
+            executor.connection(leg.server).cancel_handle().cancel().await;
+        }
+    }
+    for leg in legs {
+        let connection = executor.connection(leg.server);
+        let ended = tokio::time::timeout(STOPPING, async {
+            while connection.owed() > 0 {
+                connection.frame().await?;
+            }
+            Ok::<(), Trouble>(())
+        });
+        if !matches!(ended.await, Ok(Ok(()))) {
+            executor.drop_branch(leg.server);
+        }
+    }
+}
+
+/// LIMIT and OFFSET with the parameters' values, and how much memory may be used.
+fn bounds(plan: &MergePlan, parameters: &[Parameter<'_>], max_bytes: u64) -> Result<Bounds, Trouble> {
+    let max_bytes = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+    let parameter = |number: u16| {
+        let parameter = parameters.get(usize::from(number).checked_sub(1)?)?;
+        Some((parameter.binary, parameter.value))
+    };
+    Bounds::resolve(plan, parameter, max_bytes).map_err(refused)
+}
+
+fn refused(error: MergeError) -> Trouble {
+    let refusal = ClientError::new(error.sqlstate(), error.to_string());
+    match error {
+        MergeError::Unsupported { .. } => {
+            refusal.hint("Name a tenant, or order and group by columns of simple types.")
+        }
+        MergeError::TooLarge(_) => refusal.hint("Narrow the statement down, or raise [merge] max_bytes."),
+        MergeError::Plan(_)
+        | MergeError::OutOfRange(_)
+        | MergeError::Malformed(_)
+        | MergeError::Negative(_) => refusal,
+    }
+    .into()
+}

@@ -1,0 +1,33 @@
+//! The interpreter of plans: what the router decided is done here, on real connections.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `executor` | plans a statement and gets the connections it needs |
+//! | `run` | one statement, from its plan to its answer |
+//! | `merge`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
+//! | `relay` | a server's replies to the client |
+//! | `pipeline`, `prepared`, `leg` | the extended protocol towards servers |
+//! | `transaction`, `finish`, `two_phase`, `recovery` | transactions over servers |
+//! | `settings`, `control` | a session's state on whatever connection it gets |
+//! | `rows`, `clock`, `trouble` | where rows go, what time it is, how a statement ends early |
+
+pub mod clock;
+mod control;
+mod copy_in;
+mod everywhere;
+pub mod executor;
+mod explain;
+mod failpoint;
+pub mod finish;
+mod leg;
+mod merge;
+mod pipeline;
+pub mod prepared;
+pub mod recovery;
+pub mod relay;
+pub mod rows;
+pub mod run;
+pub mod settings;
+pub mod transaction;
+pub mod trouble;
+mod two_phase;

@@ -1,0 +1,273 @@
+//! What the extended protocol needs of the servers: statements readied on connections, replies read in
+//! their order, and a pipeline that turns from one server to another made one transaction.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use router::ids::{ServerId, quote_identifier, quote_literal};
+use router::plan::{Leg, Parameter, Plan, Role, Tenants, Way};
+use router::sql::{Learned, Statement};
+
+use crate::error::ClientError;
+use crate::execute::executor::{Decision, Executor, Hindrance, must};
+use crate::execute::prepared::{Prepared, Readied};
+use crate::execute::relay::{Expect, Relay, report};
+use crate::execute::run::Ask;
+use crate::execute::transaction::Mode;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::pool::Lent;
+use crate::wire::view;
+
+impl Executor {
+    /// What a prepared text says; `None` for an empty one, or for one that only a server can judge.
+    ///
+    /// # Errors
+    /// 42601 where it holds several statements.
+    pub fn statement_of(&mut self, prepared: &Prepared) -> Result<Option<Arc<Statement>>, Trouble> {
+        let catalog = self.catalog();
+        let path = self.search_path();
+        match &*self.database.learn(&prepared.text, &catalog, &path) {
+            Learned::Statements(statements) => match statements.as_slice() {
+                [only] => Ok(Some(Arc::clone(only))),
+                _ => Err(ClientError::new(
+                    "42601",
+                    "cannot insert multiple commands into a prepared statement",
+                )
+                .into()),
+            },
+            Learned::Empty | Learned::SyntaxError | Learned::TooComplex => Ok(None),
+        }
+    }
+
+    /// The open connection of a branch.
+    pub fn connection(&mut self, server: ServerId) -> &mut Lent {
+        let branch = self.transaction.branches.get_mut(&server);
+        &mut branch.expect("the pipeline goes to an open branch").connection
+    }
+
+    /// Makes sure that the branch's connection has a statement.
+    pub fn ready(&mut self, server: ServerId, prepared: &Prepared) -> Readied {
+        let version = self.catalog().version;
+        let path = self.search_path();
+        let fingerprint = prepared.fingerprint(version, &path.0);
+        let branch = self.transaction.branches.get_mut(&server).expect("the pipeline goes to an open branch");
+        let readied = prepared.ready_on(&mut branch.connection, fingerprint);
+        if readied.parsed {
+            branch.preparing.push(fingerprint);
+        }
+        readied
+    }
+
+    /// Something was executed on the branch: it is not to be left without its end.
+    pub fn executed(&mut self, server: ServerId) {
+        if let Some(branch) = self.transaction.branches.get_mut(&server) {
+            branch.executed = true;
+        }
+    }
+
+    /// Brings the client what a branch owes it, in order.
+    ///
+    /// # Errors
+    /// [`Trouble`]; a connection that is out of step is closed.
+    pub async fn relay(
+        &mut self,
+        peer: &mut Peer,
+        server: ServerId,
+        expects: &mut VecDeque<Expect>,
+    ) -> Result<(), Trouble> {
+        let Some(branch) = self.transaction.branches.get_mut(&server) else { return Ok(()) };
+        for (name, value) in branch.connection.parameters() {
+            report(&mut self.reported, peer, name, value);
+        }
+        let mut preparing = std::mem::take(&mut branch.preparing);
+        let outcome = Relay::new(&mut branch.connection, peer, &mut self.reported)
+            .extended(expects, &mut preparing)
+            .await;
+        match &outcome {
+            Ok(()) => branch.preparing = preparing,
+            Err(Trouble::Told) => {}
+            Err(_) => {
+                self.transaction.branches.remove(&server);
+            }
+        }
+        outcome
+    }
+
+    /// Runs SQL's EXECUTE: the prepared statement under the name that its server knows it by.
+    ///
+    /// # Errors
+    /// [`Trouble`]; 0A000 where the statement concerns several servers.
+    pub async fn run_prepared(
+        &mut self,
+        peer: &mut Peer,
+        ask: Ask<'_>,
+        prepared: &Prepared,
+    ) -> Result<Option<Bytes>, Trouble> {
+        loop {
+            let decision = self.decide(ask.statement, ask.parameters).await?;
+            let [leg] = decision.plan.legs.as_slice() else { return Err(several_servers().into()) };
+            if !matches!(decision.plan.way, Way::Single) {
+                return Err(several_servers().into());
+            }
+            if !leg.fences.is_empty() {
+                self.open_implicit();
+            }
+            match self.branch(leg, &decision).await {
+                Ok(_) => {}
+                Err(Hindrance::Replan) => {
+                    self.await_news(&decision).await?;
+                    continue;
+                }
+                Err(Hindrance::Trouble(trouble)) => return Err(trouble),
+            }
+            let text = leg.text.clone().unwrap_or_else(|| Arc::clone(&prepared.text));
+            let name = self.ready_now(leg.server, &Prepared { text, types: prepared.types.clone() }).await?;
+            self.executed(leg.server);
+            self.connection(leg.server).queue_query(execute_text(&name, ask.parameters).as_bytes());
+            let branch = self.transaction.branches.get_mut(&leg.server).expect("the branch was made above");
+            let relayed = Relay::new(&mut branch.connection, peer, &mut self.reported).simple().await;
+            if let Err(trouble) = &relayed
+                && !matches!(trouble, Trouble::Told)
+            {
+                self.transaction.branches.remove(&leg.server);
+            }
+            let completion = relayed?.completion;
+            self.note(ask.statement, &decision);
+            return Ok(completion);
+        }
+    }
+
+    /// Makes sure that the branch's connection has a statement, and waits for the server's word.
+    ///
+    /// # Errors
+    /// PostgreSQL's own.
+    pub async fn ready_now(&mut self, server: ServerId, prepared: &Prepared) -> Result<Arc<str>, Trouble> {
+        let readied = self.ready(server, prepared);
+        if !readied.parsed {
+            return Ok(readied.name);
+        }
+        let branch = self.transaction.branches.get_mut(&server).expect("the pipeline goes to an open branch");
+        branch.connection.queue_sync();
+        let mut error = None;
+        while branch.connection.owed() > 0 {
+            let frame = branch.connection.frame().await?;
+            if frame.tag() == b'E' {
+                error = Some(view::error_fields(&frame));
+            }
+        }
+        let preparing = std::mem::take(&mut branch.preparing);
+        match error {
+            None => Ok(readied.name),
+            Some(fields) => {
+                for fingerprint in preparing {
+                    branch.connection.statements.forget(fingerprint);
+                }
+                Err(fields.into())
+            }
+        }
+    }
+
+    /// The pipeline leaves a server that it has no more replies of. Where something was executed there
+    /// outside a transaction of the client's, what was done so far becomes a transaction of the
+    /// pipeline's, so that it ends with the rest.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub async fn leave(&mut self, server: ServerId) -> Result<(), Trouble> {
+        if self.transaction.mode != Mode::Auto {
+            return Ok(());
+        }
+        if self.transaction.branches.get(&server).is_some_and(|branch| branch.executed) {
+            return self.upgrade().await;
+        }
+        if let Some(mut branch) = self.transaction.branches.remove(&server) {
+            branch.connection.queue_sync();
+            while branch.connection.owed() > 0 {
+                branch.connection.frame().await?;
+            }
+            self.release(server, branch);
+        }
+        Ok(())
+    }
+
+    /// Makes of what the open pipeline has executed a transaction that ends at Sync. PostgreSQL takes
+    /// a BEGIN in the middle of an implicit transaction as covering what came before it.
+    ///
+    /// # Errors
+    /// The server is gone.
+    pub async fn upgrade(&mut self) -> Result<(), Trouble> {
+        if self.transaction.mode != Mode::Auto {
+            return Ok(());
+        }
+        for branch in self.transaction.branches.values_mut().filter(|branch| !branch.begun) {
+            must(&mut branch.connection, "BEGIN").await?;
+            branch.begun = true;
+        }
+        if !self.transaction.branches.is_empty() {
+            self.open_implicit();
+        }
+        Ok(())
+    }
+
+    /// A branch on whatever server answers, for what needs no rows: parsing, describing, a setting.
+    ///
+    /// # Errors
+    /// No server answers.
+    pub async fn any_branch(&mut self) -> Result<ServerId, Trouble> {
+        if let Some(server) = self.transaction.branches.keys().next() {
+            return Ok(*server);
+        }
+        let directory = self.database.directory.load();
+        let held = self.held.as_ref().map(|(server, ..)| *server);
+        let all = (0..directory.servers().len()).filter_map(|index| u16::try_from(index).ok()).map(ServerId);
+        let mut last = None;
+        for server in held.into_iter().chain(all) {
+            let leg = Leg { server, text: None, fences: Vec::new() };
+            let alive =
+                self.fleet.server(&self.database, server).is_some_and(|server| server.primary().is_some());
+            if !alive && last.is_some() {
+                continue;
+            }
+            let plan = Plan {
+                way: Way::Single,
+                legs: vec![leg.clone()],
+                role: Role::Primary,
+                tenants: Tenants::None,
+                why: String::new(),
+            };
+            let decision = Decision { plan, directory: directory.clone() };
+            if !alive {
+                last = Some(crate::error::ClientError::no_primary(directory.server_name(server)).into());
+                continue;
+            }
+            match self.branch(&leg, &decision).await {
+                Ok(_) => return Ok(server),
+                Err(Hindrance::Trouble(trouble)) => last = Some(trouble),
+                Err(Hindrance::Replan) => {}
+            }
+        }
+        Err(last.unwrap_or_else(|| ClientError::new("57P03", "no server is there").into()))
+    }
+}
+
+fn several_servers() -> ClientError {
+    ClientError::unsupported(
+        "EXECUTE of a statement over several servers is not supported yet",
+        "Send the statement itself, or prepare it with the driver's own means.",
+    )
+}
+
+/// `EXECUTE name (values)`: the values as literals that take the parameters' types.
+fn execute_text(name: &str, parameters: &[Parameter<'_>]) -> String {
+    let literal = |parameter: &Parameter<'_>| match parameter.value {
+        None => "NULL".to_owned(),
+        Some(value) => quote_literal(&String::from_utf8_lossy(value)),
+    };
+    let values: Vec<String> = parameters.iter().map(literal).collect();
+    match values.is_empty() {
+        true => format!("EXECUTE {}", quote_identifier(name)),
+        false => format!("EXECUTE {} ({})", quote_identifier(name), values.join(", ")),
+    }
+}

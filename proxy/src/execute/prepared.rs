@@ -1,0 +1,94 @@
+//! Prepared statements are virtual: a client's name stands for a text and its parameter types, and a
+//! connection learns the text when it first needs it.
+
+use std::sync::Arc;
+
+use router::ids::quote_identifier;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::server::Connection;
+use crate::wire::view::Kind;
+use crate::wire::write;
+
+/// What a client prepared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The statement's text.
+    pub text: Arc<str>,
+    /// How its parameters' types were declared.
+    pub types: Types,
+}
+
+/// How parameter types were declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Types {
+    /// By Parse, as OIDs; 0 is inferred by the server.
+    Oids(Vec<u32>),
+    /// By SQL's PREPARE, as the text between the parentheses; empty is none.
+    Names(String),
+}
+
+impl Prepared {
+    /// The declared type of parameter `index`, counted from 0; 0 where the server infers it.
+    pub fn type_oid(&self, index: usize) -> u32 {
+        match &self.types {
+            Types::Oids(oids) => oids.get(index).copied().unwrap_or(0),
+            Types::Names(_) => 0,
+        }
+    }
+
+    /// What the statement is known by on connections: its text, its types, and the reading of the
+    /// catalog it was planned with, so that after DDL nobody meets a plan of the time before.
+    pub fn fingerprint(&self, catalog_version: u64, search_path: &[String]) -> u128 {
+        let mut hash = Xxh3::new();
+        hash.update(self.text.as_bytes());
+        match &self.types {
+            Types::Oids(oids) => oids.iter().for_each(|oid| hash.update(&oid.to_be_bytes())),
+            Types::Names(names) => {
+                hash.update(b"\0sql\0");
+                hash.update(names.as_bytes());
+            }
+        }
+        hash.update(&catalog_version.to_be_bytes());
+        for schema in search_path {
+            hash.update(b"\0");
+            hash.update(schema.as_bytes());
+        }
+        hash.digest128()
+    }
+
+    /// Makes sure that the connection has the statement, under a name of its own. What is written to
+    /// the connection for it is owed an answer, as [`Readied`] says.
+    pub fn ready_on(&self, connection: &mut Connection, fingerprint: u128) -> Readied {
+        if let Some(name) = connection.statements.get(fingerprint) {
+            return Readied { name, parsed: false, closed: 0 };
+        }
+        let name = connection.statements.insert(fingerprint);
+        let evicted = connection.statements.take_evicted();
+        for evicted in &evicted {
+            write::close(connection.out(), Kind::Statement, evicted.as_bytes());
+        }
+        match &self.types {
+            Types::Oids(oids) => write::parse(connection.out(), name.as_bytes(), self.text.as_bytes(), oids),
+            Types::Names(names) => {
+                let types = if names.is_empty() { String::new() } else { format!(" ({names})") };
+                let text = format!("PREPARE {}{types} AS {}", quote_identifier(&name), self.text);
+                write::parse(connection.out(), b"", text.as_bytes(), &[]);
+                write::bind(connection.out(), b"", b"", &[], [], &[]);
+                write::execute(connection.out(), b"", 0);
+            }
+        }
+        Readied { name, parsed: true, closed: evicted.len() }
+    }
+}
+
+/// What was done to have a statement on a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readied {
+    /// Its name there.
+    pub name: Arc<str>,
+    /// It had to be prepared: ParseComplete is owed; for SQL's PREPARE also BindComplete and CommandComplete.
+    pub parsed: bool,
+    /// This many others had to make room before: so many CloseCompletes are owed first.
+    pub closed: usize,
+}

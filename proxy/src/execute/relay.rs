@@ -1,0 +1,293 @@
+//! Bringing a server's replies to the client: as bytes, in bulk where they are rows, and with an eye
+//! on the few that change the session.
+//!
+//! While it waits for the server it watches the client: one that goes away has its query cancelled by
+//! the connection's being dropped.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+
+use crate::error::ClientError;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::server::Connection;
+use crate::wire::frame::Frame;
+use crate::wire::{view, write};
+
+/// How much COPY data may wait for a server.
+const COPY_AHEAD: usize = 256 * 1024;
+
+/// A reply that the server owes.
+#[derive(Debug)]
+pub enum Expect {
+    /// One message with this tag, asked for by the proxy itself.
+    Swallow(u8),
+    /// One message with this tag, asked for by the client.
+    Relay(u8),
+    /// ParameterDescription, then RowDescription or NoData.
+    StatementDescription,
+    /// RowDescription or NoData.
+    PortalDescription,
+    /// Rows or COPY data up to CommandComplete, EmptyQueryResponse or PortalSuspended.
+    Execution,
+    /// Nothing of the server's: what the proxy says in this place.
+    Say(Bytes),
+    /// ReadyForQuery, which the proxy answers itself.
+    Ready,
+}
+
+/// What a relayed statement left.
+#[derive(Debug, Default)]
+pub struct Relayed {
+    /// The last CommandComplete, held back until the transaction's end is certain.
+    pub completion: Option<Bytes>,
+}
+
+/// A server connection and the client that it answers.
+pub struct Relay<'a> {
+    /// The server's side.
+    pub connection: &'a mut Connection,
+    /// The client's side.
+    pub peer: &'a mut Peer,
+    /// What the client was told of the server's parameters.
+    pub reported: &'a mut BTreeMap<String, String>,
+    early: Option<Frame>,
+}
+
+impl<'a> Relay<'a> {
+    /// A relay between these two.
+    pub fn new(
+        connection: &'a mut Connection,
+        peer: &'a mut Peer,
+        reported: &'a mut BTreeMap<String, String>,
+    ) -> Relay<'a> {
+        Relay { connection, peer, reported, early: None }
+    }
+
+    /// The next reply of the server; notes parameters. The client's departure ends it.
+    async fn reply(&mut self) -> Result<Frame, Trouble> {
+        if let Some(frame) = self.early.take() {
+            return Ok(frame);
+        }
+        tokio::select! {
+            biased;
+            frame = self.connection.frame() => frame.map_err(Trouble::from),
+            gone = self.peer.departure() => Err(Trouble::Gone(gone)),
+        }
+    }
+
+    /// Relays the replies to one simple query up to its ReadyForQuery, which is not relayed.
+    ///
+    /// # Errors
+    /// [`Trouble::Told`] where the server answered with an error (read up to ReadyForQuery).
+    pub async fn simple(&mut self) -> Result<Relayed, Trouble> {
+        let mut relayed = Relayed::default();
+        let mut failed = false;
+        loop {
+            let frame = self.reply().await?;
+            match frame.tag() {
+                b'Z' => break,
+                b'C' => {
+                    if let Some(earlier) = relayed.completion.replace(frame.into_bytes()) {
+                        self.peer.out().extend_from_slice(&earlier);
+                    }
+                }
+                b'E' => {
+                    failed = true;
+                    self.error(&frame);
+                }
+                b'G' => self.copy_in(frame).await?,
+                _ => self.pass(frame).await?,
+            }
+        }
+        if failed { Err(Trouble::Told) } else { Ok(relayed) }
+    }
+
+    /// Relays the replies that are owed, in their order. `preparing` names the statements whose
+    /// ParseComplete is among them.
+    ///
+    /// # Errors
+    /// [`Trouble::Told`] where the server answered with an error; the connection is read up to
+    /// ReadyForQuery then and nothing more is expected.
+    pub async fn extended(
+        &mut self,
+        expects: &mut VecDeque<Expect>,
+        preparing: &mut Vec<u128>,
+    ) -> Result<(), Trouble> {
+        while let Some(expect) = expects.pop_front() {
+            let done = match expect {
+                Expect::Say(bytes) => {
+                    self.peer.out().extend_from_slice(&bytes);
+                    Ok(())
+                }
+                Expect::Swallow(tag) => self.one(tag, false, preparing).await,
+                Expect::Relay(tag) => self.one(tag, true, preparing).await,
+                Expect::Ready => self.one(b'Z', false, preparing).await,
+                Expect::StatementDescription => match self.one(b't', true, preparing).await {
+                    Ok(()) => self.description().await,
+                    error => error,
+                },
+                Expect::PortalDescription => self.description().await,
+                Expect::Execution => self.execution().await,
+            };
+            if let Err(Trouble::Told) = done {
+                for fingerprint in preparing.drain(..) {
+                    self.connection.statements.forget(fingerprint);
+                }
+                let synced = expects.drain(..).any(|expect| matches!(expect, Expect::Ready));
+                self.resynchronise(synced).await?;
+            }
+            done?;
+        }
+        Ok(())
+    }
+
+    /// Reads to the ReadyForQuery that ends a failed pipeline; asks for it where nobody did.
+    async fn resynchronise(&mut self, synced: bool) -> Result<(), Trouble> {
+        if !synced {
+            write::sync(self.connection.out());
+            self.connection.owe_ready();
+        }
+        loop {
+            if self.reply().await?.tag() == b'Z' {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One message with this tag; asynchronous ones are passed on.
+    async fn one(&mut self, tag: u8, relay: bool, preparing: &mut Vec<u128>) -> Result<(), Trouble> {
+        loop {
+            let frame = self.reply().await?;
+            match frame.tag() {
+                b'E' => {
+                    self.error(&frame);
+                    return Err(Trouble::Told);
+                }
+                b'N' | b'S' | b'A' => self.pass(frame).await?,
+                found if found == tag => {
+                    if tag == b'1' && !preparing.is_empty() {
+                        preparing.remove(0);
+                    }
+                    if relay {
+                        self.peer.out().extend_from_slice(frame.bytes());
+                    }
+                    return Ok(());
+                }
+                found => return Err(out_of_step(found)),
+            }
+        }
+    }
+
+    async fn description(&mut self) -> Result<(), Trouble> {
+        loop {
+            let frame = self.reply().await?;
+            match frame.tag() {
+                b'E' => {
+                    self.error(&frame);
+                    return Err(Trouble::Told);
+                }
+                b'N' | b'S' | b'A' => self.pass(frame).await?,
+                b'T' | b'n' => {
+                    self.peer.out().extend_from_slice(frame.bytes());
+                    return Ok(());
+                }
+                found => return Err(out_of_step(found)),
+            }
+        }
+    }
+
+    async fn execution(&mut self) -> Result<(), Trouble> {
+        loop {
+            let frame = self.reply().await?;
+            match frame.tag() {
+                b'E' => {
+                    self.error(&frame);
+                    return Err(Trouble::Told);
+                }
+                b'C' | b'I' | b's' => {
+                    self.peer.out().extend_from_slice(frame.bytes());
+                    return Ok(());
+                }
+                b'G' => self.copy_in(frame).await?,
+                b'Z' => return Err(out_of_step(b'Z')),
+                _ => self.pass(frame).await?,
+            }
+        }
+    }
+
+    /// Passes a message on, and with it all rows that have been read already.
+    async fn pass(&mut self, frame: Frame) -> Result<(), Trouble> {
+        match frame.tag() {
+            b'S' => self.parameter(&frame),
+            _ => self.peer.out().extend_from_slice(frame.bytes()),
+        }
+        while let Some(rows) = self.connection.buffered_rows() {
+            self.peer.out().extend_from_slice(&rows);
+            self.peer.relieve().await?;
+        }
+        Ok(self.peer.relieve().await?)
+    }
+
+    /// A parameter changed; the client hears it if it is news and the same on every node.
+    fn parameter(&mut self, frame: &Frame) {
+        if let Some((name, value)) = view::parameter_status(frame) {
+            report(self.reported, self.peer, name, value);
+        }
+    }
+
+    fn error(&mut self, frame: &Frame) {
+        // A server that ends its connection does not end the client's session.
+        let fields = view::error_fields(frame);
+        match fields.is_fatal() {
+            true => write::error(self.peer.out(), &fields.as_error()),
+            false => self.peer.out().extend_from_slice(frame.bytes()),
+        }
+    }
+
+    /// COPY FROM STDIN: the client's data goes to the server until one of them ends it.
+    async fn copy_in(&mut self, invitation: Frame) -> Result<(), Trouble> {
+        self.peer.out().extend_from_slice(invitation.bytes());
+        self.peer.flush().await?;
+        loop {
+            let roomy = self.connection.out().len() < COPY_AHEAD;
+            tokio::select! {
+                biased;
+                frame = self.connection.frame() => {
+                    // The server has given up; what the client still sends is dropped by the session.
+                    self.early = Some(frame.map_err(Trouble::from)?);
+                    return Ok(());
+                }
+                frame = self.peer.frame(), if roomy => {
+                    let frame = frame?;
+                    match frame.tag() {
+                        b'd' => self.connection.out().extend_from_slice(frame.bytes()),
+                        b'c' | b'f' => {
+                            self.connection.out().extend_from_slice(frame.bytes());
+                            return Ok(());
+                        }
+                        b'S' | b'H' => {}
+                        tag => {
+                            let message = format!("unexpected message type 0x{tag:02X} during COPY from stdin");
+                            return Err(ClientError::protocol(message).into());
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Tells the client of a parameter's new value where it is news.
+pub fn report(reported: &mut BTreeMap<String, String>, peer: &mut Peer, name: &str, value: &str) {
+    if name == "in_hot_standby" || reported.get(name).is_some_and(|known| known == value) {
+        return;
+    }
+    reported.insert(name.to_owned(), value.to_owned());
+    write::parameter_status(peer.out(), name, value);
+}
+
+fn out_of_step(found: u8) -> Trouble {
+    Trouble::Tell(ClientError::new("08P01", format!("the server sent \"{}\" out of turn", found as char)))
+}

@@ -1,0 +1,88 @@
+//! Where the rows of an answer go: to the client as they come, or kept for a portal to be fetched from.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::error::ClientError;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+
+/// Where rows go.
+#[derive(Debug)]
+pub enum Rows {
+    /// To the client.
+    Through {
+        /// How many went.
+        count: u64,
+    },
+    /// Kept, up to a bound.
+    Kept {
+        /// The frames.
+        frames: VecDeque<Bytes>,
+        /// Their bytes.
+        bytes: u64,
+        /// The bound, in bytes.
+        limit: u64,
+    },
+}
+
+impl Rows {
+    /// To the client as they come.
+    pub fn through() -> Rows {
+        Rows::Through { count: 0 }
+    }
+
+    /// Kept, up to `limit` bytes.
+    pub fn kept(limit: u64) -> Rows {
+        Rows::Kept { frames: VecDeque::new(), bytes: 0, limit }
+    }
+
+    /// True where they are kept.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Rows::Kept { .. })
+    }
+
+    /// How many rows there were.
+    pub fn count(&self) -> u64 {
+        match self {
+            Rows::Through { count } => *count,
+            Rows::Kept { frames, .. } => frames.len() as u64,
+        }
+    }
+
+    /// What was kept.
+    pub fn into_frames(self) -> VecDeque<Bytes> {
+        match self {
+            Rows::Through { .. } => VecDeque::new(),
+            Rows::Kept { frames, .. } => frames,
+        }
+    }
+
+    /// One more DataRow frame.
+    ///
+    /// # Errors
+    /// The client is gone; 53400 where too much would be kept.
+    pub async fn push(&mut self, peer: &mut Peer, frame: Bytes) -> Result<(), Trouble> {
+        match self {
+            Rows::Through { count } => {
+                *count += 1;
+                peer.out().extend_from_slice(&frame);
+                Ok(peer.relieve().await?)
+            }
+            Rows::Kept { frames, bytes, limit } => {
+                *bytes += frame.len() as u64;
+                if *bytes > *limit {
+                    return Err(ClientError::new(
+                        "53400",
+                        format!("the answer is larger than {limit} bytes"),
+                    )
+                    .hint("Fetch it in a simple query, narrow it down, or raise [merge] max_bytes.")
+                    .into());
+                }
+                frames.push_back(frame);
+                Ok(())
+            }
+        }
+    }
+}

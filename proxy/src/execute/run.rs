@@ -1,0 +1,169 @@
+//! One statement, from its plan to its answer: the interpreter of plans. Each way has a file of its
+//! own; this one chooses, and starts anew where the directory moved on.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use router::plan::{Answer, Parameter, Way};
+use router::sql::{Access, Statement};
+
+use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::relay::{Relay, report};
+use crate::execute::rows::Rows;
+use crate::execute::transaction::Mode;
+use crate::execute::trouble::Trouble;
+use crate::execute::{copy_in, everywhere, explain, merge};
+use crate::net::peer::Peer;
+
+/// How often a read is tried on another connection after one broke under it with nothing answered.
+const MOST_TRIES: u32 = 3;
+
+/// How a statement was asked for, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The statement.
+    pub statement: &'a Arc<Statement>,
+    /// The parameters' values; empty in a simple query.
+    pub parameters: &'a [Parameter<'a>],
+    /// The formats of the result's columns as Bind has them: none, one for all, or one each.
+    pub formats: &'a [i16],
+    /// True where rows are announced by a RowDescription.
+    pub describe: bool,
+}
+
+impl Executor {
+    /// Runs one statement of a simple query. What it answers goes to the client but for the last
+    /// CommandComplete, which is the result: it is sent when the commit is certain.
+    ///
+    /// # Errors
+    /// [`Trouble`]; the caller lets the transaction fail.
+    pub async fn run(
+        &mut self,
+        peer: &mut Peer,
+        ask: Ask<'_>,
+        rows: &mut Rows,
+    ) -> Result<Option<Bytes>, Trouble> {
+        let mut tries = 0;
+        loop {
+            let decision = self.decide(ask.statement, ask.parameters).await?;
+            let answered = peer.out().len();
+            match self.interpret(peer, ask, rows, &decision).await {
+                Ok(completion) => {
+                    self.note(ask.statement, &decision);
+                    if ask.statement.changes_schema() && self.transaction.mode != Mode::Auto {
+                        self.read_own_catalog().await?;
+                    }
+                    return Ok(completion);
+                }
+                Err(Hindrance::Replan) => self.await_news(&decision).await?,
+                Err(Hindrance::Trouble(trouble)) => {
+                    tries += 1;
+                    let fresh = peer.out().len() == answered && tries < MOST_TRIES;
+                    let alone = self.transaction.mode == Mode::Auto && ask.statement.access() == Access::Read;
+                    if !(fresh && alone && trouble.is_connection_failure()) {
+                        return Err(trouble);
+                    }
+                    self.transaction.branches.clear();
+                }
+            }
+        }
+    }
+
+    async fn interpret(
+        &mut self,
+        peer: &mut Peer,
+        ask: Ask<'_>,
+        rows: &mut Rows,
+        decision: &Decision,
+    ) -> Result<Option<Bytes>, Hindrance> {
+        if ask.statement.is_explain() {
+            return explain::run(self, peer, ask, rows, decision).await;
+        }
+        let fenced = decision.plan.legs.iter().any(|leg| !leg.fences.is_empty());
+        match &decision.plan.way {
+            Way::Single => {
+                if fenced {
+                    self.open_implicit();
+                }
+                match rows.is_kept() {
+                    true => everywhere::run(self, peer, ask, rows, decision, Answer::First).await,
+                    false => self.single(peer, ask, decision).await,
+                }
+            }
+            Way::Merge(plan) => {
+                if fenced {
+                    self.open_implicit();
+                }
+                merge::run(self, peer, ask, rows, decision, plan).await
+            }
+            Way::Everywhere(answer) => {
+                self.open_implicit();
+                everywhere::run(self, peer, ask, rows, decision, *answer).await
+            }
+            Way::CopyIn(copy) => {
+                self.open_implicit();
+                copy_in::run(self, peer, ask, decision, copy).await
+            }
+        }
+    }
+
+    /// Where no transaction is open, opens one for the length of this message.
+    pub fn open_implicit(&mut self) {
+        if self.transaction.mode == Mode::Auto {
+            self.transaction.mode = Mode::Implicit;
+            self.settings.begin();
+        }
+    }
+
+    async fn single(
+        &mut self,
+        peer: &mut Peer,
+        ask: Ask<'_>,
+        decision: &Decision,
+    ) -> Result<Option<Bytes>, Hindrance> {
+        let leg = &decision.plan.legs[0];
+        self.branch(leg, decision).await?;
+        let text = leg.text.as_deref().unwrap_or(ask.statement.text());
+        let branch = self.transaction.branches.get_mut(&leg.server).expect("the branch was made above");
+        branch.executed = true;
+        branch.connection.queue_query(text.as_bytes());
+        for (name, value) in branch.connection.parameters() {
+            report(&mut self.reported, peer, name, value);
+        }
+        let outcome = Relay::new(&mut branch.connection, peer, &mut self.reported).simple().await;
+        match outcome {
+            Ok(relayed) => Ok(relayed.completion),
+            Err(Trouble::Told) => Err(Trouble::Told.into()),
+            Err(trouble) => {
+                self.transaction.branches.remove(&leg.server);
+                Err(trouble.into())
+            }
+        }
+    }
+
+    /// Notes what a statement that succeeded means for pins, for the catalog and for the connection.
+    pub(crate) fn note(&mut self, statement: &Statement, decision: &Decision) {
+        if statement.access() == Access::Write {
+            for leg in &decision.plan.legs {
+                self.transaction.wrote.push((leg.server, decision.plan.tenants.clone()));
+            }
+        }
+        if statement.changes_schema() {
+            self.transaction.changed_schema = true;
+        }
+        if let Some(hold) = statement.hold()
+            && let Some(branch) =
+                decision.plan.legs.first().and_then(|leg| self.transaction.branches.get_mut(&leg.server))
+        {
+            branch.hold = Some(hold);
+        }
+    }
+
+    /// A statement failed: the client's transaction has failed, one of ours is rolled back.
+    pub async fn fail(&mut self) {
+        match self.transaction.mode {
+            Mode::Explicit => self.transaction.failed = true,
+            Mode::Auto | Mode::Implicit => self.rollback().await,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! A session's settings, as PostgreSQL would keep them: what the start-up message asked for, what
+//! SET changed since, what SET LOCAL changed until the transaction ends, and what a rollback undoes.
+//!
+//! A setting is kept as the text of the statement that makes it, so that each connection the session
+//! gets can be brought to the same state.
+
+use std::collections::BTreeMap;
+
+use router::ids::{quote_identifier, quote_literal};
+
+/// One setting: its value as far as it is a plain constant, and the statement that makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The value as SHOW would begin to read it; `None` where only the server knows (a list, DEFAULT).
+    pub value: Option<String>,
+    /// `SET name TO ...`, without LOCAL.
+    pub statement: String,
+}
+
+impl Setting {
+    /// A setting of one string value, as in a start-up message.
+    pub fn of(name: &str, value: &str) -> Setting {
+        Setting { value: Some(value.to_owned()), statement: set_statement("SET", name, value) }
+    }
+}
+
+/// `SET name TO 'value'` with each part of a dotted name quoted; `search_path` and its like take
+/// their value as a list, which only `set_config` reads from one string.
+fn set_statement(command: &str, name: &str, value: &str) -> String {
+    const LISTS: [&str; 5] = [
+        "search_path",
+        "temp_tablespaces",
+        "session_preload_libraries",
+        "local_preload_libraries",
+        "datestyle",
+    ];
+    if LISTS.contains(&name.to_ascii_lowercase().as_str()) {
+        let local = command.ends_with("LOCAL");
+        return format!(
+            "SELECT pg_catalog.set_config({}, {}, {local})",
+            quote_literal(name),
+            quote_literal(value)
+        );
+    }
+    let name: Vec<String> = name.split('.').map(quote_identifier).collect();
+    format!("{command} {} TO {}", name.join("."), quote_literal(value))
+}
+
+type Map = BTreeMap<String, Setting>;
+
+/// All settings of one session.
+#[derive(Debug, Default)]
+pub struct Settings {
+    defaults: Map,
+    session: Map,
+    local: Map,
+    marks: Vec<(Option<String>, Map, Map)>,
+}
+
+impl Settings {
+    /// The settings of a session that began with these (name, value) pairs.
+    pub fn starting_with(parameters: impl IntoIterator<Item = (String, String)>) -> Settings {
+        let defaults: Map = parameters
+            .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), Setting::of(&name, &value)))
+            .collect();
+        Settings { session: defaults.clone(), defaults, ..Settings::default() }
+    }
+
+    /// The value that holds now, where it was set by the session to a plain constant.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let setting = self.local.get(name).or_else(|| self.session.get(name))?;
+        setting.value.as_deref()
+    }
+
+    /// What a connection must have before a transaction of this session begins.
+    pub fn session(&self) -> &Map {
+        &self.session
+    }
+
+    /// What SET LOCAL has set in the open transaction, as `SET LOCAL` statements.
+    pub fn local_statements(&self) -> impl Iterator<Item = String> + '_ {
+        self.local.iter().map(|(name, setting)| {
+            match (&setting.value, setting.statement.strip_prefix("SET ")) {
+                (Some(value), _) => set_statement("SET LOCAL", name, value),
+                (None, Some(rest)) => format!("SET LOCAL {rest}"),
+                (None, None) => setting.statement.clone(),
+            }
+        })
+    }
+
+    /// SET or `set_config(.., false)`.
+    pub fn set(&mut self, name: &str, setting: Setting) {
+        self.local.remove(name);
+        self.session.insert(name.to_owned(), setting);
+    }
+
+    /// SET LOCAL or `set_config(.., true)`; without a transaction it has no effect.
+    pub fn set_local(&mut self, name: &str, setting: Setting) {
+        if !self.marks.is_empty() {
+            self.local.insert(name.to_owned(), setting);
+        }
+    }
+
+    /// RESET name, SET name TO DEFAULT.
+    pub fn reset(&mut self, name: &str) {
+        self.local.remove(name);
+        match self.defaults.get(name) {
+            Some(setting) => self.session.insert(name.to_owned(), setting.clone()),
+            None => self.session.remove(name),
+        };
+    }
+
+    /// RESET ALL. The role and the session's user stay, as in PostgreSQL.
+    pub fn reset_all(&mut self) {
+        self.local.clear();
+        let keep = |name: &str| matches!(name, "role" | "session_authorization");
+        let kept: Map =
+            self.session.iter().filter(|(name, _)| keep(name)).map(|(n, s)| (n.clone(), s.clone())).collect();
+        self.session = self.defaults.clone();
+        self.session.extend(kept);
+    }
+
+    /// DISCARD ALL: as new.
+    pub fn discard_all(&mut self) {
+        self.local.clear();
+        self.session = self.defaults.clone();
+    }
+
+    /// A transaction begins.
+    pub fn begin(&mut self) {
+        if self.marks.is_empty() {
+            self.mark(None);
+        }
+    }
+
+    /// SAVEPOINT name.
+    pub fn savepoint(&mut self, name: &str) {
+        self.mark(Some(name.to_owned()));
+    }
+
+    fn mark(&mut self, name: Option<String>) {
+        self.marks.push((name, self.session.clone(), self.local.clone()));
+    }
+
+    /// ROLLBACK TO name: what was set since the savepoint is undone.
+    pub fn rollback_to(&mut self, name: &str) {
+        if let Some(at) = self.marks.iter().rposition(|(mark, ..)| mark.as_deref() == Some(name)) {
+            self.marks.truncate(at + 1);
+            if let Some((_, session, local)) = self.marks.last() {
+                self.session.clone_from(session);
+                self.local.clone_from(local);
+            }
+        }
+    }
+
+    /// RELEASE name.
+    pub fn release(&mut self, name: &str) {
+        if let Some(at) = self.marks.iter().rposition(|(mark, ..)| mark.as_deref() == Some(name)) {
+            self.marks.truncate(at);
+        }
+    }
+
+    /// The transaction committed: SET LOCAL ends.
+    pub fn commit(&mut self) {
+        self.marks.clear();
+        self.local.clear();
+    }
+
+    /// The transaction was rolled back: every setting is as it was before.
+    pub fn rollback(&mut self) {
+        if let Some((_, session, local)) = self.marks.drain(..).next() {
+            self.session = session;
+            self.local = local;
+        }
+        self.local.clear();
+    }
+}
+
+/// The statements that bring a connection from what was applied to it to what the session has.
+pub fn difference(applied: &BTreeMap<String, String>, wanted: &Map) -> Vec<String> {
+    let gone = applied.keys().filter(|name| !wanted.contains_key(*name)).map(|name| reset_statement(name));
+    let new = wanted
+        .iter()
+        .filter(|(name, setting)| applied.get(*name) != Some(&setting.statement))
+        .map(|(_, setting)| setting.statement.clone());
+    gone.chain(new).collect()
+}
+
+fn reset_statement(name: &str) -> String {
+    match name {
+        "session_authorization" => "RESET SESSION AUTHORIZATION".to_owned(),
+        _ => {
+            let name: Vec<String> = name.split('.').map(quote_identifier).collect();
+            format!("RESET {}", name.join("."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::starting_with([("work_mem".to_owned(), "1MB".to_owned())])
+    }
+
+    #[test]
+    fn a_rollback_undoes_what_the_transaction_set() {
+        let mut settings = settings();
+        settings.begin();
+        settings.set("work_mem", Setting::of("work_mem", "2MB"));
+        settings.set_local("app.tenant", Setting::of("app.tenant", "42"));
+        assert_eq!(settings.value("work_mem"), Some("2MB"));
+        assert_eq!(settings.value("app.tenant"), Some("42"));
+        settings.rollback();
+        assert_eq!(settings.value("work_mem"), Some("1MB"));
+        assert_eq!(settings.value("app.tenant"), None);
+    }
+
+    #[test]
+    fn a_commit_keeps_set_and_ends_set_local() {
+        let mut settings = settings();
+        settings.begin();
+        settings.set("work_mem", Setting::of("work_mem", "2MB"));
+        settings.set_local("app.tenant", Setting::of("app.tenant", "42"));
+        settings.commit();
+        assert_eq!(settings.value("work_mem"), Some("2MB"));
+        assert_eq!(settings.value("app.tenant"), None);
+    }
+
+    #[test]
+    fn a_rollback_to_a_savepoint_undoes_what_came_after_it() {
+        let mut settings = settings();
+        settings.begin();
+        settings.set_local("a", Setting::of("a", "1"));
+        settings.savepoint("s");
+        settings.set_local("a", Setting::of("a", "2"));
+        settings.rollback_to("s");
+        assert_eq!(settings.value("a"), Some("1"));
+        settings.set_local("a", Setting::of("a", "3"));
+        settings.rollback_to("s");
+        assert_eq!(settings.value("a"), Some("1"));
+    }
+
+    #[test]
+    fn set_local_outside_a_transaction_has_no_effect() {
+        let mut settings = settings();
+        settings.set_local("a", Setting::of("a", "1"));
+        assert_eq!(settings.value("a"), None);
+    }
+
+    #[test]
+    fn the_difference_sets_what_is_new_and_resets_what_is_gone() {
+        let mut applied = BTreeMap::new();
+        applied.insert("role".to_owned(), "SET ROLE x".to_owned());
+        let wanted = settings();
+        assert_eq!(difference(&applied, wanted.session()), ["RESET \"role\"", "SET \"work_mem\" TO '1MB'"]);
+    }
+
+    #[test]
+    fn reset_goes_back_to_what_the_session_began_with() {
+        let mut settings = settings();
+        settings.set("work_mem", Setting::of("work_mem", "9MB"));
+        settings.reset("work_mem");
+        assert_eq!(settings.value("work_mem"), Some("1MB"));
+    }
+}

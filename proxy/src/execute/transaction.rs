@@ -1,0 +1,135 @@
+//! A session's transaction: the branches it has on servers, and what must be done to a new branch so
+//! that it stands where the others stand.
+//!
+//! | mode | who opened it | ends with |
+//! | --- | --- | --- |
+//! | Auto | nobody: each statement by itself | the statement |
+//! | Implicit | several statements in one message, or a write on several servers | the message, Sync |
+//! | Explicit | the client's BEGIN | its COMMIT or ROLLBACK |
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use router::catalog::Catalog;
+use router::ids::{ServerId, quote_identifier};
+use router::plan::Tenants;
+use router::sql::Hold;
+
+use crate::directory::Pass;
+use crate::pool::Lent;
+
+/// Who opened the transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Each statement is a transaction of its own.
+    #[default]
+    Auto,
+    /// Opened by the proxy for the length of one message or pipeline.
+    Implicit,
+    /// Opened by the client.
+    Explicit,
+}
+
+/// The transaction of one session.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// Who opened it.
+    pub mode: Mode,
+    /// The client's BEGIN with its options.
+    pub begin: String,
+    /// True where the client said READ ONLY.
+    pub read_only: bool,
+    /// True after an error: nothing but ROLLBACK is heard.
+    pub failed: bool,
+    /// True once it ran DDL: the catalog is read again when it commits.
+    pub changed_schema: bool,
+    /// The catalog as the transaction's DDL has left it, which nobody else sees yet.
+    pub catalog: Option<Arc<Catalog>>,
+    /// Its part on each server.
+    pub branches: BTreeMap<ServerId, Branch>,
+    /// The savepoints that stand, oldest first.
+    pub savepoints: Vec<String>,
+    /// Its permits; moves wait for them.
+    pub passes: Vec<Pass>,
+    /// What it wrote, for the pins.
+    pub wrote: Vec<(ServerId, Tenants)>,
+    /// The cursors it declared and where they are.
+    pub cursors: BTreeMap<String, ServerId>,
+    /// What `now()` is in statements over several servers.
+    pub now: String,
+}
+
+/// A transaction's part on one server.
+#[derive(Debug)]
+pub struct Branch {
+    /// The connection, for as long as the transaction lasts.
+    pub connection: Lent,
+    /// True where a BEGIN was sent: it ends with COMMIT, not by itself.
+    pub begun: bool,
+    /// True where it is on a replica.
+    pub replica: bool,
+    /// True once a statement was executed in it (not only described).
+    pub executed: bool,
+    /// The fence tokens it holds.
+    pub fences: BTreeSet<String>,
+    /// The settings that were applied to the connection before it began.
+    pub settings_before: BTreeMap<String, String>,
+    /// Statements sent to be prepared, their ParseComplete not yet seen.
+    pub preparing: Vec<u128>,
+    /// Why the session keeps the connection after the transaction, if it does.
+    pub hold: Option<Hold>,
+}
+
+impl Transaction {
+    /// True inside the client's own transaction.
+    pub fn is_explicit(&self) -> bool {
+        self.mode == Mode::Explicit
+    }
+
+    /// The status byte of ReadyForQuery.
+    pub fn status(&self) -> u8 {
+        match (self.mode, self.failed) {
+            (Mode::Explicit, true) => b'E',
+            (Mode::Explicit, false) => b'T',
+            (Mode::Auto | Mode::Implicit, _) => b'I',
+        }
+    }
+
+    /// What a new branch is sent first, in one message: BEGIN, and the savepoints that stand.
+    pub fn opening(&self) -> String {
+        let begin = match self.mode {
+            Mode::Explicit => self.begin.as_str(),
+            Mode::Auto | Mode::Implicit => "BEGIN",
+        };
+        let savepoints = self.savepoints.iter().map(|name| format!("; SAVEPOINT {}", quote_identifier(name)));
+        std::iter::once(begin.to_owned()).chain(savepoints).collect()
+    }
+
+    /// A savepoint is set.
+    pub fn savepoint(&mut self, name: &str) {
+        self.savepoints.push(name.to_owned());
+    }
+
+    /// A savepoint and all after it are gone; `false` where there is none of the name.
+    pub fn release(&mut self, name: &str) -> bool {
+        match self.savepoints.iter().rposition(|savepoint| savepoint == name) {
+            Some(at) => {
+                self.savepoints.truncate(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// All savepoints after this one are gone; `false` where there is none of the name.
+    pub fn rollback_to(&mut self, name: &str) -> bool {
+        match self.savepoints.iter().rposition(|savepoint| savepoint == name) {
+            Some(at) => {
+                self.savepoints.truncate(at + 1);
+                self.failed = false;
+                true
+            }
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! One atomic commit on several servers, with no log of the proxy's own.
+//!
+//! One branch is the decider; the others PREPARE. The decider inserts `(gid, 'commit')` into its
+//! `pgherd.decision` inside its own transaction and commits: that commit is the decision. Then the
+//! others COMMIT PREPARED. A gid names the decider's server, so whoever finds a left-over branch
+//! knows whom to ask: it inserts `(gid, 'abort')` there and obeys the row that stands. The unique
+//! index arbitrates every race.
+
+use std::collections::BTreeMap;
+
+use router::ids::{ServerId, quote_literal};
+
+use crate::error::ClientError;
+use crate::execute::finish::end;
+use crate::execute::transaction::Branch;
+use crate::execute::trouble::Trouble;
+use crate::fleet::{Database, Fleet};
+
+use crate::execute::failpoint::failpoint;
+
+/// Asks PostgreSQL whether a branch wrote anything: only then it has a transaction id.
+pub(super) async fn wrote(branch: &mut Branch) -> Result<bool, Trouble> {
+    let question = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
+    let outcome = branch.connection.simple(question).await?;
+    match outcome.error {
+        Some(fields) => Err(fields.into()),
+        None => Ok(outcome
+            .rows
+            .first()
+            .and_then(|row| row.first())
+            .is_some_and(|value| value.as_deref() == Some("t"))),
+    }
+}
+
+/// Commits the writers' branches, all or none; the first is the decider.
+///
+/// # Errors
+/// The server's own where a branch cannot prepare or the decider not commit: nothing stands then.
+/// 08007 where the decider's answer was lost and cannot be asked for now; the recovery finishes it.
+pub(super) async fn commit(
+    fleet: &Fleet,
+    database: &Database,
+    decider_name: &str,
+    branches: &mut BTreeMap<ServerId, Branch>,
+    writers: &[ServerId],
+) -> Result<(), Trouble> {
+    let gid = super::recovery::new_gid(decider_name, &fleet.proxy_id);
+    let literal = quote_literal(&gid);
+    let [decider, others @ ..] = writers else { return Ok(()) };
+    let mut prepared = Vec::new();
+    for server in others {
+        failpoint("two_phase.prepare");
+        let branch = branches.get_mut(server).expect("writers are branches");
+        if let Err(trouble) = end(branch, &format!("PREPARE TRANSACTION {literal}")).await {
+            undo(branches, &prepared, &literal).await;
+            return Err(trouble);
+        }
+        prepared.push(*server);
+    }
+    failpoint("two_phase.decide");
+    if let Err(trouble) = decide(branches, decider, &literal).await {
+        let decided = match trouble {
+            trouble if trouble.is_connection_failure() => {
+                super::recovery::outcome(fleet, database, &gid).await
+            }
+            other => {
+                undo(branches, &prepared, &literal).await;
+                return Err(other);
+            }
+        };
+        match decided {
+            Some(true) => {}
+            Some(false) => {
+                undo(branches, &prepared, &literal).await;
+                return Err(ClientError::new(
+                    "40000",
+                    "the transaction was rolled back: a server failed during its commit",
+                )
+                .into());
+            }
+            None => {
+                return Err(ClientError::new("08007", "it is not known yet whether the transaction stands")
+                    .hint("A server failed during the commit. All of it or nothing will stand once the server is back.")
+                    .into());
+            }
+        }
+    }
+    failpoint("two_phase.finish");
+    for server in &prepared {
+        let branch = branches.get_mut(server).expect("writers are branches");
+        // Decided: a branch that cannot be told now is finished by the recovery.
+        if end(branch, &format!("COMMIT PREPARED {literal}")).await.is_err() {
+            tracing::warn!(gid, "a prepared branch is left to the recovery");
+            database.recovery.notify_one();
+        }
+    }
+    database.recovery.notify_one();
+    Ok(())
+}
+
+async fn decide(
+    branches: &mut BTreeMap<ServerId, Branch>,
+    decider: &ServerId,
+    literal: &str,
+) -> Result<(), Trouble> {
+    let branch = branches.get_mut(decider).expect("writers are branches");
+    end(branch, &format!("INSERT INTO pgherd.decision (gid, outcome) VALUES ({literal}, 'commit')")).await?;
+    failpoint("two_phase.commit");
+    end(branch, "COMMIT").await
+}
+
+async fn undo(branches: &mut BTreeMap<ServerId, Branch>, prepared: &[ServerId], literal: &str) {
+    for server in prepared {
+        let branch = branches.get_mut(server).expect("writers are branches");
+        // What cannot be undone now is undone by the recovery: the decider never commits.
+        let _ = end(branch, &format!("ROLLBACK PREPARED {literal}")).await;
+    }
+}
