@@ -8,8 +8,12 @@ pub mod catalog;
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod console;
+pub mod demo;
 pub mod directory;
 pub mod error;
+pub mod execute;
+pub mod fleet;
 #[cfg(test)]
 mod imports;
 pub mod metrics;
