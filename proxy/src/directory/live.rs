@@ -248,3 +248,74 @@ impl Kept {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use router::directory::{MoveStage, Scope, Start, start};
+    use router::ids::{KeyType, TenantKey};
+
+    use super::*;
+    use crate::directory::FileStore;
+
+    fn live(folder: &std::path::Path) -> LiveDirectory {
+        let store = Arc::new(FileStore::open(folder).expect("opens"));
+        LiveDirectory::open("app", store.clone()).expect("reads").unwrap_or_else(|| {
+            let names = ["alpha".to_owned(), "beta".to_owned()];
+            LiveDirectory::create("app", store, start(&names, 16, Start::Adopt(ServerId(0)))).expect("writes")
+        })
+    }
+
+    fn shard_move(id: MoveId) -> ShardMove {
+        let scope = Scope::Tenants { key_type: KeyType::Integer, keys: ["7".to_owned()].into() };
+        ShardMove::new(id, scope, ServerId(0), ServerId(1))
+    }
+
+    async fn begun(live: &LiveDirectory) -> ShardMove {
+        live.begin(|_, first| Ok::<_, ApplyError>(vec![shard_move(first)])).await.expect("begins").remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_move_and_its_mark_are_there_after_a_restart() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (version, first) = {
+            let live = live(folder.path());
+            (live.load().version(), begun(&live).await)
+        };
+        let live = live(folder.path());
+        assert_eq!(live.load().version(), version + 1);
+        assert_eq!(live.load().marks(), [first.mark()]);
+        assert_eq!(*live.moves(), [first]);
+    }
+
+    #[tokio::test]
+    async fn a_pass_of_an_older_version_is_waited_for_and_no_new_one_is_given() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let live = live(folder.path());
+        let first = begun(&live).await;
+        let old = live.load();
+        let tenants = |key| Tenants::Some(vec![TenantKey::Integer(key)]);
+        let concerned = live.enter(&old, &[ServerId(0)], &tenants(7)).expect("enters");
+        let _other = live.enter(&old, &[ServerId(0)], &tenants(8)).expect("enters");
+        let armed = live.apply(Change::Stage(first.id, MoveStage::Armed)).await.expect("changes");
+        assert_eq!(live.enter(&old, &[ServerId(0)], &tenants(7)).err(), Some(MovedOn));
+        let mark = armed.marks()[0].clone();
+        let drained = live.until_drained(armed.version(), ServerId(0), &mark);
+        tokio::pin!(drained);
+        let early = tokio::time::timeout(Duration::from_millis(20), &mut drained).await;
+        assert!(early.is_err(), "the pass of tenant 7 is out");
+        drop(concerned);
+        tokio::time::timeout(Duration::from_secs(5), drained).await.expect("nothing concerned is left");
+        assert_eq!(live.passes(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_newer_directory_is_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let live = live(folder.path());
+        let version = live.load().version();
+        let (newer, _) = tokio::join!(live.newer_than(version), begun(&live));
+        assert_eq!(newer.version(), version + 1);
+    }
+}

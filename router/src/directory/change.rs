@@ -185,3 +185,97 @@ fn place(next: &mut Directory, mark: &MoveMark) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::directory::Stored;
+    use crate::ids::TenantKey;
+
+    fn spread() -> Directory {
+        start(&["alpha".to_owned(), "beta".to_owned(), "gamma".to_owned()], 32, Start::Spread)
+    }
+
+    fn tenants(keys: &[i64]) -> Scope {
+        let keys = keys.iter().map(ToString::to_string).collect();
+        Scope::Tenants { key_type: KeyType::Integer, keys }
+    }
+
+    fn mark(id: u64, scope: Scope, from: u16, to: u16) -> MoveMark {
+        let (from, to) = (ServerId(from), ServerId(to));
+        MoveMark { id: MoveId(id), scope, from, to, stage: MoveStage::Copying }
+    }
+
+    #[test]
+    fn two_moves_never_concern_one_tenant() {
+        let directory = spread();
+        let key = TenantKey::Integer(42);
+        let (shard, from) = (key.shard(32), directory.locate(&key).server.0);
+        let to = (from + 1) % 3;
+        let first = Change::Begin(mark(1, Scope::Shards([shard].into()), from, to));
+        let next = change(&directory, first).expect("it begins");
+        let second = Change::Begin(mark(2, tenants(&[42]), from, to));
+        assert_eq!(change(&next, second).err(), Some(ChangeRefused::Overlap(MoveId(2), MoveId(1))));
+    }
+
+    #[test]
+    fn a_tenant_is_moved_from_where_it_is_only() {
+        let directory = spread();
+        let from = directory.locate(&TenantKey::Integer(7)).server.0;
+        let wrong = Change::Begin(mark(1, tenants(&[7]), (from + 1) % 3, from));
+        assert!(matches!(change(&directory, wrong), Err(ChangeRefused::NotThere(_))));
+    }
+
+    fn any_change() -> impl Strategy<Value = Change> {
+        let scope = prop_oneof![
+            prop::collection::btree_set((0u32..32).prop_map(ShardId), 1..4).prop_map(Scope::Shards),
+            prop::collection::vec(0i64..20, 1..4).prop_map(|keys| tenants(&keys)),
+        ];
+        let id = 1u64..6;
+        let stage = prop_oneof![
+            Just(MoveStage::Copying),
+            Just(MoveStage::Armed),
+            Just(MoveStage::Frozen),
+            Just(MoveStage::Swapped)
+        ];
+        prop_oneof![
+            3 => (id.clone(), scope, 0u16..3, 0u16..3)
+                .prop_map(|(id, scope, from, to)| Change::Begin(mark(id, scope, from, to))),
+            3 => (id.clone(), stage).prop_map(|(id, stage)| Change::Stage(MoveId(id), stage)),
+            2 => (id.clone(), any::<u64>(), any::<u64>()).prop_map(|(id, target, source)| Change::Swap {
+                id: MoveId(id),
+                target_floor: Lsn(target),
+                source_floor: Lsn(source)
+            }),
+            1 => id.prop_map(|id| Change::End(MoveId(id))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn each_change_keeps_the_directory_whole(changes in prop::collection::vec(any_change(), 0..60)) {
+            let mut directory = spread();
+            for step in changes {
+                let Ok(next) = change(&directory, step.clone()) else { continue };
+                prop_assert_eq!(next.version(), directory.version() + 1);
+                for key in (0..20).map(TenantKey::Integer) {
+                    let (before, after) = (directory.locate(&key), next.locate(&key));
+                    // Only a swap of the tenant's own move changes where it is.
+                    if before.server != after.server {
+                        let is_swap = matches!(step, Change::Swap { .. });
+                        prop_assert!(is_swap);
+                        prop_assert_eq!(before.mark.map(|mark| mark.to), Some(after.server));
+                    }
+                    let concerning = next.marks().iter().filter(|mark| next.in_scope(mark, &key)).count();
+                    prop_assert!(concerning <= 1);
+                }
+                let stored = Stored::from(&next);
+                let again = Directory::try_from(stored.clone()).map_err(|error| TestCaseError::fail(error.to_string()))?;
+                prop_assert_eq!(Stored::from(&again), stored);
+                directory = next;
+            }
+        }
+    }
+}
