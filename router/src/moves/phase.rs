@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::shard_move::ShardMove;
 use crate::directory::{Change, MoveStage};
 
+/// Copies that are made before a move is given up.
+const COPIES: u32 = 5;
+
 /// What is true of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -149,12 +152,12 @@ impl Step {
         match self {
             Step::Prepare => "prepare",
             Step::Copy => "copy",
-            Step::CatchUp => "catchup",
+            Step::CatchUp => "stream",
             Step::Verify => "verify",
             Step::Arm => "arm",
             Step::Acknowledge => "acknowledge",
             Step::Approach => "approach",
-            Step::Cut => "cut",
+            Step::Cut => "freeze",
             Step::Drain => "drain",
             Step::Swap => "swap",
             Step::Clean => "clean",
@@ -223,7 +226,10 @@ pub fn advance(mut shard_move: ShardMove, outcome: Outcome) -> ShardMove {
         Outcome::Lost(why) => {
             shard_move.error = Some(why);
             shard_move.attempts += 1;
-            if phase.can_abort() && phase > Phase::Prepared {
+            shard_move.lost += 1;
+            if phase.can_abort() && shard_move.lost > COPIES {
+                shard_move.phase = Phase::Aborting;
+            } else if phase.can_abort() && phase > Phase::Prepared {
                 shard_move.phase = Phase::Prepared;
             }
         }
@@ -328,7 +334,7 @@ mod tests {
         assert_eq!(shard_move.phase, Phase::Done);
         assert_eq!(
             steps.join(" "),
-            "prepare copy catchup verify arm acknowledge approach cut drain swap clean"
+            "prepare copy stream verify arm acknowledge approach freeze drain swap clean"
         );
         assert!(directory.marks().is_empty());
         assert_eq!(directory.shards().next(), Some((ShardId(0), ServerId(1))));
@@ -350,6 +356,18 @@ mod tests {
                 Some(Change::Stage(MoveId(1), MoveStage::Armed))
             );
         }
+    }
+
+    #[test]
+    fn a_move_that_is_lost_again_and_again_is_given_up() {
+        let mut shard_move = ShardMove { phase: Phase::Streaming, ..a_move() };
+        for _ in 0..COPIES {
+            shard_move = advance(shard_move, Outcome::Lost("both differ".into()));
+            assert_eq!(shard_move.phase, Phase::Prepared);
+        }
+        let given_up = advance(shard_move, Outcome::Lost("both differ".into()));
+        assert_eq!(given_up.phase, Phase::Aborting);
+        assert_eq!(given_up.error.as_deref(), Some("both differ"));
     }
 
     #[test]

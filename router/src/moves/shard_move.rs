@@ -31,6 +31,9 @@ pub struct ShardMove {
     /// Freezes that were lifted because they took too long.
     #[serde(default)]
     pub late: u32,
+    /// Copies that were of no use any more and had to be made anew.
+    #[serde(default)]
+    pub lost: u32,
     /// The last failure, or why the move was aborted.
     #[serde(default)]
     pub error: Option<String>,
@@ -58,6 +61,7 @@ impl ShardMove {
             bytes: 0,
             attempts: 0,
             late: 0,
+            lost: 0,
             error: None,
             pause_ms: None,
             target_floor: Lsn(0),

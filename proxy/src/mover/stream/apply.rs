@@ -79,10 +79,13 @@ impl Applier {
         Applier { client, id, filter, tables, hidden, relations: HashMap::new(), statements: HashMap::new() }
     }
 
-    /// Forgets which tenants are hidden beyond what was committed.
+    /// Applies one change. After an error the transaction is void, and so is this.
     pub(super) async fn apply(&mut self, change: Change) -> Result<Effect, Fault> {
         match change {
-            Change::Relation(shape) => self.learn(shape).map(|()| Effect::Nothing),
+            Change::Relation(shape) => {
+                self.learn(shape);
+                Ok(Effect::Nothing)
+            }
             Change::Other => Ok(Effect::Nothing),
             Change::Truncate { relations } => {
                 let name = relations.first().and_then(|id| self.relations.get(id));
@@ -109,13 +112,17 @@ impl Applier {
         }
     }
 
-    fn learn(&mut self, shape: RelationShape) -> Result<(), Fault> {
+    fn learn(&mut self, shape: RelationShape) {
         let table = self.tables.iter().find(|table| table.schema == shape.schema && table.name == shape.name);
-        let name = format!("{}.{}", shape.schema, shape.name);
-        let unknown = || Fault::Lost(format!("table {name} of the stream is not on the target"));
-        let table = table.ok_or_else(unknown)?;
-        let tenant = shape.columns.iter().position(|(column, _)| *column == table.tenant_column);
-        let (Some(tenant), Some(key_type)) = (tenant, table.key_type) else { return Err(unknown()) };
+        let tenant = table
+            .and_then(|table| shape.columns.iter().position(|(column, _)| *column == table.tenant_column));
+        let (Some(table), Some(tenant)) = (table, tenant) else {
+            // Partitions are described too, though their changes come as their root's. A change of
+            // any other unknown table ends the stream.
+            self.relations.remove(&shape.id);
+            return;
+        };
+        let Some(key_type) = table.key_type else { return };
         let always = |(name, _): &(String, bool)| {
             table.columns.iter().any(|column| column.name == *name && column.identity_always)
         };
@@ -123,11 +130,12 @@ impl Applier {
         let quoted = table.quoted();
         self.statements.retain(|text, _| !text.contains(&quoted));
         self.relations.insert(shape.id, Target { quoted, tenant, key_type, always, shape });
-        Ok(())
     }
 
     fn target(&self, relation: u32) -> Result<&Target, Fault> {
-        self.relations.get(&relation).ok_or_else(|| Fault::Lost("a change of an unknown table".into()))
+        self.relations.get(&relation).ok_or_else(|| {
+            Fault::Lost("the stream holds a change of a table that the target does not have".into())
+        })
     }
 
     fn tenant(&self, relation: u32, row: &[Field]) -> Result<String, Fault> {

@@ -25,6 +25,8 @@ use crate::mover::tenants::{ScopeFilter, hidden, key_type};
 
 /// Row changes after which a batch is committed.
 const BATCH: usize = 2_000;
+/// How long a batch may stay open between two transactions.
+const PATIENCE: Duration = Duration::from_millis(50);
 /// How long a position may be ahead of the origin's.
 const CARRY: Duration = Duration::from_secs(5);
 
@@ -42,6 +44,7 @@ pub(super) struct Run {
     carried: Lsn,
     carried_at: Instant,
     open: bool,
+    opened_at: Instant,
     changes: usize,
     in_transaction: bool,
     waiting: Option<ReplicationEvent>,
@@ -79,6 +82,7 @@ impl Run {
             carried: start,
             carried_at: Instant::now(),
             open: false,
+            opened_at: Instant::now(),
             changes: 0,
             in_transaction: false,
             waiting: None,
@@ -167,7 +171,7 @@ impl Run {
             ReplicationEvent::Commit { end_lsn, .. } => {
                 self.in_transaction = false;
                 self.received = self.received.max(Lsn(end_lsn.0));
-                if !self.open || self.changes >= BATCH {
+                if !self.open || self.changes >= BATCH || self.opened_at.elapsed() > PATIENCE {
                     self.commit(tell).await?;
                 }
             }
@@ -197,6 +201,7 @@ impl Run {
         if !self.open {
             self.applier.client.batch_execute("BEGIN").await?;
             self.open = true;
+            self.opened_at = Instant::now();
         }
         Ok(())
     }
