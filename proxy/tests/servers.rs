@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proxy::boot;
 use proxy::catalog::LiveCatalog;
+use proxy::check::Checked;
 use proxy::config::{Config, DatabaseConfig, NodeAddress, PinScope, ServerConfig};
 use proxy::replicas::{Pins, Servers, SessionPin};
 use router::catalog::{Collation, RelationKind};
@@ -62,6 +63,12 @@ async fn probed(config: &Config) -> (Servers, tokio_util::sync::DropGuard) {
     (servers, shutdown.drop_guard())
 }
 
+fn checked<'a>(config: &'a proxy::config::DatabaseConfig, catalog: &'a LiveCatalog) -> Checked<'a> {
+    let names = ["alpha".to_owned(), "beta".to_owned()];
+    let directory = router::directory::start(&names, 64, router::directory::Start::Spread);
+    Checked { config, catalog, directory: directory.into() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalog_says_what_can_be_sharded_and_why_not() -> anyhow::Result<()> {
     let fleet = Fleet::builder().servers(2).replicas(0).start().await?;
@@ -90,7 +97,7 @@ async fn a_catalog_says_what_can_be_sharded_and_why_not() -> anyhow::Result<()> 
     assert!(catalog.functions["lower"].builtin);
 
     assert_eq!(live.refresh(&servers).await?.version, catalog.version, "nothing changed");
-    let lacking = proxy::check::check(&servers, &[("app", &live)]).await;
+    let lacking = proxy::check::check(&servers, &[checked(&config.databases[0], &live)]).await;
     let errors: Vec<_> = lacking.iter().filter(|one| one.weight == proxy::check::Weight::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     assert!(lacking.iter().any(|finding| finding.what.contains("loose_pkey")), "{lacking:?}");
@@ -99,7 +106,7 @@ async fn a_catalog_says_what_can_be_sharded_and_why_not() -> anyhow::Result<()> 
     let catalog = live.refresh(&servers).await?;
     let users = &catalog.relations[&("public".to_owned(), "users".to_owned())];
     assert!(matches!(users.kind, RelationKind::Unsafe { .. }), "the servers hold it differently");
-    let lacking = proxy::check::check(&servers, &[("app", &live)]).await;
+    let lacking = proxy::check::check(&servers, &[checked(&config.databases[0], &live)]).await;
     assert!(lacking.iter().any(|finding| finding.what.contains("extra")), "{lacking:?}");
     Ok(())
 }

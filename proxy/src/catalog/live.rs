@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use router::catalog::{Catalog, RelationKind};
 use tokio::sync::Mutex;
 
-use super::build::build;
+use super::build::{build, trust};
 use super::compare::{Difference, differences};
 use super::facts::Facts;
 use super::questions::{ReadError, read};
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct LiveCatalog {
     database: String,
     tenant_column: String,
+    harmless: Vec<String>,
     published: ArcSwap<Catalog>,
     /// The latest reading of each server. Held over a whole refresh, so that refreshes follow one
     /// another and the last one to end read last.
@@ -50,6 +51,7 @@ impl LiveCatalog {
         LiveCatalog {
             database: database.name.clone(),
             tenant_column: database.tenant_column.clone(),
+            harmless: database.harmless_functions.clone(),
             published: ArcSwap::from_pointee(empty),
             readings: Mutex::new(HashMap::new()),
         }
@@ -127,7 +129,8 @@ impl LiveCatalog {
         let with_tables = readings.iter().find(|(_, facts)| !facts.relations.is_empty());
         let Some((_, home)) = with_tables.or(readings.first()) else { return };
         let differences = differences(readings);
-        let catalog = build(home, &self.tenant_column, self.load().version + 1, &differences);
+        let mut catalog = build(home, &self.tenant_column, self.load().version + 1, &differences);
+        trust(&mut catalog, &self.harmless);
         for relation in catalog.relations.values() {
             if let RelationKind::Unsafe { reason } = &relation.kind {
                 let (schema, table) = (&relation.schema, &relation.name);

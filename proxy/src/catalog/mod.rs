@@ -18,7 +18,7 @@ mod questions;
 mod sharding;
 mod views;
 
-pub use build::build;
+pub use build::{build, trust};
 pub use compare::{Difference, differences};
 pub use facts::Facts;
 pub use live::{LiveCatalog, RefreshFailed};

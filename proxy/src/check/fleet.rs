@@ -1,13 +1,17 @@
 //! All servers: each by itself, what must be equal on all of them, and the databases' tables.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use router::catalog::RelationKind;
+use router::directory::Directory;
 use router::ids::quote_identifier;
 
 use super::finding::{Finding, Weight};
+use super::regions;
 use super::settings::{EQUAL, Standing, ask};
 use crate::catalog::LiveCatalog;
+use crate::config::DatabaseConfig;
 use crate::replicas::{NodeRole, Servers};
 
 /// How long one server may take to show a primary.
@@ -15,8 +19,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// More than this between a server's clock and ours is worth a word, in seconds.
 const SKEW: f64 = 1.0;
 
-/// What the fleet lacks for these databases (name and catalog), the heaviest first.
-pub async fn check(servers: &Servers, databases: &[(&str, &LiveCatalog)]) -> Vec<Finding> {
+/// A database under check.
+pub struct Checked<'a> {
+    /// Its section of the configuration.
+    pub config: &'a DatabaseConfig,
+    /// Its tables.
+    pub catalog: &'a LiveCatalog,
+    /// Where its rows are.
+    pub directory: Arc<Directory>,
+}
+
+/// What the fleet lacks for these databases, the heaviest first.
+pub async fn check(servers: &Servers, databases: &[Checked<'_>]) -> Vec<Finding> {
     let mut found = Vec::new();
     for server in servers.iter() {
         for node in server.status().nodes {
@@ -26,9 +40,12 @@ pub async fn check(servers: &Servers, databases: &[(&str, &LiveCatalog)]) -> Vec
             }
         }
     }
-    for (database, catalog) in databases {
-        found.extend(check_database(servers, database).await);
+    for Checked { config, catalog, directory } in databases {
+        found.extend(check_database(servers, &config.name).await);
         found.extend(check_tables(servers, catalog).await);
+        if let Some(key_type) = catalog.load().key_type {
+            found.extend(regions::findings(config, servers, directory, key_type));
+        }
     }
     found.sort_by(|one, other| other.weight.cmp(&one.weight).then(one.server.cmp(&other.server)));
     found.dedup();

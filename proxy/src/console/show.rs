@@ -10,7 +10,7 @@ use router::ids::ServerId;
 
 use super::moving;
 use super::table::{Table, some};
-use crate::catalog::LiveCatalog;
+use crate::check::Checked;
 use crate::config::Config;
 use crate::error::ClientError;
 use crate::fleet::{Database, Fleet};
@@ -362,8 +362,15 @@ pub(super) fn place(database: &Arc<Database>, text: &str) -> Result<Table, Clien
 /// None of its own: what cannot be asked is a finding.
 pub(super) async fn check(fleet: &Fleet) -> Result<Table, ClientError> {
     let mut table = Table::new(&["severity", "server", "what", "fix"]);
-    let databases: Vec<(&str, &LiveCatalog)> =
-        fleet.databases.iter().map(|(name, database)| (name.as_str(), &database.catalog)).collect();
+    let databases: Vec<Checked<'_>> = fleet
+        .databases
+        .values()
+        .map(|database| Checked {
+            config: &database.config,
+            catalog: &database.catalog,
+            directory: database.directory.load(),
+        })
+        .collect();
     for finding in crate::check::check(&fleet.servers, &databases).await {
         table.row([some(finding.weight), some(finding.server), some(finding.what), some(finding.fix)]);
     }

@@ -123,7 +123,8 @@ impl Cluster {
                     "trust",
                     "-E",
                     "UTF8",
-                    "--locale=C.UTF-8",
+                    "--lc-collate=C",
+                    "--lc-ctype=C.UTF-8",
                     "--no-sync",
                 ],
             )

@@ -162,7 +162,9 @@ impl Executor {
         let facts =
             catalog::understand(&answers).map_err(|error| ClientError::internal(error.to_string()))?;
         let version = NEXT.fetch_add(1, Ordering::Relaxed);
-        let built = catalog::build(&facts, &self.database.config.tenant_column, version, &[]);
+        let config = &self.database.config;
+        let mut built = catalog::build(&facts, &config.tenant_column, version, &[]);
+        catalog::trust(&mut built, &config.harmless_functions);
         self.transaction.catalog = Some(Arc::new(built));
         Ok(())
     }

@@ -9,7 +9,7 @@ use router::catalog::{Catalog, SearchPath};
 use router::directory::Directory;
 use router::ids::{ServerId, TenantKey};
 use router::plan::{Leg, Parameter, Plan, Role, SessionView, Tenants, Verdict};
-use router::sql::{Hold, Statement};
+use router::sql::{Hold, Kind, Statement};
 
 use crate::error::ClientError;
 use crate::execute::settings::{Settings, difference};
@@ -152,7 +152,7 @@ impl Executor {
                 tenant: tenant.as_ref(),
                 fan_out: self.login.fan_out,
                 read_write_transaction: self.transaction.is_explicit() && !self.transaction.read_only,
-                held: self.held.as_ref().map(|(server, ..)| *server),
+                held: self.standing(statement),
                 now: &self.transaction.now,
             };
             match router::plan::plan(statement, &directory, &catalog, &session, parameters) {
@@ -189,6 +189,18 @@ impl Executor {
             }
             Err(_) => false,
         }
+    }
+
+    /// The server that a statement must stay on: its cursor's, else that of the connection the session
+    /// keeps.
+    fn standing(&self, statement: &Statement) -> Option<ServerId> {
+        let cursor = match statement.kind() {
+            Kind::Fetch { name } | Kind::CloseCursor(Some(name)) => {
+                self.transaction.cursors.get(name).copied()
+            }
+            _ => None,
+        };
+        cursor.or_else(|| self.held.as_ref().map(|(server, ..)| *server))
     }
 
     async fn changed(&self, version: u64, patience: Duration) -> bool {

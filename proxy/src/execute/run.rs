@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use router::plan::{Answer, Parameter, Way};
-use router::sql::{Access, Statement};
+use router::sql::{Access, Kind, Statement};
 
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::relay::{Relay, report};
@@ -150,6 +150,10 @@ impl Executor {
         }
         if statement.changes_schema() {
             self.transaction.changed_schema = true;
+        }
+        if let (Kind::DeclareCursor { name, .. }, Some(leg)) = (statement.kind(), decision.plan.legs.first())
+        {
+            self.transaction.cursors.insert(name.clone(), leg.server);
         }
         if let Some(hold) = statement.hold()
             && let Some(branch) =

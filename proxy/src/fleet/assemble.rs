@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::{Database, Fleet};
 use crate::boot::{self, BootError};
 use crate::catalog::{LiveCatalog, RefreshFailed};
+use crate::check;
 use crate::client::registry::Registry;
 use crate::config::{Config, DatabaseConfig, StoreConfig};
 use crate::directory::{FileStore, Store, StoreError};
@@ -114,6 +115,11 @@ async fn open(
         database: database.name.clone(),
         source: Box::new(source),
     })?;
+    if let Some(key_type) = catalog.load().key_type {
+        for breach in check::broken(database, servers, &directory.load(), key_type) {
+            tracing::error!(database = database.name, "{breach}; herdctl check says what to do");
+        }
+    }
     let pins = Pins::new(config.replicas.pin_scope);
     let mover = Mover::new(
         database,

@@ -230,7 +230,18 @@ impl Mover {
         let target = site.target(Use::Ordinary).await?;
         bookkeeping::ensure(&source).await?;
         bookkeeping::ensure(&target).await?;
-        check::servers(&source, &target, &site.database, directory, &shard_move.mark()).await
+        let mark = shard_move.mark();
+        let mut findings = check::servers(&source, &target, &site.database, directory, &mark).await?;
+        if !site.database.regions.is_empty() {
+            let tables = super::tables::read(&source, &site.database.tenant_column).await?;
+            let keys = super::tenants::key_type(&tables)?;
+            let breaches = crate::check::would_break(&site.database, &site.servers, directory, keys, &mark);
+            findings.extend(breaches.into_iter().map(|breach| Finding {
+                what: breach.to_string(),
+                fix: "choose a server of that region, or change the rule in the configuration".to_owned(),
+            }));
+        }
+        Ok(findings)
     }
 
     fn site(&self, shard_move: &ShardMove) -> Site {
