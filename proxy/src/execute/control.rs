@@ -75,7 +75,7 @@ impl Executor {
         }
         let failed = outcome.error.is_some();
         if !failed {
-            must(&mut branch.connection, "RESET ALL").await?;
+            must(&mut branch.connection, "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL").await?;
             branch.connection.settings.clear();
         }
         self.release(server, branch);

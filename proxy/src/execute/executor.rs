@@ -1,8 +1,8 @@
 //! The session's hand on the servers: it plans statements, gets the connections they need, brings
 //! those to the session's state, and gives them back.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use router::catalog::{Catalog, SearchPath};
@@ -17,7 +17,7 @@ use crate::execute::transaction::{Branch, Mode, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet};
 use crate::pool::{CheckoutError, Fate, Lent, Request};
-use crate::replicas::SessionPin;
+use crate::replicas::{Node, SessionPin};
 use crate::server::Target;
 
 /// How often a statement is planned anew because the directory moved on under it.
@@ -56,6 +56,7 @@ pub struct Executor {
     /// The session's own writes, for pins of scope `session` and tokens.
     pub pin: SessionPin,
     path: Option<(Option<String>, SearchPath)>,
+    targets: Mutex<HashMap<(String, u16), Arc<Target>>>,
 }
 
 /// What keeps a branch from being used for the moment.
@@ -94,6 +95,7 @@ impl Executor {
             reported: BTreeMap::new(),
             pin: SessionPin::default(),
             path: None,
+            targets: Mutex::default(),
         }
     }
 
@@ -158,6 +160,7 @@ impl Executor {
             match router::plan::plan(statement, &directory, &catalog, &session, parameters) {
                 Verdict::Refuse(refusal) => return Err(refusal.into()),
                 Verdict::Run(plan) => {
+                    self.check_isolation(&plan)?;
                     if self.enter(&directory, &plan) {
                         return Ok(Decision { plan, directory });
                     }
@@ -223,6 +226,7 @@ impl Executor {
     /// settings, begun where the transaction needs it, with the leg's fences held.
     pub(crate) async fn branch(&mut self, leg: &Leg, decision: &Decision) -> Result<&mut Branch, Hindrance> {
         let begun = self.transaction.mode != Mode::Auto;
+        self.leave_replica(leg.server, decision).await?;
         if !self.transaction.branches.contains_key(&leg.server) {
             let branch = self.open(leg.server, decision, begun).await?;
             self.transaction.branches.insert(leg.server, branch);
@@ -230,6 +234,48 @@ impl Executor {
         self.fence(leg).await?;
         let branch = self.transaction.branches.get_mut(&leg.server);
         Ok(branch.expect("the branch was made above"))
+    }
+
+    /// A read-only transaction on a replica that now needs the primary goes on there, where each of its
+    /// statements sees a state of its own.
+    async fn leave_replica(&mut self, server: ServerId, decision: &Decision) -> Result<(), Trouble> {
+        let on_replica = self.transaction.branches.get(&server).is_some_and(|branch| branch.replica);
+        if !on_replica || decision.plan.role == Role::Replica {
+            return Ok(());
+        }
+        if self.transaction.keeps_snapshot() || !self.transaction.cursors.is_empty() {
+            return Err(ClientError::new(
+                "40001",
+                "the transaction reads on a replica, and this needs the primary",
+            )
+            .hint("Begin it again; READ WRITE begins on the primary.")
+            .into());
+        }
+        if let Some(mut branch) = self.transaction.branches.remove(&server) {
+            must(&mut branch.connection, "ROLLBACK").await?;
+            branch.connection.settings = branch.settings_before.clone();
+            self.release(server, branch);
+        }
+        Ok(())
+    }
+
+    /// SERIALIZABLE holds on one server only.
+    fn check_isolation(&self, plan: &Plan) -> Result<(), Trouble> {
+        let wanted = self.settings.value("default_transaction_isolation").unwrap_or_default();
+        let serializable = match self.transaction.begin.to_ascii_uppercase() {
+            begin if begin.contains("ISOLATION") => begin.contains("SERIALIZABLE"),
+            _ => wanted.eq_ignore_ascii_case("serializable"),
+        };
+        let others =
+            self.transaction.branches.keys().any(|server| plan.legs.iter().all(|leg| leg.server != *server));
+        if serializable && (plan.legs.len() > 1 || others) {
+            return Err(ClientError::unsupported(
+                "a SERIALIZABLE transaction over several servers is not supported",
+                "Use REPEATABLE READ, or keep the transaction to one tenant.",
+            )
+            .into());
+        }
+        Ok(())
     }
 
     async fn open(&mut self, server: ServerId, decision: &Decision, begun: bool) -> Result<Branch, Trouble> {
@@ -296,14 +342,27 @@ impl Executor {
         }
     }
 
-    async fn checkout(
-        &self,
-        server: &str,
-        node: &crate::replicas::Node,
-        plan: &Plan,
-    ) -> Result<Lent, ClientError> {
+    async fn checkout(&self, server: &str, node: &Node, plan: &Plan) -> Result<Lent, ClientError> {
+        let target = self.target(server, node);
+        let tenant = match &plan.tenants {
+            Tenants::Some(keys) => keys.first(),
+            Tenants::None | Tenants::All => None,
+        };
+        let prefer = self.settings.fingerprint();
+        let lent = self.fleet.pools.checkout(Request { target: &target, tenant, prefer }).await;
+        lent.map_err(|error| not_lent(server, &error))
+    }
+
+    /// Where to dial and as whom; the same for all of a session's connections to a node.
+    fn target(&self, server: &str, node: &Node) -> Arc<Target> {
+        let key = (node.host.clone(), node.port);
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(targets.entry(key).or_insert_with(|| Arc::new(self.new_target(server, node))))
+    }
+
+    fn new_target(&self, server: &str, node: &Node) -> Target {
         let config = self.fleet.config.load();
-        let target = Target {
+        Target {
             server: server.to_owned(),
             host: node.host.clone(),
             port: node.port,
@@ -314,16 +373,7 @@ impl Executor {
             application_name: format!("pgherd/{}", self.fleet.proxy_id),
             connect_timeout: config.pool.connect_timeout,
             startup: Vec::new(),
-        };
-        let tenant = match &plan.tenants {
-            Tenants::Some(keys) => keys.first(),
-            Tenants::None | Tenants::All => None,
-        };
-        self.fleet
-            .pools
-            .checkout(Request { target: &Arc::new(target), tenant, prefer: None })
-            .await
-            .map_err(|error| not_lent(server, &error))
+        }
     }
 
     /// Brings a connection to the session's settings.

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use router::ids::{quote_identifier, quote_literal};
 
+use crate::pool::settings_fingerprint;
+
 /// One setting: its value as far as it is a plain constant, and the statement that makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
@@ -76,6 +78,17 @@ impl Settings {
     /// What a connection must have before a transaction of this session begins.
     pub fn session(&self) -> &Map {
         &self.session
+    }
+
+    /// What a connection that has these settings already is known by in the pool; `None` where there are
+    /// none.
+    pub fn fingerprint(&self) -> Option<u64> {
+        if self.session.is_empty() {
+            return None;
+        }
+        let applied: BTreeMap<String, String> =
+            self.session.iter().map(|(name, setting)| (name.clone(), setting.statement.clone())).collect();
+        Some(settings_fingerprint(&applied))
     }
 
     /// What SET LOCAL has set in the open transaction, as `SET LOCAL` statements.

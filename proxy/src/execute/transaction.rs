@@ -86,6 +86,12 @@ impl Transaction {
         self.mode == Mode::Explicit
     }
 
+    /// True where each of its statements sees what the one before saw: it cannot change its node.
+    pub fn keeps_snapshot(&self) -> bool {
+        let begin = self.begin.to_ascii_uppercase();
+        begin.contains("REPEATABLE") || begin.contains("SERIALIZABLE")
+    }
+
     /// The status byte of ReadyForQuery.
     pub fn status(&self) -> u8 {
         match (self.mode, self.failed) {
