@@ -8,6 +8,7 @@ use router::ids::ServerId;
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
 use crate::client::startup::Startup;
+use crate::config::Config;
 use crate::error::ClientError;
 use crate::execute::executor::{Executor, Login};
 use crate::execute::prepared::Prepared;
@@ -43,12 +44,7 @@ pub(super) struct Session {
 pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     let Some(database) = fleet.databases.get(&startup.database).cloned() else { return };
     let config = fleet.config.load_full();
-    let Some(user) = config.users.iter().find(|user| user.name == startup.user) else { return };
-    let login = Login {
-        user: user.name.clone(),
-        password: (!user.password.is_empty()).then(|| user.password.reveal().to_owned()),
-        fan_out: user.fan_out,
-    };
+    let Some(login) = login(&config, &startup.user) else { return };
     let (id, secret) = fleet.registry.enter(ClientEntry {
         id: 0,
         user: startup.user.clone(),
@@ -80,6 +76,17 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     }
     session.end().await;
     fleet.registry.leave(id);
+}
+
+/// Who a user is towards the servers: one of the configuration's, or the admin.
+fn login(config: &Config, name: &str) -> Option<Login> {
+    let (password, fan_out) = match config.user(name) {
+        Some(user) => (&user.password, user.fan_out),
+        None if config.admin.user == name => (&config.admin.password, true),
+        None => return None,
+    };
+    let password = (!password.is_empty()).then(|| password.reveal().to_owned());
+    Some(Login { user: name.to_owned(), password, fan_out })
 }
 
 impl Session {

@@ -60,6 +60,7 @@ struct Waiter {
 
 /// What a checkout is given.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxed, each checkout would allocate")]
 pub(super) enum Grant {
     /// A connection.
     Lent(Lent),
@@ -69,6 +70,7 @@ pub(super) enum Grant {
 
 /// What a checkout is told.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "boxed, each checkout would allocate")]
 pub(super) enum Answer {
     /// It is served at once.
     Now(Grant),
