@@ -16,6 +16,7 @@ pub(super) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal> {
         return Err(refusal.clone());
     }
     check_calls(request, subject)?;
+    explained_write(request, subject)?;
     if request.statement.touched.sharded.is_empty() && subject.touched.sharded.is_empty() {
         return without_tenants(request, references_of(request));
     }
@@ -29,6 +30,20 @@ pub(super) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal> {
         Some(tenant) => of_one_tenant(request, tenant),
         None => by_keys(request),
     }
+}
+
+/// EXPLAIN ANALYZE runs what it explains, and on one server: copies would no longer be equal.
+fn explained_write(request: &Request<'_>, subject: &Statement) -> Result<(), Refusal> {
+    let runs = request.statement.is_explain() && request.statement.access() == Access::Write;
+    let several = request.directory.servers().len() > 1;
+    let makes_table = matches!(subject.kind(), Kind::CreateAs { temporary: false });
+    if runs && several && (makes_table || !references_of(request).writes.is_empty()) {
+        return Err(Refusal::unsupported(
+            "EXPLAIN ANALYZE would write on one server what every server has a copy of",
+            "Leave ANALYZE out.",
+        ));
+    }
+    Ok(())
 }
 
 fn references_of<'a>(request: &'a Request<'_>) -> &'a crate::sql::keys::Touched {

@@ -109,6 +109,9 @@ fn a_statement_runs_where_its_rows_are() {
         ("explain select * from users".into(), "merge alpha,beta"),
         (format!("explain delete from users where tenant_id = {far}"), "single beta"),
         ("explain delete from users".into(), "0A000"),
+        ("explain update countries set title = 'x'".into(), "single alpha"),
+        ("explain analyze update countries set title = 'x'".into(), "0A000"),
+        ("explain (analyze) create table copy as select * from countries".into(), "0A000"),
         ("prepare transaction 'x'".into(), "0A000"),
     ] {
         assert_eq!(words(&ask(&asked, &text, &[]), &directory), expected, "{text}");
