@@ -6,12 +6,15 @@
 //! | `words` | a command's text -> what is asked |
 //! | `table` | an answer |
 //! | `show` | the SHOW commands |
+//! | `board` | the web page's tables |
 //! | `moving` | moves: start, show, abort |
 
+mod board;
 mod moving;
 mod serve;
 mod show;
 mod table;
 mod words;
 
+pub use board::board;
 pub use serve::serve;

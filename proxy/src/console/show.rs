@@ -139,7 +139,7 @@ fn config_lines(config: &Config) -> Vec<(String, String)> {
     lines.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn databases(fleet: &Fleet) -> Table {
+pub(super) fn databases(fleet: &Fleet) -> Table {
     let mut table = Table::new(&[
         "name",
         "tenant_column",
@@ -162,7 +162,7 @@ fn databases(fleet: &Fleet) -> Table {
     table
 }
 
-fn servers(fleet: &Fleet, database: Option<&Database>) -> Table {
+pub(super) fn servers(fleet: &Fleet, database: Option<&Database>) -> Table {
     let mut table =
         Table::new(&["server", "node", "role", "lsn", "lag_bytes", "lag", "last_seen", "shards", "tenants"]);
     let held = held(database);
@@ -201,7 +201,7 @@ fn held(database: Option<&Database>) -> BTreeMap<String, (u32, u32)> {
     held
 }
 
-fn pools(fleet: &Fleet) -> Table {
+pub(super) fn pools(fleet: &Fleet) -> Table {
     let mut table = Table::new(&[
         "server",
         "node",
@@ -231,7 +231,7 @@ fn pools(fleet: &Fleet) -> Table {
     table
 }
 
-fn clients(fleet: &Fleet) -> Table {
+pub(super) fn clients(fleet: &Fleet) -> Table {
     let mut table =
         Table::new(&["id", "user", "database", "addr", "application_name", "connect_time_s", "tls"]);
     for client in fleet.registry.list() {

@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use crate::web::Section;
 use crate::wire::write::{self, OwnColumn};
 
 /// An answer.
@@ -20,6 +21,12 @@ impl Table {
     /// One more row, in the order of the columns.
     pub(super) fn row(&mut self, values: impl IntoIterator<Item = Option<String>>) {
         self.rows.push(values.into_iter().collect());
+    }
+
+    /// As a part of the web page.
+    pub(super) fn section(self, title: &str) -> Section {
+        let columns = self.columns.into_iter().map(str::to_owned).collect();
+        Section { title: title.to_owned(), columns, rows: self.rows }
     }
 
     /// How many rows there are.

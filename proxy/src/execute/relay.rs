@@ -95,7 +95,7 @@ impl<'a> Relay<'a> {
                 }
                 b'E' => {
                     failed = true;
-                    self.error(&frame);
+                    self.error(&frame)?;
                 }
                 b'G' => self.copy_in(frame).await?,
                 _ => self.pass(frame).await?,
@@ -162,7 +162,7 @@ impl<'a> Relay<'a> {
             let frame = self.reply().await?;
             match frame.tag() {
                 b'E' => {
-                    self.error(&frame);
+                    self.error(&frame)?;
                     return Err(Trouble::Told);
                 }
                 b'N' | b'S' | b'A' => self.pass(frame).await?,
@@ -185,7 +185,7 @@ impl<'a> Relay<'a> {
             let frame = self.reply().await?;
             match frame.tag() {
                 b'E' => {
-                    self.error(&frame);
+                    self.error(&frame)?;
                     return Err(Trouble::Told);
                 }
                 b'N' | b'S' | b'A' => self.pass(frame).await?,
@@ -203,7 +203,7 @@ impl<'a> Relay<'a> {
             let frame = self.reply().await?;
             match frame.tag() {
                 b'E' => {
-                    self.error(&frame);
+                    self.error(&frame)?;
                     return Err(Trouble::Told);
                 }
                 b'C' | b'I' | b's' => {
@@ -237,13 +237,15 @@ impl<'a> Relay<'a> {
         }
     }
 
-    fn error(&mut self, frame: &Frame) {
-        // A server that ends its connection does not end the client's session.
+    /// Passes an error on. One that ends the server's connection does not end the client's session: the
+    /// caller tells it, and closes the connection.
+    fn error(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let fields = view::error_fields(frame);
-        match fields.is_fatal() {
-            true => write::error(self.peer.out(), &fields.as_error()),
-            false => self.peer.out().extend_from_slice(frame.bytes()),
+        if fields.is_fatal() {
+            return Err(fields.into());
         }
+        self.peer.out().extend_from_slice(frame.bytes());
+        Ok(())
     }
 
     /// COPY FROM STDIN: the client's data goes to the server until one of them ends it.

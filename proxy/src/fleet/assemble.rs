@@ -15,6 +15,7 @@ use crate::catalog::{LiveCatalog, RefreshFailed};
 use crate::check;
 use crate::client::registry::Registry;
 use crate::config::{Config, DatabaseConfig, StoreConfig};
+use crate::console;
 use crate::directory::{FileStore, Store, StoreError};
 use crate::execute::recovery;
 use crate::mover::Mover;
@@ -63,6 +64,7 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
     let mut daemon = Daemon::bind(Arc::clone(&config), file).await?;
     let parts =
         (daemon.metrics.clone(), daemon.shutdown.clone(), daemon.tasks.clone(), daemon.reloader.clone());
+    let board = daemon.board.clone();
     let assembling = async {
         let (metrics, shutdown, tasks, reloader) = parts;
         let servers = Arc::new(Servers::new(&config));
@@ -95,6 +97,8 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
     let Some(fleet) = daemon.while_starting(assembling).await else { return Ok(()) };
     let fleet = Arc::new(fleet?);
     tend(&fleet);
+    let painted = Arc::clone(&fleet);
+    board.paint_with(move || Box::pin(console::board(Arc::clone(&painted))));
     daemon.run(fleet).await;
     Ok(())
 }

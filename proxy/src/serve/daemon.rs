@@ -27,7 +27,7 @@ use crate::metrics::Metrics;
 use crate::net::Listener;
 use crate::net::listen::Sharing;
 use crate::net::tls::{TlsFault, towards_clients};
-use crate::web::{self, Readiness};
+use crate::web::{self, Board, Readiness};
 
 /// How long transactions may take to end after Ctrl-C.
 const HASTE: Duration = Duration::from_secs(5);
@@ -64,6 +64,8 @@ pub struct Daemon {
     pub tasks: TaskTracker,
     /// What `/readyz` says.
     pub readiness: Readiness,
+    /// What `/` shows.
+    pub board: Board,
     /// For the console: reads the configuration again.
     pub reloader: Reloader,
     questions: Questions,
@@ -84,15 +86,21 @@ impl Daemon {
         let http = config.proxy.http_listen;
         let http_listener =
             TcpListener::bind(http).await.map_err(|source| taken(http.to_string(), source))?;
-        let (metrics, readiness) = (Metrics::default(), Readiness::default());
+        let (metrics, readiness, board) = (Metrics::default(), Readiness::default(), Board::default());
         let (reloader, questions) = Reloader::new();
         let web_end = CancellationToken::new();
-        tokio::spawn(web::serve(http_listener, metrics.clone(), readiness.clone(), web_end.clone()));
+        tokio::spawn(web::serve(
+            http_listener,
+            (metrics.clone(), board.clone()),
+            readiness.clone(),
+            web_end.clone(),
+        ));
         Ok(Daemon {
             metrics,
             shutdown: CancellationToken::new(),
             tasks: TaskTracker::new(),
             readiness,
+            board,
             reloader,
             questions,
             standing: Standing { config, file },

@@ -1,7 +1,10 @@
-//! The HTTP side: `/healthz` (the process lives), `/readyz` (send it clients), `/metrics`.
+//! The HTTP side: `/healthz` (the process lives), `/readyz` (send it clients), `/metrics`, and `/` for
+//! people.
 
+mod board;
 mod readiness;
 mod routes;
 
+pub use board::{Board, Section};
 pub use readiness::{Readiness, Stage};
 pub use routes::serve;

@@ -5,11 +5,12 @@ use std::io;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::board::Board;
 use super::readiness::{Readiness, Stage};
 use crate::metrics::Metrics;
 
@@ -19,7 +20,7 @@ const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Serves until the token is cancelled.
 pub async fn serve(
     listener: TcpListener,
-    metrics: Metrics,
+    (metrics, board): (Metrics, Board),
     readiness: Readiness,
     end: CancellationToken,
 ) -> io::Result<()> {
@@ -27,8 +28,13 @@ pub async fn serve(
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .with_state(readiness)
-        .merge(Router::new().route("/metrics", get(text)).with_state(metrics));
+        .merge(Router::new().route("/metrics", get(text)).with_state(metrics))
+        .merge(Router::new().route("/", get(page)).with_state(board));
     axum::serve(listener, router).with_graceful_shutdown(end.cancelled_owned()).await
+}
+
+async fn page(State(board): State<Board>) -> Html<String> {
+    Html(board.page().await)
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> impl IntoResponse {
@@ -65,7 +71,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let (readiness, end) = (Readiness::default(), CancellationToken::new());
-        let server = tokio::spawn(serve(listener, Metrics::default(), readiness.clone(), end.clone()));
+        let server = tokio::spawn(serve(
+            listener,
+            (Metrics::default(), Board::default()),
+            readiness.clone(),
+            end.clone(),
+        ));
         assert!(get(&address, "/healthz").await.starts_with("HTTP/1.1 200"));
         assert!(get(&address, "/readyz").await.starts_with("HTTP/1.1 503"));
         readiness.ready();
