@@ -90,7 +90,8 @@ pub async fn fill(server: &Server) -> Result<()> {
              FROM generate_series(1, {TENANTS}) t, generate_series(1, {ACCOUNTS}) a;"
     );
     client.batch_execute(&statements).await.context("cannot fill the tables")?;
-    client.batch_execute("RESET ROLE; VACUUM ANALYZE").await.context("cannot vacuum the tables")
+    client.batch_execute("RESET ROLE").await?;
+    client.batch_execute("VACUUM ANALYZE").await.context("cannot vacuum the tables")
 }
 
 #[cfg(test)]
