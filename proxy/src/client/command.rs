@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use router::ids::{ServerId, quote_literal};
 use router::plan::Parameter;
-use router::sql::{Discarded, Kind, SetScope, Statement};
+use router::sql::{ConfigCall, Discarded, Kind, SetScope, Statement};
 
 use crate::client::session::Session;
 use crate::error::ClientError;
@@ -39,12 +40,12 @@ impl Session {
                 "SET"
             }
             Kind::Reset(name) => {
-                self.set_everywhere(statement).await?;
+                self.set_everywhere(statement, true).await?;
                 self.executor.settings.reset(name);
                 "RESET"
             }
             Kind::ResetAll => {
-                self.set_everywhere(statement).await?;
+                self.set_everywhere(statement, true).await?;
                 self.executor.settings.reset_all();
                 "RESET"
             }
@@ -67,7 +68,11 @@ impl Session {
                 warn(self.peer.out(), "25001", "there is already a transaction in progress");
             }
             // What a message did before its BEGIN belongs to the transaction, as in PostgreSQL.
-            Mode::Implicit => self.executor.transaction.mode = Mode::Explicit,
+            Mode::Implicit => {
+                self.executor.transaction.mode = Mode::Explicit;
+                self.executor.transaction.begin = text.to_owned();
+                self.executor.transaction.read_only = read_only;
+            }
             Mode::Auto => {
                 self.executor.settings.begin();
                 self.executor.transaction = Transaction {
@@ -152,6 +157,10 @@ impl Session {
 
     async fn rollback_to(&mut self, name: &str) -> Result<Bytes, Trouble> {
         self.in_transaction("ROLLBACK TO SAVEPOINT")?;
+        if self.executor.transaction.broken {
+            let lost = "the transaction lost the connection to a server";
+            return Err(ClientError::new("25P02", lost).hint("Only ROLLBACK is heard; begin it again.").into());
+        }
         if !self.executor.transaction.rollback_to(name) {
             return Err(no_savepoint(name));
         }
@@ -187,14 +196,12 @@ impl Session {
             });
         }
         if name == "client_encoding" && !setting.value.as_deref().is_none_or(is_utf8) {
-            return Err(
-                ClientError::unsupported("client_encoding must be UTF8", "Convert in the client.").into()
-            );
+            return Err(not_utf8().into());
         }
         if name != self.executor.database.config.tenant_setting.to_ascii_lowercase()
             || setting.value.is_none()
         {
-            self.set_everywhere(statement).await?;
+            self.set_everywhere(statement, scope == SetScope::Session).await?;
         } else {
             self.check_tenant(setting.value.as_deref().unwrap_or_default())?;
             self.executor.on_branches(statement.text()).await?;
@@ -234,9 +241,11 @@ impl Session {
 
     /// Runs a SET or RESET where it must hold: on every branch, or where there is none on some
     /// connection, so that PostgreSQL says whether it is right.
-    async fn set_everywhere(&mut self, statement: &Arc<Statement>) -> Result<(), Trouble> {
-        if self.executor.transaction.branches.is_empty() {
-            return self.executor.try_out(&mut self.peer, statement.text()).await;
+    async fn set_everywhere(&mut self, statement: &Arc<Statement>, lasts: bool) -> Result<(), Trouble> {
+        let begun = self.executor.transaction.branches.values().any(|branch| branch.begun);
+        if !begun {
+            let lasts = lasts || self.executor.transaction.mode != Mode::Auto;
+            return self.executor.try_out(&mut self.peer, statement.text(), lasts).await;
         }
         self.executor.on_branches(statement.text()).await?;
         self.executor.report_parameters(&mut self.peer);
@@ -255,7 +264,9 @@ impl Session {
                 .into());
             }
         };
-        write::row_description(self.peer.out(), &[OwnColumn::text(name)]);
+        if self.describes {
+            write::row_description(self.peer.out(), &[OwnColumn::text(name)]);
+        }
         write::data_row(self.peer.out(), [Some(value.as_bytes())]);
         Ok(complete("SHOW"))
     }
@@ -334,21 +345,32 @@ impl Session {
         if let Some(completion) = Box::pin(self.command(&statement)).await? {
             return Ok(Some(completion));
         }
-        let ask = Ask { statement: &statement, parameters: &parameters, formats: &[], describe: true };
+        let ask = Ask { statement: &statement, parameters: &parameters, formats: &[], describe: self.describes };
         let completion = self.executor.run_prepared(&mut self.peer, ask, &prepared).await?;
-        self.track(&statement, &parameters);
+        self.track(&statement, None).await?;
         Ok(completion)
     }
 
-    /// What a statement that succeeded on a server means for the session.
-    pub(super) fn track(&mut self, statement: &Statement, _parameters: &[Parameter<'_>]) {
+    /// A statement may set by a function what SET may not.
+    pub(super) fn check_config(&self, statement: &Statement) -> Result<(), Trouble> {
+        let foreign = |call: &ConfigCall| call.name == "client_encoding" && !is_utf8(&call.value);
+        match statement.sets_config().iter().any(foreign) {
+            true => Err(not_utf8().into()),
+            false => Ok(()),
+        }
+    }
+
+    /// What a statement on a server means for the session's settings, and for its other servers.
+    pub(super) async fn track(&mut self, statement: &Statement, server: Option<ServerId>) -> Result<(), Trouble> {
         for call in statement.sets_config() {
             let setting = Setting::of(&call.name, &call.value);
+            self.executor.set_elsewhere(server, &set_config(call)).await?;
             match call.local {
                 true => self.executor.settings.set_local(&call.name, setting),
                 false => self.executor.settings.set(&call.name, setting),
             }
         }
+        Ok(())
     }
 
     /// Portals end with their transaction.
@@ -357,8 +379,20 @@ impl Session {
     }
 }
 
-fn is_utf8(value: &str) -> bool {
-    matches!(value.to_ascii_lowercase().replace(['-', '_'], "").as_str(), "utf8" | "unicode" | "default")
+/// True for the encodings in which the servers' bytes are the client's: keys and texts are read as UTF-8.
+pub(super) fn is_utf8(value: &str) -> bool {
+    let name = value.trim_matches(['\'', '"']).to_ascii_lowercase().replace(['-', '_'], "");
+    matches!(name.as_str(), "utf8" | "unicode" | "sqlascii" | "default" | "")
+}
+
+pub(super) fn not_utf8() -> ClientError {
+    ClientError::unsupported("client_encoding must be UTF8", "Set it to UTF8, and convert in the client.")
+}
+
+/// The call that does on another connection what the client's did.
+fn set_config(call: &ConfigCall) -> String {
+    let (name, value) = (quote_literal(&call.name), quote_literal(&call.value));
+    format!("SELECT pg_catalog.set_config({name}, {value}, {})", call.local)
 }
 
 /// A WARNING to the client.

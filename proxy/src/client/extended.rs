@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use router::ids::ServerId;
-use router::plan::Way;
-use router::sql::Statement;
+use router::plan::{Role, Way};
+use router::sql::{CopyKind, Kind as Sort, Statement};
 
 use crate::client::portal::{Portal, Stand};
 use crate::client::session::Session;
@@ -23,6 +23,7 @@ use crate::execute::trouble::Trouble;
 use crate::net::peer::PeerGone;
 use crate::wire::frame::{Frame, WireFault};
 use crate::wire::view::{Bind, Close, Describe, Execute, Kind, Parse};
+use crate::wire::write::OwnColumn;
 use crate::wire::{rewrite, write};
 
 /// A pipeline without Flush or Sync is sent when it is this long.
@@ -47,7 +48,7 @@ impl Session {
             b'B' => self.bind(&frame).await,
             b'D' => self.describe(&frame).await,
             b'E' => self.execute(&frame).await,
-            b'C' => self.close(&frame),
+            b'C' => self.close(&frame).await,
             _ => self.flush().await,
         };
         match outcome {
@@ -59,17 +60,46 @@ impl Session {
     /// An error in the pipeline: it is told, and nothing more is heard until Sync.
     async fn stumble(&mut self, trouble: Trouble) -> Result<(), PeerGone> {
         let trouble = match trouble {
-            Trouble::Told => Trouble::Told,
             // What the servers owe comes first; an error among it takes the place of this one.
-            trouble => match self.drain().await {
-                Ok(()) => trouble,
-                Err(earlier) => earlier,
-            },
+            Trouble::Tell(error) if !error.is_fatal() && error.class() != "08" => {
+                match self.catch_up().await {
+                    Ok(()) => Trouble::Tell(error),
+                    Err(earlier) => earlier,
+                }
+            }
+            trouble => trouble,
         };
-        self.unchecked.clear();
+        self.forget_pipeline();
         self.skipping = true;
         self.trouble(trouble).await?;
         self.peer.flush().await
+    }
+
+    async fn catch_up(&mut self) -> Result<(), Trouble> {
+        self.settle_unchecked().await?;
+        self.drain().await
+    }
+
+    /// Nothing is owed any more, and no server is the pipeline's.
+    pub(super) fn forget_pipeline(&mut self) {
+        for (name, _) in std::mem::take(&mut self.unchecked) {
+            self.prepared.remove(&*name);
+        }
+        self.expects.clear();
+        self.current = None;
+    }
+
+    /// A simple query comes before the pipeline's Sync: it goes on in the pipeline's transaction.
+    ///
+    /// # Errors
+    /// What the pipeline meets.
+    pub(super) async fn join_pipeline(&mut self) -> Result<(), Trouble> {
+        if self.current.is_none() && self.expects.is_empty() && self.unchecked.is_empty() {
+            return Ok(());
+        }
+        self.catch_up().await?;
+        self.current = None;
+        self.executor.upgrade().await
     }
 
     async fn parse(&mut self, frame: &Frame) -> Result<(), Trouble> {
@@ -86,7 +116,7 @@ impl Session {
         let prepared =
             Arc::new(Prepared { text: text(parse.text)?.into(), types: Types::Oids(parse.types.clone()) });
         self.prepared.insert(name.to_owned(), Arc::clone(&prepared));
-        self.unchecked.push(prepared);
+        self.unchecked.push((name.into(), prepared));
         Ok(())
     }
 
@@ -108,9 +138,8 @@ impl Session {
             stand: Stand::Ours,
         };
         if let Some(statement) = statement.filter(|statement| !is_ours(statement)) {
-            if self.executor.transaction.failed {
-                return Err(ClientError::failed_transaction().into());
-            }
+            self.not_failed()?;
+            self.check_config(&statement)?;
             portal.stand = self.place(&statement, &portal, &bind).await?;
         }
         if !matches!(portal.stand, Stand::OnServer(_)) {
@@ -132,7 +161,8 @@ impl Session {
             let parameters = portal.parameters();
             let decision = self.executor.decide(statement, &parameters).await?;
             let leg = &decision.plan.legs[0];
-            if !matches!(decision.plan.way, Way::Single) || statement.is_explain() {
+            let apart = statement.is_explain() || statement.changes_schema();
+            if apart || !matches!(decision.plan.way, Way::Single) {
                 self.executor.transaction.passes.pop();
                 return Ok(Stand::Waiting);
             }
@@ -142,6 +172,11 @@ impl Session {
                 self.executor.open_implicit();
             }
             self.turn_to(leg.server).await?;
+            if decision.plan.role == Role::Primary
+                && self.executor.transaction.branches.get(&leg.server).is_some_and(|branch| branch.replica)
+            {
+                self.drain().await?;
+            }
             match self.executor.branch(leg, &decision).await {
                 Ok(_) => {}
                 Err(Hindrance::Replan) => {
@@ -159,8 +194,10 @@ impl Session {
                     self.ready_on(leg.server, &Prepared { text: Arc::clone(text), types })
                 }
             };
-            rewrite::bind_with(self.executor.connection(leg.server).out(), bind, name.as_bytes(), None);
+            rewrite::bind_with(self.executor.pipeline(leg.server).out(), bind, name.as_bytes(), None);
             self.expects.push_back(Expect::Relay(b'2'));
+            // The portal lives in the transaction that it was bound in.
+            self.executor.executed(leg.server);
             self.executor.note(statement, &decision);
             return Ok(Stand::OnServer(leg.server));
         }
@@ -180,45 +217,104 @@ impl Session {
     }
 
     async fn describe_statement(&mut self, prepared: &Arc<Prepared>) -> Result<(), Trouble> {
-        if self.executor.statement_of(prepared)?.is_some_and(|statement| is_ours(&statement)) {
+        let statement = self.executor.statement_of(prepared)?;
+        if let Some(statement) = statement.filter(|statement| is_ours(statement)) {
             self.settle_unchecked().await?;
-            self.say(|out| {
-                write::parameter_description(out, &[]);
-                write::no_data(out);
-            });
-            return Ok(());
+            self.say(|out| write::parameter_description(out, &[]));
+            return self.describe_ours(&statement).await;
         }
+        self.not_failed()?;
         let server = self.checking_server().await?;
         self.send_unchecked(server);
         let name = self.ready_on(server, prepared);
-        write::describe_statement(self.executor.connection(server).out(), name.as_bytes());
+        write::describe_statement(self.executor.pipeline(server).out(), name.as_bytes());
         self.expects.push_back(Expect::StatementDescription);
         Ok(())
+    }
+
+    /// The columns of what the session answers itself: those of SHOW, and of what EXECUTE names.
+    async fn describe_ours(&mut self, statement: &Arc<Statement>) -> Result<(), Trouble> {
+        match statement.kind() {
+            Sort::Show(name) => {
+                let column = OwnColumn::text(name);
+                self.say(|out| write::row_description(out, &[column]));
+                Ok(())
+            }
+            Sort::Execute { name, .. } => {
+                self.not_failed()?;
+                let prepared = self.prepared.get(name).cloned();
+                let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+                let server = self.checking_server().await?;
+                self.send_unchecked(server);
+                let name = self.ready_on(server, &prepared);
+                write::describe_statement(self.executor.pipeline(server).out(), name.as_bytes());
+                self.expects.push_back(Expect::RowsOfStatement);
+                Ok(())
+            }
+            _ => {
+                self.say(write::no_data);
+                Ok(())
+            }
+        }
     }
 
     async fn describe_portal(&mut self, name: &str) -> Result<(), Trouble> {
         let Some(portal) = self.portals.get(name) else {
             return Err(ClientError::no_such_portal(name).into());
         };
+        let ours = portal.statement.clone();
         match &portal.stand {
             Stand::OnServer(server) => {
                 let server = *server;
-                self.turn_to(server).await?;
-                write::describe_portal(self.executor.connection(server).out(), name.as_bytes());
+                self.not_failed()?;
+                self.return_to(server, name).await?;
+                write::describe_portal(self.executor.pipeline(server).out(), name.as_bytes());
                 self.expects.push_back(Expect::PortalDescription);
                 Ok(())
             }
-            Stand::Ours => {
-                self.say(write::no_data);
-                Ok(())
+            Stand::Ours => match ours {
+                Some(statement) => self.describe_ours(&statement).await,
+                None => {
+                    self.say(write::no_data);
+                    Ok(())
+                }
+            },
+            Stand::Waiting | Stand::Fetched(..) => {
+                self.not_failed()?;
+                self.describe_elsewhere(name).await
             }
-            // The answer's columns are known when the legs have spoken, so it is made now.
-            Stand::Waiting => self.fetch(name, true).await,
-            Stand::Fetched(..) => Err(ClientError::unsupported(
-                "a portal over several servers is described before it is executed",
-                "Describe it right after Bind.",
-            )
-            .into()),
+        }
+    }
+
+    /// The columns of a portal over several servers, as one of them describes it: any knows the same
+    /// tables. Nothing runs there.
+    async fn describe_elsewhere(&mut self, name: &str) -> Result<(), Trouble> {
+        const DESCRIBED: &[u8] = b"pgherd.described";
+        let server = self.checking_server().await?;
+        self.send_unchecked(server);
+        let Some(portal) = self.portals.get(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let prepared = Arc::clone(&portal.prepared);
+        let statement = self.ready_on(server, &prepared);
+        let Some(portal) = self.portals.get(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let values = portal.parameters.iter().map(|value| value.as_deref());
+        let out = self.executor.pipeline(server).out();
+        let formats = (&portal.parameter_formats, &portal.formats);
+        write::bind(out, DESCRIBED, statement.as_bytes(), formats.0, values, formats.1);
+        write::describe_portal(out, DESCRIBED);
+        write::close(out, Kind::Portal, DESCRIBED);
+        self.expects.extend([Expect::Swallow(b'2'), Expect::PortalDescription, Expect::Swallow(b'3')]);
+        Ok(())
+    }
+
+    /// Nothing but the end of a failed transaction is heard.
+    fn not_failed(&self) -> Result<(), Trouble> {
+        match self.executor.transaction.failed {
+            true => Err(ClientError::failed_transaction().into()),
+            false => Ok(()),
         }
     }
 
@@ -231,23 +327,31 @@ impl Session {
         match &portal.stand {
             Stand::OnServer(server) => {
                 let (server, statement) = (*server, portal.statement.clone());
-                self.turn_to(server).await?;
-                let connection = self.executor.connection(server);
+                self.not_failed()?;
+                self.return_to(server, &name).await?;
+                let connection = self.executor.pipeline(server);
                 connection.out().extend_from_slice(frame.bytes());
                 let unsent = connection.out().len();
                 self.expects.push_back(Expect::Execution);
-                self.executor.executed(server);
+                let mut talks = false;
                 if let Some(statement) = statement {
-                    self.track(&statement, &[]);
+                    self.track(&statement, Some(server)).await?;
+                    talks = matches!(statement.kind(), Sort::Copy(CopyKind::In { .. }));
                 }
-                if unsent > MOST_UNSENT { self.drain().await } else { Ok(()) }
+                // The client's next messages are the rows of a COPY, and a Sync among them is nothing.
+                if talks || unsent > MOST_UNSENT { self.drain().await } else { Ok(()) }
             }
             Stand::Ours => self.execute_ours(&name).await,
             Stand::Waiting => {
-                self.fetch(&name, false).await?;
+                self.not_failed()?;
+                self.fetch(&name).await?;
                 self.hand_out(&name, execute.max_rows)
             }
-            Stand::Fetched(..) => self.hand_out(&name, execute.max_rows),
+            Stand::Fetched(..) => {
+                self.not_failed()?;
+                self.catch_up().await?;
+                self.hand_out(&name, execute.max_rows)
+            }
         }
     }
 
@@ -259,54 +363,70 @@ impl Session {
             write::empty_query(self.peer.out());
             return Ok(());
         };
-        self.executor.upgrade().await?;
-        let completion = self.command(&statement).await?;
+        self.step_aside().await?;
+        self.describes = false;
+        let completion = self.command(&statement).await;
+        self.describes = true;
+        let completion = completion?;
         self.peer.out().extend_from_slice(&completion.unwrap_or_default());
         Ok(())
     }
 
     /// Runs a statement that is not one server's bytes to relay, and keeps its answer to be fetched.
-    async fn fetch(&mut self, name: &str, describe: bool) -> Result<(), Trouble> {
+    async fn fetch(&mut self, name: &str) -> Result<(), Trouble> {
         self.settle_unchecked().await?;
         self.drain().await?;
-        self.executor.upgrade().await?;
+        self.step_aside().await?;
         let Some(mut portal) = self.portals.remove(name) else {
             return Err(ClientError::no_such_portal(name).into());
         };
         let statement = portal.statement.clone().expect("only statements wait");
         let parameters = portal.parameters();
-        let ask = Ask { statement: &statement, parameters: &parameters, formats: &portal.formats, describe };
+        let ask = Ask { statement: &statement, parameters: &parameters, formats: &portal.formats, describe: false };
         let limit = self.executor.fleet.config.load().merge.max_bytes;
         let mut rows = Rows::kept(limit);
         let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;
-        self.track(&statement, &parameters);
         drop(parameters);
+        self.track(&statement, None).await?;
         portal.stand = Stand::Fetched(rows.into_frames(), completion);
         self.portals.insert(name.to_owned(), portal);
         Ok(())
     }
 
-    /// Gives the client the next rows of an answer that was fetched.
+    /// The pipeline leaves the server it is at, with nothing owed there; what it has executed there and
+    /// what comes are one transaction.
+    async fn step_aside(&mut self) -> Result<(), Trouble> {
+        if let Some(current) = self.current.take() {
+            self.executor.leave(current).await?;
+        }
+        self.executor.upgrade().await
+    }
+
+    /// Gives the client the next rows of an answer that was fetched. As in PostgreSQL, a portal that gave
+    /// as many rows as it was asked for is suspended, and a query's tag counts the rows of this time.
     fn hand_out(&mut self, name: &str, most: i32) -> Result<(), Trouble> {
         let Some(portal) = self.portals.get_mut(name) else {
             return Err(ClientError::no_such_portal(name).into());
         };
         let Stand::Fetched(rows, completion) = &mut portal.stand else { return Ok(()) };
-        let most = usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
-        for row in rows.drain(..most.min(rows.len())) {
+        let limit = usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
+        let given = limit.min(rows.len());
+        for row in rows.drain(..given) {
             self.peer.out().extend_from_slice(&row);
         }
-        match (rows.is_empty(), completion) {
-            (true, Some(completion)) => self.peer.out().extend_from_slice(completion),
-            (true, None) => write::command_complete(self.peer.out(), "SELECT 0"),
-            (false, _) => write::portal_suspended(self.peer.out()),
+        let query = completion.as_ref().is_none_or(|completion| completion.get(5..12) == Some(b"SELECT "));
+        match completion {
+            _ if given == limit => write::portal_suspended(self.peer.out()),
+            Some(completion) if !query => self.peer.out().extend_from_slice(completion),
+            Some(_) | None => write::command_complete(self.peer.out(), &format!("SELECT {given}")),
         }
         Ok(())
     }
 
-    fn close(&mut self, frame: &Frame) -> Result<(), Trouble> {
+    async fn close(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let close = Close::read(frame).map_err(broken)?;
         let name = text(close.name)?;
+        self.settle_unchecked().await?;
         match close.kind {
             Kind::Statement => {
                 self.prepared.remove(name);
@@ -314,9 +434,9 @@ impl Session {
             Kind::Portal => {
                 if let Some(Portal { stand: Stand::OnServer(server), .. }) = self.portals.remove(name)
                     && self.executor.transaction.branches.contains_key(&server)
-                    && self.current == Some(server)
                 {
-                    self.executor.connection(server).out().extend_from_slice(frame.bytes());
+                    self.turn_to(server).await?;
+                    self.executor.pipeline(server).out().extend_from_slice(frame.bytes());
                     self.expects.push_back(Expect::Relay(b'3'));
                     return Ok(());
                 }
@@ -337,7 +457,7 @@ impl Session {
         if let Err(trouble) = outcome {
             self.trouble(trouble).await?;
         }
-        self.unchecked.clear();
+        self.forget_pipeline();
         if !self.executor.transaction.is_explicit() {
             self.close_portals();
         }
@@ -348,9 +468,8 @@ impl Session {
     /// Ends the pipeline: what is owed is read, and what is not the client's transaction ends.
     async fn sync_servers(&mut self) -> Result<(), Trouble> {
         self.settle_unchecked().await?;
-        if let Some(server) = self.current {
-            let connection = self.executor.connection(server);
-            connection.queue_sync();
+        if let Some(server) = self.current() {
+            self.executor.pipeline(server).queue_sync();
             self.expects.push_back(Expect::Ready);
         }
         self.read_owed().await?;
@@ -358,54 +477,76 @@ impl Session {
         self.executor.end_of_message().await
     }
 
+    /// The server that the pipeline is at, while its connection is there.
+    fn current(&mut self) -> Option<ServerId> {
+        let branches = &self.executor.transaction.branches;
+        self.current = self.current.filter(|server| branches.contains_key(server));
+        self.current
+    }
+
     /// Reads all that the current server owes, with a Flush where no Sync was sent.
     async fn drain(&mut self) -> Result<(), Trouble> {
-        if let Some(server) = self.current
+        if let Some(server) = self.current()
             && self.expects.iter().any(|expect| !matches!(expect, Expect::Say(_)))
         {
-            write::flush(self.executor.connection(server).out());
+            write::flush(self.executor.pipeline(server).out());
         }
         self.read_owed().await
     }
 
     async fn read_owed(&mut self) -> Result<(), Trouble> {
         let mut expects = std::mem::take(&mut self.expects);
-        match self.current {
+        let outcome = match self.current() {
             Some(server) => self.executor.relay(&mut self.peer, server, &mut expects).await,
             None => {
-                for expect in expects {
+                for expect in expects.drain(..) {
                     if let Expect::Say(bytes) = expect {
                         self.peer.out().extend_from_slice(&bytes);
                     }
                 }
                 Ok(())
             }
+        };
+        // What remains was never prepared.
+        for expect in expects {
+            if let Expect::Parsed(name) = expect {
+                self.prepared.remove(&*name);
+            }
         }
+        outcome
     }
 
     /// Makes `server` the one that the pipeline goes to.
     async fn turn_to(&mut self, server: ServerId) -> Result<(), Trouble> {
+        if let Some(current) = self.current()
+            && current != server
+        {
+            self.drain().await?;
+            self.executor.leave(current).await?;
+            self.current = None;
+        }
+        if self.current.is_none() {
+            self.read_owed().await?;
+            self.current = self.executor.transaction.branches.contains_key(&server).then_some(server);
+        }
+        Ok(())
+    }
+
+    /// Makes the server of a portal the one that the pipeline goes to.
+    async fn return_to(&mut self, server: ServerId, portal: &str) -> Result<(), Trouble> {
+        self.turn_to(server).await?;
         match self.current {
-            Some(current) if current == server => Ok(()),
-            None => {
-                self.current = self.executor.transaction.branches.contains_key(&server).then_some(server);
-                Ok(())
-            }
-            Some(current) => {
-                self.drain().await?;
-                self.executor.leave(current).await?;
-                self.current = self.executor.transaction.branches.contains_key(&server).then_some(server);
-                Ok(())
-            }
+            Some(_) => Ok(()),
+            None => Err(ClientError::no_such_portal(portal).into()),
         }
     }
 
     /// What was parsed is checked by this server on the way; its ParseCompletes are the client's.
     fn send_unchecked(&mut self, server: ServerId) {
-        for prepared in std::mem::take(&mut self.unchecked) {
+        for (name, prepared) in std::mem::take(&mut self.unchecked) {
             let (_, parsed) = self.readied(server, &prepared);
             match parsed {
-                true => self.expects.push_back(Expect::Relay(b'1')),
+                true => self.expects.push_back(Expect::Parsed(name)),
                 false => self.say(write::parse_complete),
             }
         }
@@ -414,7 +555,7 @@ impl Session {
     /// What was parsed and never bound is checked by some server.
     async fn settle_unchecked(&mut self) -> Result<(), Trouble> {
         let mut foreign = false;
-        for prepared in &self.unchecked {
+        for (_, prepared) in &self.unchecked {
             foreign |= !self.executor.statement_of(prepared)?.is_some_and(|statement| is_ours(&statement));
         }
         if !foreign || self.executor.transaction.failed {
@@ -430,9 +571,10 @@ impl Session {
 
     /// A server that may parse and describe: any knows the same tables.
     async fn checking_server(&mut self) -> Result<ServerId, Trouble> {
-        if let Some(current) = self.current {
+        if let Some(current) = self.current() {
             return Ok(current);
         }
+        self.read_owed().await?;
         let server = self.executor.any_branch().await?;
         self.current = Some(server);
         Ok(server)

@@ -1,12 +1,12 @@
 //! Who is there: the clients by number, for `SHOW CLIENTS`, and their cancel keys.
 
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::SystemTime;
 
 use dashmap::DashMap;
 
-use crate::server::CancelHandle;
+use crate::execute::cancel::Cancellable;
 
 /// What is known of one client.
 #[derive(Debug, Clone)]
@@ -31,23 +31,16 @@ pub struct ClientEntry {
 #[derive(Debug, Default)]
 pub struct Registry {
     next: AtomicI32,
-    clients: DashMap<i32, (ClientEntry, i32, Mutex<Cancellable>)>,
-}
-
-/// What a cancel request for a client would do now.
-#[derive(Debug, Default)]
-struct Cancellable {
-    running: Vec<CancelHandle>,
-    requested: bool,
+    clients: DashMap<i32, (ClientEntry, i32, Arc<Cancellable>)>,
 }
 
 impl Registry {
-    /// A client came in; answers its number and its secret.
-    pub fn enter(&self, mut entry: ClientEntry) -> (i32, i32) {
+    /// A client came in, whose requests to cancel end this; answers its number and its secret.
+    pub fn enter(&self, mut entry: ClientEntry, cancellable: Arc<Cancellable>) -> (i32, i32) {
         let id = self.next.fetch_add(1, Ordering::Relaxed).wrapping_add(1) & i32::MAX;
         let secret: i32 = rand::random();
         entry.id = id;
-        self.clients.insert(id, (entry, secret, Mutex::default()));
+        self.clients.insert(id, (entry, secret, cancellable));
         (id, secret)
     }
 
@@ -73,36 +66,13 @@ impl Registry {
         entries
     }
 
-    /// The connections on which a client's statement runs from now on; none: nothing is running.
-    pub fn running(&self, id: i32, handles: Vec<CancelHandle>) {
-        if let Some(client) = self.clients.get(&id)
-            && let Ok(mut cancellable) = client.2.lock()
-        {
-            cancellable.running = handles;
-        }
-    }
-
-    /// True once where a cancel request came in for the client.
-    pub fn take_cancel(&self, id: i32) -> bool {
-        let Some(client) = self.clients.get(&id) else { return false };
-        client.2.lock().is_ok_and(|mut cancellable| std::mem::take(&mut cancellable.requested))
-    }
-
     /// A cancel request came in: what runs for the client is cancelled on its servers. A wrong
     /// secret is ignored, as PostgreSQL does.
     pub async fn cancel(&self, id: i32, secret: i32) {
-        let handles = match self.clients.get(&id) {
-            Some(client) if client.1 == secret => match client.2.lock() {
-                Ok(mut cancellable) => {
-                    cancellable.requested = !cancellable.running.is_empty();
-                    cancellable.running.clone()
-                }
-                Err(_) => return,
-            },
+        let cancellable = match self.clients.get(&id) {
+            Some(client) if client.1 == secret => Arc::clone(&client.2),
             _ => return,
         };
-        for handle in handles {
-            handle.cancel().await;
-        }
+        cancellable.cancel().await;
     }
 }

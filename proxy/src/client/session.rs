@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use router::ids::ServerId;
 
+use crate::client::command::{is_utf8, not_utf8};
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
 use crate::client::startup::Startup;
@@ -36,8 +37,10 @@ pub(super) struct Session {
     pub(super) current: Option<ServerId>,
     /// What it owes the client.
     pub(super) expects: VecDeque<Expect>,
-    /// What was parsed and is not yet checked by a server.
-    pub(super) unchecked: Vec<Arc<Prepared>>,
+    /// What was parsed, under which name, and is not yet checked by a server.
+    pub(super) unchecked: Vec<(Arc<str>, Arc<Prepared>)>,
+    /// True where what the session answers itself is announced by a RowDescription: in a simple query.
+    pub(super) describes: bool,
 }
 
 /// Serves an authenticated client until it or the daemon ends.
@@ -45,7 +48,7 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     let Some(database) = fleet.databases.get(&startup.database).cloned() else { return };
     let config = fleet.config.load_full();
     let Some(login) = login(&config, &startup.user) else { return };
-    let (id, secret) = fleet.registry.enter(ClientEntry {
+    let entry = ClientEntry {
         id: 0,
         user: startup.user.clone(),
         database: startup.database.clone(),
@@ -53,21 +56,28 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
         application_name: startup.application_name.clone(),
         connected: std::time::SystemTime::now(),
         encrypted: startup.stream.is_secure(),
+    };
+    let foreign = startup.parameters.iter().any(|(name, value)| {
+        name.eq_ignore_ascii_case("client_encoding") && !is_utf8(value)
     });
     let settings = Settings::starting_with(startup.parameters);
     let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
+    let executor = Executor::new(Arc::clone(&fleet), database, login, settings);
+    let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
     let mut session = Session {
         id,
         peer: Peer::new(startup.stream, startup.leftover, limit),
-        executor: Executor::new(Arc::clone(&fleet), database, login, settings),
+        executor,
         prepared: HashMap::new(),
         portals: HashMap::new(),
         skipping: false,
         current: None,
         expects: VecDeque::new(),
         unchecked: Vec::new(),
+        describes: true,
     };
-    let outcome = match session.greet(secret).await {
+    let greeted = if foreign { Err(not_utf8().into()) } else { session.greet(secret).await };
+    let outcome = match greeted {
         Ok(()) => session.listen().await,
         Err(trouble) => session.last_words(trouble).await,
     };
@@ -105,7 +115,9 @@ impl Session {
     async fn listen(&mut self) -> Result<(), PeerGone> {
         let fleet = Arc::clone(&self.executor.fleet);
         loop {
-            let idle = !self.executor.transaction.is_explicit() && self.expects.is_empty();
+            let idle = !self.executor.transaction.is_explicit()
+                && self.executor.transaction.branches.is_empty()
+                && self.expects.is_empty();
             let patience = self.patience(idle);
             let held = self.executor.held.as_mut().map(|(_, connection, _)| connection);
             let frame = tokio::select! {
@@ -132,6 +144,7 @@ impl Session {
             };
             match frame.tag() {
                 b'X' => return Ok(()),
+                b'Q' | b'F' if self.skipping => {}
                 b'Q' => self.simple(&frame).await?,
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => self.extended(frame).await?,
                 b'F' => {
@@ -154,7 +167,13 @@ impl Session {
     }
 
     async fn simple(&mut self, frame: &Frame) -> Result<(), PeerGone> {
-        self.skipping = false;
+        // What the extended protocol has begun since the last Sync is of one transaction with this.
+        if let Err(trouble) = self.join_pipeline().await {
+            self.trouble(trouble).await?;
+            self.forget_pipeline();
+            self.ready();
+            return self.peer.flush().await;
+        }
         // A simple query ends the unnamed statement and portal.
         self.portals.remove("");
         self.prepared.remove("");

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use router::ids::ServerId;
 use router::sql::{Learned, Statement};
 
 use crate::client::session::Session;
@@ -35,6 +36,12 @@ impl Session {
         self.finish_query(outcome).await?;
         self.ready();
         self.peer.flush().await
+    }
+
+    /// The server of the only branch: what just ran need not be done there again.
+    fn only_server(&self) -> Option<ServerId> {
+        let mut servers = self.executor.transaction.branches.keys();
+        servers.next().copied().filter(|_| servers.next().is_none())
     }
 
     /// Runs the statements in order; the last CommandComplete is the result.
@@ -87,9 +94,11 @@ impl Session {
         if self.executor.transaction.failed {
             return Err(ClientError::failed_transaction().into());
         }
+        self.check_config(statement)?;
         let ask = Ask { statement, parameters, formats: &[], describe: true };
         let completion = self.executor.run(&mut self.peer, ask, &mut Rows::through()).await?;
-        self.track(statement, parameters);
+        let server = self.only_server();
+        self.track(statement, server).await?;
         Ok(completion)
     }
 

@@ -13,7 +13,7 @@ use crate::error::ClientError;
 use crate::execute::executor::{Executor, must};
 use crate::execute::prepared::Prepared;
 use crate::execute::relay::report;
-use crate::execute::transaction::{Branch, Mode};
+use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Fate;
@@ -55,34 +55,43 @@ impl Executor {
         Ok(())
     }
 
-    /// Runs a setting on some connection, which keeps it as a mark of the session, so that PostgreSQL
-    /// judges it.
+    /// Has a server judge a setting, which nothing is left of there; the client hears of parameters that
+    /// it changes where it `lasts`.
     ///
     /// # Errors
     /// PostgreSQL's own.
-    pub async fn try_out(&mut self, peer: &mut Peer, sql: &str) -> Result<(), Trouble> {
+    pub async fn try_out(&mut self, peer: &mut Peer, sql: &str, lasts: bool) -> Result<(), Trouble> {
         let opened = self.transaction.mode;
         self.transaction.mode = Mode::Auto;
         let server = self.any_branch().await;
         self.transaction.mode = opened;
         let server = server?;
         let Some(mut branch) = self.transaction.branches.remove(&server) else { return Ok(()) };
-        // The connection is given back with whatever the statement set: the next session's settings
-        // replace it, since it is noted as applied.
+        must(&mut branch.connection, "BEGIN").await?;
         let outcome = branch.connection.simple(sql).await?;
-        for (name, value) in branch.connection.parameters() {
-            report(&mut self.reported, peer, name, value);
+        if lasts && outcome.error.is_none() {
+            for (name, value) in branch.connection.parameters() {
+                report(&mut self.reported, peer, name, value);
+            }
         }
-        let failed = outcome.error.is_some();
-        if !failed {
-            must(&mut branch.connection, "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL").await?;
-            branch.connection.settings.clear();
-        }
+        must(&mut branch.connection, "ROLLBACK").await?;
         self.release(server, branch);
         match outcome.error {
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
+    }
+
+    /// Calls `set_config` on every other begun branch than the one where the client did.
+    ///
+    /// # Errors
+    /// PostgreSQL's own.
+    pub async fn set_elsewhere(&mut self, done: Option<ServerId>, statement: &str) -> Result<(), Trouble> {
+        let others = self.transaction.branches.iter_mut();
+        for (_, branch) in others.filter(|(server, branch)| branch.begun && Some(**server) != done) {
+            must(&mut branch.connection, statement).await?;
+        }
+        Ok(())
     }
 
     /// Runs a command on the connection that the session keeps, if it keeps one.
@@ -178,8 +187,10 @@ impl Executor {
         token.map_err(|unavailable| ClientError::new("57P03", unavailable.to_string()).into())
     }
 
-    /// A branch that broke: its connection is closed.
-    pub fn drop_branch(&mut self, server: ServerId) -> Option<Branch> {
-        self.transaction.branches.remove(&server)
+    /// A branch broke: its connection is closed, and what it did in a transaction is lost.
+    pub fn drop_branch(&mut self, server: ServerId) {
+        if let Some(branch) = self.transaction.branches.remove(&server) {
+            self.transaction.broken |= branch.begun;
+        }
     }
 }

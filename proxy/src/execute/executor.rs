@@ -12,6 +12,7 @@ use router::plan::{Leg, Parameter, Plan, Role, SessionView, Tenants, Verdict};
 use router::sql::{Hold, Kind, Statement};
 
 use crate::error::ClientError;
+use crate::execute::cancel::Cancellable;
 use crate::execute::settings::{Settings, difference};
 use crate::execute::transaction::{Branch, Mode, Transaction};
 use crate::execute::trouble::Trouble;
@@ -55,6 +56,8 @@ pub struct Executor {
     pub reported: BTreeMap<String, String>,
     /// The session's own writes, for pins of scope `session` and tokens.
     pub pin: SessionPin,
+    /// What the client's cancel requests end.
+    pub cancellable: Arc<Cancellable>,
     path: Option<(Option<String>, SearchPath)>,
     targets: Mutex<HashMap<(String, u16), Arc<Target>>>,
 }
@@ -94,6 +97,7 @@ impl Executor {
             held: None,
             reported: BTreeMap::new(),
             pin: SessionPin::default(),
+            cancellable: Arc::default(),
             path: None,
             targets: Mutex::default(),
         }
@@ -146,6 +150,9 @@ impl Executor {
         parameters: &[Parameter<'_>],
     ) -> Result<Decision, Trouble> {
         let tenant = self.tenant()?;
+        if self.transaction.now.is_empty() {
+            self.transaction.now = super::clock::now();
+        }
         let started = Instant::now();
         for _ in 0..MOST_REPLANS {
             let directory = self.database.directory.load();
@@ -167,7 +174,7 @@ impl Executor {
                 }
                 Verdict::Wait(_) => {
                     let patience = LONGEST_FREEZE.saturating_sub(started.elapsed());
-                    if !self.changed(directory.version(), patience).await {
+                    if !self.changed(directory.version(), patience).await? {
                         return Err(ClientError::new(
                             "57014",
                             "canceling statement: its placement stayed frozen",
@@ -206,13 +213,14 @@ impl Executor {
         cursor.or_else(|| self.held.as_ref().map(|(server, ..)| *server))
     }
 
-    async fn changed(&self, version: u64, patience: Duration) -> bool {
-        tokio::time::timeout(patience, self.database.directory.newer_than(version)).await.is_ok()
+    async fn changed(&self, version: u64, patience: Duration) -> Result<bool, ClientError> {
+        let news = tokio::time::timeout(patience, self.database.directory.newer_than(version));
+        self.cancellable.unless_requested(async { news.await.is_ok() }).await
     }
 
     /// Waits for a directory newer than a decision's, after a fence said that it is outdated.
     pub(crate) async fn await_news(&self, decision: &Decision) -> Result<(), Trouble> {
-        match self.changed(decision.directory.version(), LONGEST_FREEZE).await {
+        match self.changed(decision.directory.version(), LONGEST_FREEZE).await? {
             true => Ok(()),
             false => Err(ClientError::new(
                 "57014",
@@ -290,23 +298,26 @@ impl Executor {
                 self.connect(server, &decision.plan, &decision.directory).await?
             }
         };
-        self.dress(&mut connection).await?;
+        self.settings.begin();
+        self.dress(&mut connection, begun).await?;
         let settings_before = connection.settings.clone();
         let mut branch = Branch {
             connection,
             begun,
             replica,
             executed: false,
+            unsynced: false,
             fences: Default::default(),
             settings_before,
             preparing: Vec::new(),
+            coded: false,
             hold,
         };
+        self.cancellable.runs_on(branch.connection.cancel_handle());
         if begun {
-            let local: Vec<String> = self.settings.local_statements().collect();
-            let opening =
-                std::iter::once(self.transaction.opening()).chain(local).collect::<Vec<_>>().join("; ");
-            must(&mut branch.connection, &opening).await?;
+            let replay = self.settings.replay();
+            let opening: Vec<String> = std::iter::once(self.transaction.opening()).chain(replay).collect();
+            must(&mut branch.connection, &opening.join("; ")).await?;
         }
         Ok(branch)
     }
@@ -332,7 +343,8 @@ impl Executor {
             }
         }
         let wait = self.fleet.config.load().replicas.primary_wait;
-        let node = server.wait_for_primary(wait).await.map_err(|_| ClientError::no_primary(name))?;
+        let primary = self.cancellable.unless_requested(server.wait_for_primary(wait)).await?;
+        let node = primary.map_err(|_| ClientError::no_primary(name))?;
         match self.checkout(name, &node, plan).await {
             Ok(connection) => Ok((connection, false)),
             Err(error) => {
@@ -349,7 +361,8 @@ impl Executor {
             Tenants::None | Tenants::All => None,
         };
         let prefer = self.settings.fingerprint();
-        let lent = self.fleet.pools.checkout(Request { target: &target, tenant, prefer }).await;
+        let lent = self.fleet.pools.checkout(Request { target: &target, tenant, prefer });
+        let lent = self.cancellable.unless_requested(lent).await?;
         lent.map_err(|error| not_lent(server, &error))
     }
 
@@ -376,19 +389,17 @@ impl Executor {
         }
     }
 
-    /// Brings a connection to the session's settings.
-    async fn dress(&mut self, connection: &mut Lent) -> Result<(), Trouble> {
-        let statements = difference(&connection.settings, self.settings.session());
+    /// Brings a connection to the session's settings: those of before the transaction where it is to
+    /// begin there with them.
+    async fn dress(&mut self, connection: &mut Lent, begun: bool) -> Result<(), Trouble> {
+        let wanted = if begun { self.settings.before() } else { self.settings.session() };
+        let statements = difference(&connection.settings, wanted);
         if statements.is_empty() {
             return Ok(());
         }
         must(connection, &statements.join("; ")).await?;
-        connection.settings = self
-            .settings
-            .session()
-            .iter()
-            .map(|(name, setting)| (name.clone(), setting.statement.clone()))
-            .collect();
+        connection.settings =
+            wanted.iter().map(|(name, setting)| (name.clone(), setting.statement.clone())).collect();
         Ok(())
     }
 

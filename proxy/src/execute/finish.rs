@@ -5,6 +5,7 @@ use router::ids::ServerId;
 
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
+use crate::execute::settings::forget;
 use crate::execute::transaction::{Branch, Mode, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::execute::two_phase;
@@ -34,11 +35,14 @@ impl Executor {
         let outcome = self.commit_branches(&mut transaction).await;
         match outcome {
             Ok(()) => {
-                self.settings.commit();
                 self.settle(transaction).await;
                 Ok(Ended::Committed)
             }
             Err(trouble) => {
+                // PREPARE TRANSACTION makes what SET has set last, whatever becomes of the rest.
+                for branch in transaction.branches.values_mut() {
+                    branch.settings_before = self.settings.after_commit(&branch.settings_before);
+                }
                 self.settings.rollback();
                 self.abandon(transaction).await;
                 Err(trouble)
@@ -107,11 +111,13 @@ impl Executor {
                 self.database.pins.wrote(&server, tenants, &mut self.pin);
             }
         }
+        self.settings.commit();
+        self.cancellable.over();
         for (server, mut branch) in std::mem::take(&mut transaction.branches) {
-            branch.connection.settings = match branch.begun {
-                true => applied(self, &branch),
-                false => branch.connection.settings.clone(),
-            };
+            branch.connection.settings = self.settings.after_commit(&branch.settings_before);
+            if branch.coded {
+                forget(&mut branch.connection.settings);
+            }
             self.release(server, branch);
         }
         if transaction.changed_schema
@@ -123,29 +129,23 @@ impl Executor {
 
     /// The transaction does not stand: every branch is rolled back or its connection closed.
     async fn abandon(&mut self, mut transaction: Transaction) {
+        self.cancellable.over();
         for (server, mut branch) in std::mem::take(&mut transaction.branches) {
             if branch.connection.owed() > 0 {
                 continue;
             }
-            let open = branch.connection.status() != TransactionStatus::Idle;
+            // ROLLBACK also ends what the extended protocol has done since its last Sync.
+            let open = branch.unsynced || branch.connection.status() != TransactionStatus::Idle;
             if open && end(&mut branch, "ROLLBACK").await.is_err() {
                 continue;
             }
             branch.connection.settings = branch.settings_before.clone();
+            if branch.coded {
+                forget(&mut branch.connection.settings);
+            }
             self.release(server, branch);
         }
     }
-}
-
-/// What a committed branch's connection has now: what the session has, since each SET of the
-/// transaction ran on each of its branches or is replayed by the next difference.
-fn applied(executor: &Executor, branch: &Branch) -> std::collections::BTreeMap<String, String> {
-    let mut applied = branch.connection.settings.clone();
-    applied.retain(|name, statement| {
-        executor.settings.session().get(name).is_some_and(|setting| setting.statement == *statement)
-            || branch.settings_before.get(name) == Some(statement)
-    });
-    applied
 }
 
 fn branch(transaction: &mut Transaction, server: ServerId) -> &mut Branch {

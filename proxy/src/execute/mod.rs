@@ -9,8 +9,9 @@
 //! | `pipeline`, `prepared`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `finish`, `two_phase`, `recovery` | transactions over servers |
 //! | `settings`, `control` | a session's state on whatever connection it gets |
-//! | `rows`, `clock`, `trouble` | where rows go, what time it is, how a statement ends early |
+//! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
 
+pub mod cancel;
 pub mod clock;
 mod control;
 mod copy_in;

@@ -37,7 +37,12 @@ impl Executor {
                 )
                 .into()),
             },
-            Learned::Empty | Learned::SyntaxError | Learned::TooComplex => Ok(None),
+            Learned::Empty | Learned::SyntaxError => Ok(None),
+            Learned::TooComplex => Err(ClientError::unsupported(
+                "the statement is too large or too deeply nested to be analysed",
+                "Split it, or pass its values as parameters.",
+            )
+            .into()),
         }
     }
 
@@ -45,6 +50,14 @@ impl Executor {
     pub fn connection(&mut self, server: ServerId) -> &mut Lent {
         let branch = self.transaction.branches.get_mut(&server);
         &mut branch.expect("the pipeline goes to an open branch").connection
+    }
+
+    /// Where the messages of the client's pipeline are written to; they wait for a Sync.
+    pub fn pipeline(&mut self, server: ServerId) -> &mut Lent {
+        let branch = self.transaction.branches.get_mut(&server);
+        let branch = branch.expect("the pipeline goes to an open branch");
+        branch.unsynced = true;
+        &mut branch.connection
     }
 
     /// Makes sure that the branch's connection has a statement.
@@ -55,6 +68,7 @@ impl Executor {
         let branch = self.transaction.branches.get_mut(&server).expect("the pipeline goes to an open branch");
         let readied = prepared.ready_on(&mut branch.connection, fingerprint);
         if readied.parsed {
+            branch.unsynced = true;
             branch.preparing.push(fingerprint);
         }
         readied
@@ -82,15 +96,17 @@ impl Executor {
             report(&mut self.reported, peer, name, value);
         }
         let mut preparing = std::mem::take(&mut branch.preparing);
+        let synced = expects.iter().any(|expect| matches!(expect, Expect::Ready));
         let outcome = Relay::new(&mut branch.connection, peer, &mut self.reported)
             .extended(expects, &mut preparing)
             .await;
         match &outcome {
-            Ok(()) => branch.preparing = preparing,
-            Err(Trouble::Told) => {}
-            Err(_) => {
-                self.transaction.branches.remove(&server);
+            Ok(()) => {
+                branch.preparing = preparing;
+                branch.unsynced &= !synced;
             }
+            Err(Trouble::Told) => branch.unsynced = false,
+            Err(_) => self.drop_branch(server),
         }
         outcome
     }
@@ -127,11 +143,13 @@ impl Executor {
             self.executed(leg.server);
             self.connection(leg.server).queue_query(execute_text(&name, ask.parameters).as_bytes());
             let branch = self.transaction.branches.get_mut(&leg.server).expect("the branch was made above");
-            let relayed = Relay::new(&mut branch.connection, peer, &mut self.reported).simple().await;
+            let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
+            relay.describe = ask.describe;
+            let relayed = relay.simple().await;
             if let Err(trouble) = &relayed
                 && !matches!(trouble, Trouble::Told)
             {
-                self.transaction.branches.remove(&leg.server);
+                self.drop_branch(leg.server);
             }
             let completion = relayed?.completion;
             self.note(ask.statement, &decision);
@@ -157,6 +175,7 @@ impl Executor {
                 error = Some(view::error_fields(&frame));
             }
         }
+        branch.unsynced = false;
         let preparing = std::mem::take(&mut branch.preparing);
         match error {
             None => Ok(readied.name),

@@ -5,6 +5,7 @@
 //! the connection's being dropped.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -25,8 +26,12 @@ pub enum Expect {
     Swallow(u8),
     /// One message with this tag, asked for by the client.
     Relay(u8),
+    /// ParseComplete for the statement that the client calls so.
+    Parsed(Arc<str>),
     /// ParameterDescription, then RowDescription or NoData.
     StatementDescription,
+    /// The same, for a client that asked for the rows only.
+    RowsOfStatement,
     /// RowDescription or NoData.
     PortalDescription,
     /// Rows or COPY data up to CommandComplete, EmptyQueryResponse or PortalSuspended.
@@ -52,6 +57,8 @@ pub struct Relay<'a> {
     pub peer: &'a mut Peer,
     /// What the client was told of the server's parameters.
     pub reported: &'a mut BTreeMap<String, String>,
+    /// True where a simple query's rows are announced by a RowDescription.
+    pub describe: bool,
     early: Option<Frame>,
 }
 
@@ -62,7 +69,7 @@ impl<'a> Relay<'a> {
         peer: &'a mut Peer,
         reported: &'a mut BTreeMap<String, String>,
     ) -> Relay<'a> {
-        Relay { connection, peer, reported, early: None }
+        Relay { connection, peer, reported, describe: true, early: None }
     }
 
     /// The next reply of the server; notes parameters. The client's departure ends it.
@@ -85,9 +92,15 @@ impl<'a> Relay<'a> {
         let mut relayed = Relayed::default();
         let mut failed = false;
         loop {
-            let frame = self.reply().await?;
+            let frame = match self.reply().await {
+                Ok(frame) => frame,
+                // A server that says why before it closes has told the client.
+                Err(Trouble::Relay(_) | Trouble::Tell(_)) if failed => return Err(Trouble::Told),
+                Err(trouble) => return Err(trouble),
+            };
             match frame.tag() {
                 b'Z' => break,
+                b'T' if !self.describe => {}
                 b'C' => {
                     if let Some(earlier) = relayed.completion.replace(frame.into_bytes()) {
                         self.peer.out().extend_from_slice(&earlier);
@@ -109,49 +122,65 @@ impl<'a> Relay<'a> {
     ///
     /// # Errors
     /// [`Trouble::Told`] where the server answered with an error; the connection is read up to
-    /// ReadyForQuery then and nothing more is expected.
+    /// ReadyForQuery then. Of what was expected, the client's statements that were not prepared remain.
     pub async fn extended(
         &mut self,
         expects: &mut VecDeque<Expect>,
         preparing: &mut Vec<u128>,
     ) -> Result<(), Trouble> {
         while let Some(expect) = expects.pop_front() {
-            let done = match expect {
-                Expect::Say(bytes) => {
-                    self.peer.out().extend_from_slice(&bytes);
-                    Ok(())
+            if let Err(trouble) = self.answer(&expect, preparing).await {
+                expects.push_front(expect);
+                if let Trouble::Told = trouble {
+                    for fingerprint in preparing.drain(..) {
+                        self.connection.statements.forget(fingerprint);
+                    }
+                    let synced = expects.iter().any(|expect| matches!(expect, Expect::Ready));
+                    self.resynchronise(synced).await?;
                 }
-                Expect::Swallow(tag) => self.one(tag, false, preparing).await,
-                Expect::Relay(tag) => self.one(tag, true, preparing).await,
-                Expect::Ready => self.one(b'Z', false, preparing).await,
-                Expect::StatementDescription => match self.one(b't', true, preparing).await {
-                    Ok(()) => self.description().await,
-                    error => error,
-                },
-                Expect::PortalDescription => self.description().await,
-                Expect::Execution => self.execution().await,
-            };
-            if let Err(Trouble::Told) = done {
-                for fingerprint in preparing.drain(..) {
-                    self.connection.statements.forget(fingerprint);
-                }
-                let synced = expects.drain(..).any(|expect| matches!(expect, Expect::Ready));
-                self.resynchronise(synced).await?;
+                expects.retain(|expect| matches!(expect, Expect::Parsed(_)));
+                return Err(trouble);
             }
-            done?;
         }
         Ok(())
     }
 
-    /// Reads to the ReadyForQuery that ends a failed pipeline; asks for it where nobody did.
+    async fn answer(&mut self, expect: &Expect, preparing: &mut Vec<u128>) -> Result<(), Trouble> {
+        match expect {
+            Expect::Say(bytes) => {
+                self.peer.out().extend_from_slice(bytes);
+                Ok(())
+            }
+            Expect::Swallow(tag) => self.one(*tag, false, preparing).await,
+            Expect::Relay(tag) => self.one(*tag, true, preparing).await,
+            Expect::Parsed(_) => self.one(b'1', true, preparing).await,
+            Expect::Ready => self.one(b'Z', false, preparing).await,
+            Expect::StatementDescription => {
+                self.one(b't', true, preparing).await?;
+                self.description().await
+            }
+            Expect::RowsOfStatement => {
+                self.one(b't', false, preparing).await?;
+                self.description().await
+            }
+            Expect::PortalDescription => self.description().await,
+            Expect::Execution => self.execution().await,
+        }
+    }
+
+    /// Reads to the ReadyForQuery that ends a failed pipeline; asks for it where nobody did. A server
+    /// that ends its connection instead has told the client why.
     async fn resynchronise(&mut self, synced: bool) -> Result<(), Trouble> {
         if !synced {
-            write::sync(self.connection.out());
-            self.connection.owe_ready();
+            self.connection.queue_sync();
         }
         loop {
-            if self.reply().await?.tag() == b'Z' {
-                return Ok(());
+            match self.reply().await {
+                Ok(frame) if frame.tag() == b'Z' => return Ok(()),
+                Ok(frame) if frame.tag() == b'S' => self.parameter(&frame),
+                Ok(_) => {}
+                Err(Trouble::Gone(gone)) => return Err(gone.into()),
+                Err(_) => return Ok(()),
             }
         }
     }

@@ -135,7 +135,7 @@ impl Executor {
             Ok(relayed) => Ok(relayed.completion),
             Err(Trouble::Told) => Err(Trouble::Told.into()),
             Err(trouble) => {
-                self.transaction.branches.remove(&leg.server);
+                self.drop_branch(leg.server);
                 Err(trouble.into())
             }
         }
@@ -150,6 +150,13 @@ impl Executor {
         }
         if statement.changes_schema() {
             self.transaction.changed_schema = true;
+        }
+        if matches!(statement.kind(), Kind::Do | Kind::Call) {
+            for leg in &decision.plan.legs {
+                if let Some(branch) = self.transaction.branches.get_mut(&leg.server) {
+                    branch.coded = true;
+                }
+            }
         }
         if let (Kind::DeclareCursor { name, .. }, Some(leg)) = (statement.kind(), decision.plan.legs.first())
         {

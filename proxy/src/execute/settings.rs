@@ -4,7 +4,7 @@
 //! A setting is kept as the text of the statement that makes it, so that each connection the session
 //! gets can be brought to the same state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use router::ids::{quote_identifier, quote_literal};
 
@@ -50,6 +50,16 @@ fn set_statement(command: &str, name: &str, value: &str) -> String {
 
 type Map = BTreeMap<String, Setting>;
 
+/// The statement of a setting that a connection has from nobody knows whom; no setting is made by it.
+const UNKNOWN: &str = "";
+/// The name under which a connection says that anything may have been set on it.
+const EVERYTHING: &str = "*";
+
+/// Notes that code ran on a connection which may have changed anything of its session.
+pub fn forget(applied: &mut BTreeMap<String, String>) {
+    applied.insert(EVERYTHING.to_owned(), UNKNOWN.to_owned());
+}
+
 /// All settings of one session.
 #[derive(Debug, Default)]
 pub struct Settings {
@@ -91,15 +101,37 @@ impl Settings {
         Some(settings_fingerprint(&applied))
     }
 
-    /// What SET LOCAL has set in the open transaction, as `SET LOCAL` statements.
-    pub fn local_statements(&self) -> impl Iterator<Item = String> + '_ {
-        self.local.iter().map(|(name, setting)| {
-            match (&setting.value, setting.statement.strip_prefix("SET ")) {
-                (Some(value), _) => set_statement("SET LOCAL", name, value),
-                (None, Some(rest)) => format!("SET LOCAL {rest}"),
-                (None, None) => setting.statement.clone(),
-            }
-        })
+    /// What a connection must have before the open transaction begins on it, so that a rollback there
+    /// undoes what a rollback here undoes.
+    pub fn before(&self) -> &Map {
+        self.marks.first().map_or(&self.session, |(_, session, _)| session)
+    }
+
+    /// The statements that bring a transaction, just begun on a connection that has [`Self::before`],
+    /// to where this one stands: its settings and its savepoints, in their order.
+    pub fn replay(&self) -> Vec<String> {
+        let none = Map::new();
+        let (mut session, mut local) = (self.before(), &none);
+        let mut script = Vec::new();
+        for (name, then, then_local) in self.marks.iter().skip(1) {
+            script.extend(steps((session, local), (then, then_local)));
+            script.extend(name.iter().map(|name| format!("SAVEPOINT {}", quote_identifier(name))));
+            (session, local) = (then, then_local);
+        }
+        script.extend(steps((session, local), (&self.session, &self.local)));
+        script
+    }
+
+    /// What is known of a connection after a transaction of this session has committed on it, which had
+    /// `before` when it began. A setting that the transaction changed may have been changed there or
+    /// not: whoever uses the connection next makes it anew.
+    pub fn after_commit(&self, before: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let names: BTreeSet<&String> = before.keys().chain(self.session.keys()).collect();
+        let known = |name: &String| match (before.get(name), self.session.get(name)) {
+            (Some(before), Some(now)) if *before == now.statement => before.clone(),
+            _ => UNKNOWN.to_owned(),
+        };
+        names.into_iter().map(|name| (name.clone(), known(name))).collect()
     }
 
     /// SET or `set_config(.., false)`.
@@ -192,12 +224,56 @@ impl Settings {
 
 /// The statements that bring a connection from what was applied to it to what the session has.
 pub fn difference(applied: &BTreeMap<String, String>, wanted: &Map) -> Vec<String> {
+    if applied.contains_key(EVERYTHING) {
+        let anew = wanted.values().map(|setting| setting.statement.clone());
+        return AS_NEW.iter().map(|statement| (*statement).to_owned()).chain(anew).collect();
+    }
     let gone = applied.keys().filter(|name| !wanted.contains_key(*name)).map(|name| reset_statement(name));
     let new = wanted
         .iter()
         .filter(|(name, setting)| applied.get(*name) != Some(&setting.statement))
         .map(|(_, setting)| setting.statement.clone());
     gone.chain(new).collect()
+}
+
+/// DISCARD ALL but for the prepared statements, in parts that may stand beside others in one message.
+const AS_NEW: [&str; 7] = [
+    "CLOSE ALL",
+    "SET SESSION AUTHORIZATION DEFAULT",
+    "RESET ALL",
+    "UNLISTEN *",
+    "SELECT pg_catalog.pg_advisory_unlock_all()",
+    "DISCARD TEMP",
+    "DISCARD SEQUENCES",
+];
+
+/// The statements from one state of a transaction's settings to a later one.
+fn steps((session, local): (&Map, &Map), (then, then_local): (&Map, &Map)) -> Vec<String> {
+    let names: BTreeSet<&String> = session.keys().chain(local.keys()).chain(then.keys()).collect();
+    let again = |name: &&String| session.get(*name) != then.get(*name) || lifted(local, then_local, name);
+    let lasting = |name: &String| match then.get(name) {
+        Some(setting) => setting.statement.clone(),
+        None => reset_statement(name),
+    };
+    let anew: BTreeSet<&String> = names.into_iter().filter(again).collect();
+    let passing = then_local
+        .iter()
+        .filter(|(name, setting)| local.get(*name) != Some(setting) || anew.contains(name))
+        .map(|(name, setting)| local_statement(name, setting));
+    anew.iter().map(|name| lasting(name)).chain(passing).collect()
+}
+
+/// True where a SET LOCAL was overridden by a SET or a RESET.
+fn lifted(local: &Map, then_local: &Map, name: &str) -> bool {
+    local.contains_key(name) && !then_local.contains_key(name)
+}
+
+fn local_statement(name: &str, setting: &Setting) -> String {
+    match (&setting.value, setting.statement.strip_prefix("SET ")) {
+        (Some(value), _) => set_statement("SET LOCAL", name, value),
+        (None, Some(rest)) if !rest.starts_with("LOCAL ") => format!("SET LOCAL {rest}"),
+        (None, _) => setting.statement.clone(),
+    }
 }
 
 fn reset_statement(name: &str) -> String {

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use router::catalog::Catalog;
-use router::ids::{ServerId, quote_identifier};
+use router::ids::ServerId;
 use router::plan::Tenants;
 use router::sql::Hold;
 
@@ -41,6 +41,8 @@ pub struct Transaction {
     pub read_only: bool,
     /// True after an error: nothing but ROLLBACK is heard.
     pub failed: bool,
+    /// True where what it did on a server is lost: no savepoint can bring it back.
+    pub broken: bool,
     /// True once it ran DDL: the catalog is read again when it commits.
     pub changed_schema: bool,
     /// The catalog as the transaction's DDL has left it, which nobody else sees yet.
@@ -70,12 +72,16 @@ pub struct Branch {
     pub replica: bool,
     /// True once a statement was executed in it (not only described).
     pub executed: bool,
+    /// True where messages of the extended protocol were sent that no Sync has ended.
+    pub unsynced: bool,
     /// The fence tokens it holds.
     pub fences: BTreeSet<String>,
     /// The settings that were applied to the connection before it began.
     pub settings_before: BTreeMap<String, String>,
     /// Statements sent to be prepared, their ParseComplete not yet seen.
     pub preparing: Vec<u128>,
+    /// True where code ran on it that may have changed the session: DO, CALL.
+    pub coded: bool,
     /// Why the session keeps the connection after the transaction, if it does.
     pub hold: Option<Hold>,
 }
@@ -101,14 +107,12 @@ impl Transaction {
         }
     }
 
-    /// What a new branch is sent first, in one message: BEGIN, and the savepoints that stand.
+    /// The BEGIN of a new branch.
     pub fn opening(&self) -> String {
-        let begin = match self.mode {
-            Mode::Explicit => self.begin.as_str(),
-            Mode::Auto | Mode::Implicit => "BEGIN",
-        };
-        let savepoints = self.savepoints.iter().map(|name| format!("; SAVEPOINT {}", quote_identifier(name)));
-        std::iter::once(begin.to_owned()).chain(savepoints).collect()
+        match self.mode {
+            Mode::Explicit => self.begin.clone(),
+            Mode::Auto | Mode::Implicit => "BEGIN".to_owned(),
+        }
     }
 
     /// A savepoint is set.
