@@ -40,6 +40,11 @@ impl Oracle {
 
     /// A session of the application's role that shows every message.
     pub async fn session(&self, database: &str) -> Result<Session> {
-        Session::open(self.node.port(), database::APP_USER, database, &[]).await
+        self.session_with(database, &[]).await
+    }
+
+    /// As [`Oracle::session`], with settings from the start.
+    pub async fn session_with(&self, database: &str, settings: &[(&str, &str)]) -> Result<Session> {
+        Session::open(self.node.port(), database::APP_USER, database, settings).await
     }
 }

@@ -7,7 +7,14 @@ use tests::Fleet;
 use tests::corpus::{Judge, Stage, read_cases};
 
 async fn no_answer_is_wrong(database: &str, name: &str) {
-    let fleet = Fleet::builder().servers(2).database("app_text").database("app_uuid").start().await.unwrap();
+    let fleet = Fleet::builder()
+        .servers(2)
+        .database("app_text")
+        .database("app_uuid")
+        .database("app_tenant")
+        .start()
+        .await
+        .unwrap();
     let daemon = fleet.daemon().start().await.unwrap();
     let oracle = fleet.oracle().await.unwrap();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
@@ -31,4 +38,9 @@ async fn no_answer_about_tenants_named_by_text_is_wrong() {
 #[tokio::test]
 async fn no_answer_about_tenants_named_by_uuid_is_wrong() {
     no_answer_is_wrong("app_uuid", "uuid").await;
+}
+
+#[tokio::test]
+async fn no_answer_to_a_session_of_one_tenant_is_wrong() {
+    no_answer_is_wrong("app_tenant", "tenant").await;
 }

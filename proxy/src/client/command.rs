@@ -159,7 +159,9 @@ impl Session {
         self.in_transaction("ROLLBACK TO SAVEPOINT")?;
         if self.executor.transaction.broken {
             let lost = "the transaction lost the connection to a server";
-            return Err(ClientError::new("25P02", lost).hint("Only ROLLBACK is heard; begin it again.").into());
+            return Err(ClientError::new("25P02", lost)
+                .hint("Only ROLLBACK is heard; begin it again.")
+                .into());
         }
         if !self.executor.transaction.rollback_to(name) {
             return Err(no_savepoint(name));
@@ -207,6 +209,7 @@ impl Session {
             self.executor.on_branches(statement.text()).await?;
         }
         match scope {
+            SetScope::Session if setting.is_default() => self.executor.settings.reset(name),
             SetScope::Session => self.executor.settings.set(name, setting),
             SetScope::Local => {
                 if self.executor.transaction.mode == Mode::Auto {
@@ -345,7 +348,8 @@ impl Session {
         if let Some(completion) = Box::pin(self.command(&statement)).await? {
             return Ok(Some(completion));
         }
-        let ask = Ask { statement: &statement, parameters: &parameters, formats: &[], describe: self.describes };
+        let ask =
+            Ask { statement: &statement, parameters: &parameters, formats: &[], describe: self.describes };
         let completion = self.executor.run_prepared(&mut self.peer, ask, &prepared).await?;
         self.track(&statement, None).await?;
         Ok(completion)
@@ -361,7 +365,11 @@ impl Session {
     }
 
     /// What a statement on a server means for the session's settings, and for its other servers.
-    pub(super) async fn track(&mut self, statement: &Statement, server: Option<ServerId>) -> Result<(), Trouble> {
+    pub(super) async fn track(
+        &mut self,
+        statement: &Statement,
+        server: Option<ServerId>,
+    ) -> Result<(), Trouble> {
         for call in statement.sets_config() {
             let setting = Setting::of(&call.name, &call.value);
             self.executor.set_elsewhere(server, &set_config(call)).await?;

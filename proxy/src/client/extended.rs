@@ -382,7 +382,8 @@ impl Session {
         };
         let statement = portal.statement.clone().expect("only statements wait");
         let parameters = portal.parameters();
-        let ask = Ask { statement: &statement, parameters: &parameters, formats: &portal.formats, describe: false };
+        let ask =
+            Ask { statement: &statement, parameters: &parameters, formats: &portal.formats, describe: false };
         let limit = self.executor.fleet.config.load().merge.max_bytes;
         let mut rows = Rows::kept(limit);
         let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;

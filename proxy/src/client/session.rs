@@ -57,9 +57,10 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
         connected: std::time::SystemTime::now(),
         encrypted: startup.stream.is_secure(),
     };
-    let foreign = startup.parameters.iter().any(|(name, value)| {
-        name.eq_ignore_ascii_case("client_encoding") && !is_utf8(value)
-    });
+    let foreign = startup
+        .parameters
+        .iter()
+        .any(|(name, value)| name.eq_ignore_ascii_case("client_encoding") && !is_utf8(value));
     let settings = Settings::starting_with(startup.parameters);
     let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
     let executor = Executor::new(Arc::clone(&fleet), database, login, settings);

@@ -210,7 +210,9 @@ impl Executor {
             }
             _ => None,
         };
-        cursor.or_else(|| self.held.as_ref().map(|(server, ..)| *server))
+        let mut branches = self.transaction.branches.iter();
+        let holding = || branches.find(|(_, branch)| branch.hold.is_some()).map(|(server, _)| *server);
+        cursor.or_else(|| self.held.as_ref().map(|(server, ..)| *server)).or_else(holding)
     }
 
     async fn changed(&self, version: u64, patience: Duration) -> Result<bool, ClientError> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use router::plan::{Answer, Parameter, Way};
 use router::sql::{Access, Kind, Statement};
 
+use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::relay::{Relay, report};
 use crate::execute::rows::Rows;
@@ -44,6 +45,10 @@ impl Executor {
         rows: &mut Rows,
     ) -> Result<Option<Bytes>, Trouble> {
         let mut tries = 0;
+        if self.transaction.mode == Mode::Auto && ask.statement.needs_transaction() {
+            let message = "LOCK TABLE can only be used in transaction blocks";
+            return Err(ClientError::new("25P01", message).into());
+        }
         loop {
             let decision = self.decide(ask.statement, ask.parameters).await?;
             let answered = peer.out().len();
@@ -151,7 +156,7 @@ impl Executor {
         if statement.changes_schema() {
             self.transaction.changed_schema = true;
         }
-        if matches!(statement.kind(), Kind::Do | Kind::Call) {
+        if statement.runs_unread_code() {
             for leg in &decision.plan.legs {
                 if let Some(branch) = self.transaction.branches.get_mut(&leg.server) {
                     branch.coded = true;

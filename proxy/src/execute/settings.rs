@@ -20,6 +20,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// True for `SET name TO DEFAULT`: the value that the session began with.
+    pub fn is_default(&self) -> bool {
+        self.value.is_none() && self.statement.ends_with(" TO DEFAULT")
+    }
+
     /// A setting of one string value, as in a start-up message.
     pub fn of(name: &str, value: &str) -> Setting {
         Setting { value: Some(value.to_owned()), statement: set_statement("SET", name, value) }
@@ -143,7 +148,8 @@ impl Settings {
     /// SET LOCAL or `set_config(.., true)`; without a transaction it has no effect.
     pub fn set_local(&mut self, name: &str, setting: Setting) {
         if !self.marks.is_empty() {
-            self.local.insert(name.to_owned(), setting);
+            let default = self.defaults.get(name).filter(|_| setting.is_default());
+            self.local.insert(name.to_owned(), default.cloned().unwrap_or(setting));
         }
     }
 
@@ -330,6 +336,16 @@ mod tests {
         settings.set_local("a", Setting::of("a", "3"));
         settings.rollback_to("s");
         assert_eq!(settings.value("a"), Some("1"));
+    }
+
+    #[test]
+    fn set_local_to_default_is_what_the_session_began_with() {
+        let mut settings = settings();
+        settings.set("work_mem", Setting::of("work_mem", "2MB"));
+        settings.begin();
+        let default = Setting { value: None, statement: "SET LOCAL work_mem TO DEFAULT".to_owned() };
+        settings.set_local("work_mem", default);
+        assert_eq!(settings.value("work_mem"), Some("1MB"));
     }
 
     #[test]

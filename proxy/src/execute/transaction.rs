@@ -80,7 +80,7 @@ pub struct Branch {
     pub settings_before: BTreeMap<String, String>,
     /// Statements sent to be prepared, their ParseComplete not yet seen.
     pub preparing: Vec<u128>,
-    /// True where code ran on it that may have changed the session: DO, CALL.
+    /// True where code ran on it that may have changed the session: DO, CALL, a user's function.
     pub coded: bool,
     /// Why the session keeps the connection after the transaction, if it does.
     pub hold: Option<Hold>,

@@ -62,7 +62,7 @@ fn decide(
         Kind::Ddl { transactional, temporary } => {
             everywhere::schema_change(&request, *transactional, *temporary)
         }
-        Kind::Lock => everywhere::lock(&request),
+        Kind::Lock { .. } => everywhere::lock(&request),
         Kind::Analyze => everywhere::on_all(&request, "statistics of every server"),
         Kind::Do | Kind::Call => code(&request),
         Kind::Copy(CopyKind::Server) | Kind::Maintenance => only_server(&request),

@@ -31,6 +31,9 @@ pub(super) fn schema_change(
     if temporary {
         return Ok(request.beside(request.stay(), "a temporary table of the session"));
     }
+    if let (Some(held), false) = (request.session.held, request.statement.touched.unknown.is_empty()) {
+        return Ok(request.beside(held, "a table of the session's connection"));
+    }
     let several = request.directory.servers().len() > 1;
     if several && !transactional {
         return Err(Refusal::unsupported(

@@ -61,6 +61,12 @@ fn check_calls(request: &Request<'_>, subject: &Statement) -> Result<(), Refusal
             "Write its arguments as constants, or use SET.",
         ));
     }
+    if let Some(name) = &subject.calls.of_connection {
+        return Err(Refusal::unsupported(
+            format!("function {name} reads what its connection did before, and connections are shared"),
+            "Use RETURNING, or keep what nextval gave.",
+        ));
+    }
     match (&subject.calls.server, several) {
         (Some(name), true) => Err(Refusal::unsupported(
             format!("function {name} acts on one server, and there are several"),
@@ -281,7 +287,10 @@ fn of_tenants(request: &Request<'_>, keys: Vec<TenantKey>) -> Result<Verdict, Re
     match servers.as_slice() {
         [] => Ok(request.beside(request.stay(), "no row can match")),
         [server] => {
-            if let (Some(name), [_, _, ..]) = (&request.subject().calls.opaque, keys.as_slice()) {
+            // That the statement is about one tenant says nothing of what the function reads.
+            if let Some(name) = &request.subject().calls.opaque
+                && request.directory.holders().len() > 1
+            {
                 return single_holder(request, opaque_reason(name));
             }
             check_server(request, *server)?;

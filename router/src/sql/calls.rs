@@ -24,6 +24,8 @@ pub(crate) struct Calls {
     pub(crate) differs: Option<String>,
     /// A function that acts on one server's processes or files.
     pub(crate) server: Option<String>,
+    /// A function that reads what this connection did in earlier transactions.
+    pub(crate) of_connection: Option<String>,
     /// The connection must be kept for the session.
     pub(crate) hold: Option<Hold>,
     /// Calls of `set_config` with constants.
@@ -61,7 +63,9 @@ impl Calls {
         match effect {
             Effect::Plain | Effect::RunsSql => {}
             Effect::Sequence => self.needs_home(name, None),
-            Effect::SequenceOfSession => self.needs_home(name, Some(Hold::Sequence)),
+            Effect::SequenceOfSession => {
+                self.of_connection.get_or_insert_with(|| name.to_owned());
+            }
             Effect::Notify | Effect::TransactionLock => {
                 self.needs_home(name, None);
                 self.home_only.get_or_insert_with(|| name.to_owned());

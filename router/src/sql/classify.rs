@@ -5,7 +5,8 @@ use std::sync::Arc;
 use pg_raw_parse::Node;
 use pg_raw_parse::list::CastNodeList;
 use pg_raw_parse::nodes::{
-    CopyStmt, CreateTableAsStmt, DeclareCursorStmt, DefElem, ExplainStmt, RangeVar, ReindexObjectType,
+    CopyStmt, CreateTableAsStmt, DeclareCursorStmt, DefElem, DropStmt, ExplainStmt, ObjectType, RangeVar,
+    ReindexObjectType,
 };
 
 use super::calls::constant;
@@ -73,8 +74,10 @@ pub(super) fn classify(sql: &SqlStatement, catalog: &Catalog, path: &SearchPath)
         Node::ListenStmt(_) => Classified { hold: Some(Hold::Listen), ..Classified::from(Kind::Listen) },
         Node::UnlistenStmt(_) => Kind::Listen.into(),
         Node::NotifyStmt(_) => Kind::Notify.into(),
-        Node::LockStmt(lock) => over(Kind::Lock, &ranges(lock.relations().iter()), Use::Change),
-        Node::ConstraintsSetStmt(_) => Kind::Lock.into(),
+        Node::LockStmt(lock) => {
+            over(Kind::Lock { of_tables: true }, &ranges(lock.relations().iter()), Use::Change)
+        }
+        Node::ConstraintsSetStmt(_) => Kind::Lock { of_tables: false }.into(),
         Node::TruncateStmt(truncate) => {
             over(Kind::Truncate, &ranges(truncate.relations().iter()), Use::Change)
         }
@@ -96,8 +99,14 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
         Node::CreateStmt(create) => created(create.relation(), catalog, path),
         Node::CreateSeqStmt(create) => created(create.sequence(), catalog, path),
         Node::ViewStmt(create) => created(create.view(), catalog, path),
-        Node::IndexStmt(create) => ddl(!create.concurrent),
-        Node::DropStmt(drop) => ddl(!drop.concurrent),
+        Node::IndexStmt(create) => {
+            let unknown = create.relation().and_then(|table| unknown_table(table, catalog, path));
+            of_unknown(ddl(!create.concurrent), unknown)
+        }
+        Node::AlterTableStmt(alter) => {
+            of_unknown(ddl(true), alter.relation().and_then(|table| unknown_table(table, catalog, path)))
+        }
+        Node::DropStmt(drop) => of_unknown(ddl(!drop.concurrent), dropped(drop, catalog, path)),
         Node::RefreshMatViewStmt(_) => ddl(true),
         Node::ReindexStmt(reindex) => {
             let alone = matches!(
@@ -121,7 +130,6 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
         | Node::AlterPublicationStmt(_)
         | Node::LoadStmt(_) => Kind::Maintenance.into(),
         Node::CreateSchemaStmt(_)
-        | Node::AlterTableStmt(_)
         | Node::AlterDomainStmt(_)
         | Node::GrantStmt(_)
         | Node::GrantRoleStmt(_)
@@ -172,6 +180,33 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
         | Node::AlterTSConfigurationStmt(_) => ddl(true),
         _ => Kind::Other.into(),
     }
+}
+
+/// DDL over a table that the catalog does not know may be about a temporary one.
+fn of_unknown(classified: Classified, unknown: Option<String>) -> Classified {
+    let touched = Touched { unknown: unknown.into_iter().collect(), ..Touched::default() };
+    Classified { touched, ..classified }
+}
+
+fn unknown_table(range: &RangeVar, catalog: &Catalog, path: &SearchPath) -> Option<String> {
+    let name = range.relname().unwrap_or_default();
+    catalog.relation(range.schemaname(), name, path).is_none().then(|| name.to_owned())
+}
+
+/// The table that a DROP drops, where it is the only one and not known.
+fn dropped(drop: &DropStmt, catalog: &Catalog, path: &SearchPath) -> Option<String> {
+    if drop.remove_type != ObjectType::OBJECT_TABLE {
+        return None;
+    }
+    let objects: Vec<Node<'_>> = drop.objects().iter().collect();
+    let [Node::NodeList(parts)] = objects.as_slice() else { return None };
+    let parts: Vec<&str> = parts.iter().filter_map(Node::as_str).collect();
+    let (schema, name) = match parts.as_slice() {
+        [name] => (None, *name),
+        [schema, name] => (Some(*schema), *name),
+        _ => return None,
+    };
+    catalog.relation(schema, name, path).is_none().then(|| name.to_owned())
 }
 
 fn is_temporary(range: &RangeVar) -> bool {

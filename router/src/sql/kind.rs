@@ -54,7 +54,7 @@ pub enum Kind {
     PreparedTransaction,
     /// SET.
     Set {
-        /// The setting's name in lower case; `TRANSACTION` and `SESSION CHARACTERISTICS` as such.
+        /// The setting's name in lower case; `TRANSACTION` as such.
         name: String,
         /// How long it lasts.
         scope: SetScope,
@@ -114,7 +114,10 @@ pub enum Kind {
     /// COPY.
     Copy(CopyKind),
     /// LOCK TABLE, SET CONSTRAINTS: of the transaction.
-    Lock,
+    Lock {
+        /// LOCK TABLE.
+        of_tables: bool,
+    },
     /// TRUNCATE.
     Truncate,
     /// What changes the schema.
@@ -214,8 +217,6 @@ pub enum Hold {
     AdvisoryLock,
     /// A cursor WITH HOLD.
     Cursor,
-    /// `currval` and `lastval` read what this session last took.
-    Sequence,
 }
 
 impl Hold {
@@ -226,7 +227,6 @@ impl Hold {
             Hold::Listen => "LISTEN",
             Hold::AdvisoryLock => "session advisory lock",
             Hold::Cursor => "cursor WITH HOLD",
-            Hold::Sequence => "sequence value of the session",
         }
     }
 }

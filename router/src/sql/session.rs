@@ -43,9 +43,11 @@ pub(super) fn transaction(statement: &TransactionStmt, node: Node<'_>) -> Kind {
 
 pub(super) fn set(statement: &VariableSetStmt, node: Node<'_>) -> Kind {
     let name = statement.name().unwrap_or_default().to_owned();
+    if name == "SESSION CHARACTERISTICS" {
+        return characteristics(statement);
+    }
     let of_transaction = name == "TRANSACTION";
-    let name =
-        if of_transaction || name == "SESSION CHARACTERISTICS" { name } else { name.to_ascii_lowercase() };
+    let name = if of_transaction { name } else { name.to_ascii_lowercase() };
     let scope = match (of_transaction, statement.is_local) {
         (true, _) => SetScope::Transaction,
         (false, true) => SetScope::Local,
@@ -76,6 +78,17 @@ pub(super) fn set(statement: &VariableSetStmt, node: Node<'_>) -> Kind {
         VariableSetKind::VAR_RESET_ALL => Kind::ResetAll,
         _ => Kind::Other,
     }
+}
+
+/// SET SESSION CHARACTERISTICS of one kind is SET of the default that it stands for (PostgreSQL manual,
+/// SET TRANSACTION).
+fn characteristics(statement: &VariableSetStmt) -> Kind {
+    let options: Vec<Node<'_>> = statement.args().iter().collect();
+    let [Node::DefElem(option)] = options.as_slice() else { return Kind::Other };
+    let (Some(name), Some(value)) = (option.defname(), constant(option.arg())) else { return Kind::Other };
+    let name = format!("default_{name}");
+    let text = set_text(&name, SetScope::Session, &quote_literal(&value));
+    Kind::Set { name, scope: SetScope::Session, value: Some(value), text }
 }
 
 /// A value as text and as it is written in SET; `None` for an interval with fields, as in SET TIME ZONE.

@@ -138,7 +138,7 @@ impl Statement {
             | Kind::PreparedTransaction
             | Kind::Listen
             | Kind::Notify
-            | Kind::Lock
+            | Kind::Lock { .. }
             | Kind::Truncate
             | Kind::Ddl { .. }
             | Kind::Do
@@ -226,6 +226,17 @@ impl Statement {
             Kind::Do | Kind::Call => true,
             _ => false,
         }
+    }
+
+    /// True for LOCK TABLE, which PostgreSQL takes inside a transaction only.
+    pub fn needs_transaction(&self) -> bool {
+        matches!(self.kind, Kind::Lock { of_tables: true })
+    }
+
+    /// True where it runs code whose text the proxy has not read: a user's function, DO, CALL.
+    pub fn runs_unread_code(&self) -> bool {
+        let inner = self.inner().is_some_and(|inner| inner.calls.opaque.is_some());
+        inner || self.calls.opaque.is_some() || matches!(self.kind, Kind::Do | Kind::Call)
     }
 
     /// True for EXPLAIN.

@@ -74,7 +74,7 @@ begin; create temp table scratch (n int) on commit drop; insert into scratch val
 create temp table users (tenant_id bigint); select count(*) from users; drop table pg_temp.users --: simple
 declare c cursor with hold for select tenant_id from tenants order by 1; fetch 2 from c; close c --: simple
 begin; declare c cursor with hold for select user_id from users where tenant_id = {a} order by 1; commit; fetch 2 from c; close c --: simple
-explain select 1 --: shape
+explain (format json) select 1 --: shape
 set tenant.nothing to default
 set app.tenant = '{a}'; select count(*) from users where tenant_id = {a} --: simple
 set constraints all deferred

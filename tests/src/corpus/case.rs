@@ -15,6 +15,7 @@
 //! | `volatile` | the contents left behind are not compared with the oracle, only the copies of reference tables with each other |
 //! | `params X\|Y` | text parameters, `\N` for NULL; such a case runs in the extended protocol only |
 //! | `simple` | runs in the simple protocol only |
+//! | `tenant X` | the session names this tenant from its start; the oracle hides the others by policies |
 //! | `cleanup SQL` | what removes the objects that the case leaves on a server |
 
 use std::fs;
@@ -50,11 +51,13 @@ pub struct Case {
     pub volatile: bool,
     /// Whether the case makes sense in the simple protocol only.
     pub simple_only: bool,
+    /// The tenant that the session names.
+    pub tenant: Option<String>,
     /// What removes the objects left behind.
     pub cleanup: Option<String>,
 }
 
-/// The cases of all files in a corpus's folder but `schema.sql`, `reference.sql` and `data.sql`.
+/// The cases of all files in a corpus's folder but those that make its tables.
 pub fn read_cases(corpus: &Path) -> Result<Vec<Case>> {
     let entries = fs::read_dir(corpus).with_context(|| format!("no corpus in {}", corpus.display()))?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
@@ -62,7 +65,7 @@ pub fn read_cases(corpus: &Path) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for file in files {
         let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if matches!(name.as_str(), "schema.sql" | "reference.sql" | "data.sql") {
+        if matches!(name.as_str(), "schema.sql" | "reference.sql" | "data.sql" | "oracle.sql") {
             continue;
         }
         let text = fs::read_to_string(&file)?;
@@ -86,6 +89,7 @@ impl Case {
             expectation: Expectation::Rows,
             volatile: false,
             simple_only: false,
+            tenant: None,
             cleanup: None,
         };
         for directive in directives.split(';').map(str::trim).filter(|directive| !directive.is_empty()) {
@@ -97,6 +101,7 @@ impl Case {
                 "volatile" => case.volatile = true,
                 "simple" => case.simple_only = true,
                 "params" => case.parameters = rest.split('|').map(parameter).collect(),
+                "tenant" => case.tenant = Some(rest.to_owned()),
                 "cleanup" => case.cleanup = Some(rest.to_owned()),
                 unknown => bail!("{place}: unknown directive {unknown:?}"),
             }
@@ -110,6 +115,7 @@ impl Case {
         let put = |text: &str| text.replace("{a}", a).replace("{b}", b);
         let mut case = self.clone();
         case.sql = put(&case.sql);
+        case.tenant.iter_mut().for_each(|tenant| *tenant = put(tenant));
         case.parameters.iter_mut().flatten().for_each(|parameter| *parameter = put(parameter));
         case
     }

@@ -54,7 +54,7 @@ impl<'stage> Judge<'stage> {
     }
 
     async fn verdict(&self, case: &Case, way: Way) -> Result<Verdict> {
-        let oracles = ask(self.oracle.session(self.database).await?, case, way).await?;
+        let oracles = ask(self.oracle.session_with(self.database, &settings(case)).await?, case, way).await?;
         let ours = match timeout(PATIENCE, self.ours(case, way)).await {
             Ok(Ok(ours)) => ours,
             Ok(Err(error)) => {
@@ -76,7 +76,7 @@ impl<'stage> Judge<'stage> {
     }
 
     async fn ours(&self, case: &Case, way: Way) -> Result<Vec<Answer>> {
-        ask(Session::open(self.front, APP_USER, self.database, &[]).await?, case, way).await
+        ask(Session::open(self.front, APP_USER, self.database, &settings(case)).await?, case, way).await
     }
 
     /// What was refused must have changed nothing, unless statements before it were committed.
@@ -94,6 +94,11 @@ impl<'stage> Judge<'stage> {
         self.stage.restore().await?;
         Ok(verdict)
     }
+}
+
+/// What a case's session says at its start.
+fn settings(case: &Case) -> Vec<(&str, &str)> {
+    case.tenant.as_deref().map(|tenant| ("app.tenant", tenant)).into_iter().collect()
 }
 
 async fn ask(mut session: Session, case: &Case, way: Way) -> Result<Vec<Answer>> {

@@ -1,7 +1,7 @@
 //! The statements that sharding proxies get wrong: read from `tests/corpus`, run through pgherd and on the oracle.
 //!
 //! A corpus is a folder: `schema.sql` and `reference.sql` run on both sides, `data.sql` fills the oracle and is copied from
-//! there through pgherd, and every other file holds cases, one a line (see [`Case`]).
+//! there through pgherd, `oracle.sql` runs on the oracle only, and every other file holds cases, one a line (see [`Case`]).
 
 mod case;
 mod compare;

@@ -59,6 +59,11 @@ impl Stage {
             let copy = format!("COPY {} FROM STDIN", table.name);
             expect_success(&copy, &ours.copy_in(&copy, rows.as_bytes()).await?)?;
         }
+        if corpus.join("oracle.sql").exists() {
+            for statement in statements(&corpus.join("oracle.sql"))? {
+                expect_success(&statement, &oracles.ask(&statement).await?)?;
+            }
+        }
         let mut servers = Vec::new();
         for server in fleet.servers() {
             servers.push(server.connect(database).await?);

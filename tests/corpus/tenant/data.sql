@@ -1,0 +1,1 @@
+../bigint/data.sql

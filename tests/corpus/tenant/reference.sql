@@ -1,0 +1,1 @@
+../bigint/reference.sql

@@ -1,0 +1,1 @@
+../bigint/schema.sql
