@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tests::{Daemon, Fleet, Message, until};
+use tests::{Daemon, Fleet, Message, Session, until};
 use tokio::sync::OnceCell;
 
 static STAGE: OnceCell<(Fleet, Daemon)> = OnceCell::const_new();
@@ -195,4 +195,393 @@ async fn many_clients_share_few_connections() {
             .unwrap();
         assert_eq!(row.get::<_, i64>(0), tenant);
     }
+}
+
+/// The messages of a pipeline of statements without parameters, each bound and executed, up to ReadyForQuery.
+async fn pipeline(session: &mut Session, statements: &[&str]) -> Vec<Message> {
+    for sql in statements {
+        session.queue_parse("", sql).unwrap().queue_bind("", &[]).unwrap().queue_execute(0).unwrap();
+    }
+    session.sync().await.unwrap();
+    session.until_ready().await.unwrap()
+}
+
+async fn count(session: &mut Session, note: i32) -> String {
+    let question = format!("SELECT count(*) FROM notes WHERE note_id = {note}");
+    session.ask(&question).await.unwrap().value().to_owned()
+}
+
+#[tokio::test]
+async fn a_pipeline_that_fails_leaves_nothing_of_itself() {
+    let daemon = daemon().await;
+    let mut session = daemon.session("app").await.unwrap();
+    // An error of the proxy's, of a server's, and one after the pipeline has turned to another server.
+    for (round, fault) in [
+        "SELECT body, row_number() OVER (ORDER BY body) FROM notes",
+        "SELECT 1 / 0",
+        "INSERT INTO notes VALUES (2, 1, 'twice')",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let inserts: Vec<String> =
+            (101..=112).map(|tenant| format!("INSERT INTO notes VALUES ({tenant}, 500, 'half')")).collect();
+        let mut statements: Vec<&str> = inserts.iter().map(String::as_str).collect();
+        statements.push(fault);
+        let messages = pipeline(&mut session, &statements).await;
+        let errors = messages.iter().filter(|message| matches!(message, Message::Error(_))).count();
+        assert_eq!(errors, 1, "round {round}: {messages:?}");
+        assert_eq!(count(&mut session, 500).await, "0", "round {round}");
+        let messages = pipeline(&mut session, &[&statements[0], fault]).await;
+        assert!(matches!(messages[messages.len() - 2], Message::Error(_)), "{messages:?}");
+        let mut other = daemon.session("app").await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(count(&mut other, 500).await, "0", "round {round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pipeline_over_servers_is_one_transaction() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    let inserts: Vec<String> =
+        (101..=112).map(|tenant| format!("INSERT INTO notes VALUES ({tenant}, 600, 'whole')")).collect();
+    let statements: Vec<&str> = inserts.iter().map(String::as_str).collect();
+    let messages = pipeline(&mut session, &statements).await;
+    assert_eq!(messages.last(), Some(&Message::Ready('I')));
+    assert!(!messages.iter().any(|message| matches!(message, Message::Error(_))), "{messages:?}");
+    assert_eq!(count(&mut session, 600).await, "12");
+}
+
+#[tokio::test]
+async fn an_error_in_a_transaction_is_heard_until_its_end_in_the_extended_protocol() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    pipeline(&mut session, &["BEGIN", "INSERT INTO notes VALUES (103, 700, 'never')"]).await;
+    let messages = pipeline(&mut session, &["SELECT 1 / 0"]).await;
+    assert_eq!(messages.last(), Some(&Message::Ready('E')));
+    let messages = pipeline(&mut session, &["SELECT 1"]).await;
+    let told = messages.iter().find_map(|message| match message {
+        Message::Error(fault) => Some(fault.sqlstate.as_str()),
+        _ => None,
+    });
+    assert_eq!(told, Some("25P02"), "{messages:?}");
+    let messages = pipeline(&mut session, &["COMMIT"]).await;
+    assert!(messages.contains(&Message::Complete("ROLLBACK".to_owned())), "{messages:?}");
+    assert_eq!(messages.last(), Some(&Message::Ready('I')));
+    assert_eq!(count(&mut session, 700).await, "0");
+}
+
+#[tokio::test]
+async fn statements_of_the_session_may_stand_anywhere_in_a_pipeline() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    let messages = pipeline(
+        &mut session,
+        &[
+            "BEGIN",
+            "INSERT INTO notes VALUES (104, 710, 'kept')",
+            "COMMIT",
+            "SELECT body FROM notes WHERE tenant_id = 104 AND note_id = 710",
+            "SET work_mem = '7MB'",
+            "SELECT count(*) FROM notes WHERE note_id = 710",
+            "DELETE FROM notes WHERE tenant_id = 104 AND note_id = 710",
+        ],
+    )
+    .await;
+    let rows: Vec<&Message> = messages.iter().filter(|message| matches!(message, Message::Row(_))).collect();
+    assert_eq!(rows.len(), 2, "{messages:?}");
+    assert_eq!(messages.last(), Some(&Message::Ready('I')));
+    assert_eq!(session.ask("SHOW work_mem").await.unwrap().value(), "7MB");
+}
+
+#[tokio::test]
+async fn a_describe_before_bind_tells_types_and_columns() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    session.queue_parse("named", "SELECT body FROM notes WHERE tenant_id = $1").unwrap();
+    session.queue(b"D\0\0\0\x0bSnamed\0");
+    session.ask_to_flush().await.unwrap();
+    assert_eq!(session.next().await.unwrap(), Message::Parsed);
+    assert_eq!(session.next().await.unwrap(), Message::Parameters(vec![20]));
+    assert!(matches!(session.next().await.unwrap(), Message::Columns(columns) if columns.len() == 1));
+    session.queue_bind("named", &[Some("5".to_owned())]).unwrap().queue_execute(0).unwrap();
+    session.sync().await.unwrap();
+    let messages = session.until_ready().await.unwrap();
+    assert!(messages.contains(&Message::Complete("SELECT 1".to_owned())), "{messages:?}");
+}
+
+#[tokio::test]
+async fn a_flush_without_sync_brings_what_was_asked() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    session.queue_parse("", "SELECT tenant_id FROM notes WHERE tenant_id = 6").unwrap();
+    session.queue_bind("", &[]).unwrap().queue_execute(0).unwrap();
+    session.ask_to_flush().await.unwrap();
+    let mut heard = Vec::new();
+    while !matches!(heard.last(), Some(Message::Complete(_))) {
+        heard.push(session.next().await.unwrap());
+    }
+    assert!(heard.contains(&Message::Row(vec![Some(b"6".to_vec())])), "{heard:?}");
+    session.sync().await.unwrap();
+    assert_eq!(session.until_ready().await.unwrap(), [Message::Ready('I')]);
+}
+
+#[tokio::test]
+async fn a_portal_over_all_servers_gives_its_rows_in_parts_with_postgresqls_tags() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    session.ask("BEGIN").await.unwrap();
+    let sql = "SELECT tenant_id FROM notes WHERE note_id = 1 ORDER BY tenant_id";
+    session.queue_parse("", sql).unwrap().queue_bind("", &[]).unwrap().queue_execute(5).unwrap();
+    session.queue(b"E\0\0\0\x09\0\0\0\0\x07E\0\0\0\x09\0\0\0\0\0");
+    session.sync().await.unwrap();
+    let messages = session.until_ready().await.unwrap();
+    let ends: Vec<&Message> = messages
+        .iter()
+        .filter(|message| matches!(message, Message::Suspended | Message::Complete(_) | Message::Columns(_)))
+        .collect();
+    let last = Message::Complete("SELECT 0".to_owned());
+    assert!(
+        matches!(ends.as_slice(), [Message::Columns(_), Message::Suspended, Message::Suspended, end] if **end == last),
+        "{messages:?}"
+    );
+    assert_eq!(messages.iter().filter(|message| matches!(message, Message::Row(_))).count(), 12);
+    session.ask("COMMIT").await.unwrap();
+}
+
+#[tokio::test]
+async fn describing_a_statement_does_not_run_it() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    session
+        .queue_parse("", "CREATE TABLE described (tenant_id int PRIMARY KEY)")
+        .unwrap()
+        .queue_bind("", &[])
+        .unwrap();
+    session.queue(b"D\0\0\0\x06P\0");
+    session.sync().await.unwrap();
+    let messages = session.until_ready().await.unwrap();
+    assert_eq!(messages[..3], [Message::Parsed, Message::Bound, Message::NoData], "{messages:?}");
+    assert_eq!(session.ask("SELECT FROM described").await.unwrap().sqlstate(), "42P01");
+}
+
+#[tokio::test]
+async fn a_name_whose_parse_failed_is_free_again() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    for sql in ["SELECT nonsense FROM notes", "SELEC 1"] {
+        for _ in 0..2 {
+            session.queue_parse("taken", sql).unwrap();
+            session.sync().await.unwrap();
+            let messages = session.until_ready().await.unwrap();
+            assert!(
+                matches!(&messages[0], Message::Error(fault) if matches!(fault.sqlstate.as_str(), "42703" | "42601")),
+                "{messages:?}"
+            );
+        }
+    }
+    session.queue_parse("taken", "SELECT 1").unwrap();
+    session.sync().await.unwrap();
+    assert_eq!(session.until_ready().await.unwrap()[0], Message::Parsed);
+}
+
+#[tokio::test]
+async fn a_setting_that_a_transaction_committed_stays_with_its_session() {
+    let daemon = daemon().await;
+    let mut session = daemon.session("app").await.unwrap();
+    for sql in [
+        "BEGIN",
+        "SELECT count(*) FROM notes",
+        "SET timezone = 'Asia/Tokyo'",
+        "SELECT set_config('work_mem', '9MB', false) FROM notes WHERE tenant_id = 1",
+        "COMMIT",
+    ] {
+        assert!(session.ask(sql).await.unwrap().fault.is_none(), "{sql}");
+    }
+    pipeline(&mut session, &["SELECT set_config('statement_timeout', '77s', false)"]).await;
+    let mut other = daemon.session("app").await.unwrap();
+    for tenant in 1..=12 {
+        let question = format!(
+            "SELECT current_setting('timezone') || current_setting('work_mem') || current_setting('statement_timeout')
+             FROM notes WHERE tenant_id = {tenant} AND note_id = 1"
+        );
+        assert_eq!(other.ask(&question).await.unwrap().value(), "UTC4MB0", "tenant {tenant}");
+        assert_eq!(session.ask(&question).await.unwrap().value(), "Asia/Tokyo9MB77s", "tenant {tenant}");
+    }
+}
+
+#[tokio::test]
+async fn a_savepoint_undoes_settings_on_servers_that_came_later() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    for sql in [
+        "BEGIN",
+        "SET work_mem = '5MB'",
+        "SAVEPOINT a",
+        "SET work_mem = '6MB'",
+        "SET LOCAL timezone = 'Asia/Tokyo'",
+    ] {
+        assert!(session.ask(sql).await.unwrap().fault.is_none(), "{sql}");
+    }
+    let question = |tenant: i32| {
+        format!(
+            "SELECT current_setting('work_mem') || current_setting('timezone')
+             FROM notes WHERE tenant_id = {tenant} AND note_id = 1"
+        )
+    };
+    for tenant in 1..=12 {
+        assert_eq!(session.ask(&question(tenant)).await.unwrap().value(), "6MBAsia/Tokyo");
+    }
+    session.ask("ROLLBACK TO a").await.unwrap();
+    for tenant in 1..=12 {
+        assert_eq!(session.ask(&question(tenant)).await.unwrap().value(), "5MBUTC");
+    }
+    session.ask("ROLLBACK").await.unwrap();
+    for tenant in 1..=12 {
+        assert_eq!(session.ask(&question(tenant)).await.unwrap().value(), "4MBUTC");
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_request_reaches_every_server_of_a_statement() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    let token = session.cancel_key();
+    let running = tokio::spawn(async move {
+        session
+            .ask("SELECT count(*) FROM notes, generate_series(1, 1000000000) n WHERE note_id = 1")
+            .await
+            .unwrap()
+    });
+    until("the statement is cancelled", Duration::from_secs(10), async || {
+        tests::cancel(token).await.unwrap();
+        running.is_finished()
+    })
+    .await;
+    let answer = running.await.unwrap();
+    assert_eq!(answer.sqlstate(), "57014", "{answer}");
+}
+
+#[tokio::test]
+async fn an_sql_prepared_statement_is_a_statement_like_others() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    session
+        .ask("PREPARE p (bigint) AS SELECT tenant_id FROM notes WHERE tenant_id = $1 AND note_id = 1")
+        .await
+        .unwrap();
+    for tenant in ["1", "2", "3", "4"] {
+        let answer = session.ask(&format!("EXECUTE p({tenant})")).await.unwrap();
+        assert_eq!(answer.value(), tenant, "{answer}");
+        let answer = session.extended(&format!("EXECUTE p('{tenant}'::bigint)"), &[]).await.unwrap();
+        assert_eq!((answer.columns.len(), answer.value()), (1, tenant), "{answer}");
+    }
+    session.ask("DEALLOCATE p").await.unwrap();
+    assert_eq!(session.ask("EXECUTE p(1)").await.unwrap().sqlstate(), "26000");
+    session.ask("PREPARE p AS SELECT 1").await.unwrap();
+    assert_eq!(session.ask("PREPARE p AS SELECT 1").await.unwrap().sqlstate(), "42P05");
+    session.ask("DISCARD ALL").await.unwrap();
+    assert_eq!(session.ask("EXECUTE p").await.unwrap().sqlstate(), "26000");
+}
+
+#[tokio::test]
+async fn a_copy_goes_in_by_the_extended_protocol_and_its_errors_leave_nothing() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    let data = |text: &str| {
+        let length = i32::try_from(text.len() + 4).unwrap().to_be_bytes();
+        [&b"d"[..], &length, text.as_bytes(), b"c\0\0\0\x04"].concat()
+    };
+    for (sql, rows, tag) in [
+        ("COPY notes FROM STDIN", "101\t800\tx\n102\t800\ty\n", Some("COPY 2")),
+        ("COPY notes FROM STDIN", "101\t801\tx\nnonsense\t801\ty\n", None),
+        ("COPY notes FROM STDIN", "101\t801\tx\n101\t801\ty\n", None),
+        ("COPY notes (note_id, tenant_id) FROM STDIN", "801\t107\n", Some("COPY 1")),
+    ] {
+        session.queue_parse("", sql).unwrap().queue_bind("", &[]).unwrap().queue_execute(0).unwrap();
+        session.sync().await.unwrap();
+        while session.next().await.unwrap() != Message::CopyIn {}
+        session.queue(&data(rows));
+        session.sync().await.unwrap();
+        let messages = session.until_ready().await.unwrap();
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        match tag {
+            Some(tag) => assert_eq!(messages[0], Message::Complete(tag.to_owned())),
+            None => assert!(matches!(messages[0], Message::Error(_)), "{messages:?}"),
+        }
+        assert_eq!(session.ask("SELECT 1").await.unwrap().value(), "1");
+    }
+    assert_eq!((count(&mut session, 800).await, count(&mut session, 801).await), ("2".into(), "1".into()));
+}
+
+#[tokio::test]
+async fn several_statements_in_one_query_are_one_transaction() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    let both = "INSERT INTO notes VALUES (101, 900, 'a'); INSERT INTO notes VALUES (102, 900, 'b')";
+    session.simple(&format!("{both}; SELECT 1 / 0")).await.unwrap();
+    assert_eq!(count(&mut session, 900).await, "0");
+    session
+        .simple(&format!("{both}; BEGIN; INSERT INTO notes VALUES (103, 900, 'c'); ROLLBACK"))
+        .await
+        .unwrap();
+    assert_eq!(count(&mut session, 900).await, "0");
+    session.simple(&format!("{both}; COMMIT; SELECT 1 / 0")).await.unwrap();
+    assert_eq!(count(&mut session, 900).await, "2");
+    session.simple("DELETE FROM notes WHERE tenant_id = 101 AND note_id = 900; SELECT 1 / 0").await.unwrap();
+    assert_eq!(count(&mut session, 900).await, "2");
+    session.simple("BEGIN; DELETE FROM notes WHERE tenant_id = 101 AND note_id = 900; DELETE FROM notes WHERE tenant_id = 102 AND note_id = 900; COMMIT; SELECT 1").await.unwrap();
+    assert_eq!(count(&mut session, 900).await, "0");
+}
+
+#[tokio::test]
+async fn a_table_is_used_in_the_transaction_that_makes_it() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    for extended in [false, true] {
+        let all = [
+            "BEGIN",
+            "CREATE TABLE fresh (tenant_id bigint PRIMARY KEY, x int)",
+            "INSERT INTO fresh VALUES (1, 1)",
+            "INSERT INTO fresh VALUES (2, 2)",
+            "INSERT INTO fresh VALUES (3, 3)",
+            "UPDATE fresh SET x = 5 WHERE tenant_id = 2",
+        ];
+        for sql in all {
+            let answer = match extended {
+                true => session.extended(sql, &[]).await.unwrap(),
+                false => session.ask(sql).await.unwrap(),
+            };
+            assert!(answer.fault.is_none(), "{sql}: {answer}");
+        }
+        assert_eq!(session.ask("SELECT sum(x) FROM fresh").await.unwrap().value(), "9");
+        session.ask("ROLLBACK").await.unwrap();
+        assert_eq!(session.ask("SELECT sum(x) FROM fresh").await.unwrap().sqlstate(), "42P01");
+    }
+}
+
+#[tokio::test]
+async fn what_lives_on_a_connection_stays_with_its_session() {
+    let daemon = daemon().await;
+    let mut session = daemon.session("app").await.unwrap();
+    let mut other = daemon.session("app").await.unwrap();
+    for sql in ["CREATE TEMP TABLE mine (x int)", "INSERT INTO mine VALUES (1)", "LISTEN news"] {
+        let answer = session.ask(sql).await.unwrap();
+        assert!(answer.fault.is_none(), "{sql}: {answer}");
+    }
+    assert_eq!(session.ask("SELECT count(*) FROM mine").await.unwrap().value(), "1");
+    assert_eq!(other.ask("SELECT count(*) FROM mine").await.unwrap().sqlstate(), "42P01");
+    other.ask("NOTIFY news, 'hello'").await.unwrap();
+    session.ask("SELECT 1").await.unwrap();
+    until("the notification has come", Duration::from_secs(5), async || {
+        session.ask("SELECT 1").await.unwrap();
+        session.notifications.contains(&("news".to_owned(), "hello".to_owned()))
+    })
+    .await;
+    session.ask("DISCARD ALL").await.unwrap();
+    assert_eq!(session.ask("SELECT count(*) FROM mine").await.unwrap().sqlstate(), "42P01");
+}
+
+#[tokio::test]
+async fn another_client_encoding_is_refused() {
+    let daemon = daemon().await;
+    let mut session = daemon.session("app").await.unwrap();
+    for sql in [
+        "SET client_encoding = 'LATIN1'",
+        "SET NAMES 'LATIN1'",
+        "SELECT set_config('client_encoding', 'LATIN1', false)",
+    ] {
+        assert_eq!(session.ask(sql).await.unwrap().sqlstate(), "0A000", "{sql}");
+    }
+    assert_eq!(session.ask("SHOW client_encoding").await.unwrap().value(), "UTF8");
+    let foreign = Session::open(daemon.port(), "app", "app", &[("client_encoding", "LATIN1")]).await;
+    assert!(foreign.unwrap_err().to_string().contains("client_encoding"));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pg_raw_parse::nodes::{Alias, JoinExpr, JoinType, RangeSubselect, RangeVar, SelectStmt};
+use pg_raw_parse::nodes::{Alias, JoinExpr, JoinType, RangeFunction, RangeSubselect, RangeVar, SelectStmt};
 use pg_raw_parse::{Node, list::NodeList};
 
 use super::blocks::{Analysis, Output};
@@ -25,7 +25,13 @@ impl<'a> Analysis<'a> {
                 self.pending(sample.repeatable(), scope);
             }
             Node::RangeFunction(function) => {
-                self.opaque(function.alias(), scope);
+                match self.numbers(function) {
+                    Some((name, columns)) => {
+                        let item = Item { name: Some(name), columns: Some(columns), within: None };
+                        self.scopes[scope].items.push(item);
+                    }
+                    None => self.opaque(function.alias(), scope),
+                }
                 self.pending(Node::NodeList(function.functions()), scope);
             }
             Node::RangeTableFunc(function) => {
@@ -41,6 +47,30 @@ impl<'a> Analysis<'a> {
                 self.opaque(None, scope);
             }
         }
+    }
+
+    /// The name and the columns of PostgreSQL's own `generate_series`, which has one.
+    fn numbers(&self, function: &RangeFunction) -> Option<(String, Vec<ItemColumn>)> {
+        const NAME: &str = "generate_series";
+        let [Node::NodeList(pair)] = function.functions().iter().collect::<Vec<_>>()[..] else { return None };
+        let Some(Node::FuncCall(call)) = pair.iter().next() else { return None };
+        let named: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
+        let own = matches!(named.as_slice(), [NAME] | ["pg_catalog", NAME])
+            && self.catalog.functions.get(NAME).is_some_and(|facts| facts.builtin);
+        if !own || !function.coldeflist().is_empty() {
+            return None;
+        }
+        let alias = function.alias();
+        let name = alias.and_then(Alias::aliasname).unwrap_or(NAME).to_owned();
+        let mut columns = vec![ItemColumn { name: name.clone(), node: None }];
+        if function.ordinality {
+            columns.push(ItemColumn { name: "ordinality".to_owned(), node: None });
+        }
+        let given = alias.into_iter().flat_map(|alias| alias.colnames().iter().filter_map(Node::as_str));
+        for (column, given) in columns.iter_mut().zip(given) {
+            given.clone_into(&mut column.name);
+        }
+        Some((name, columns))
     }
 
     /// An item whose columns are not known.

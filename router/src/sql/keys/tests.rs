@@ -184,7 +184,7 @@ fn equalities_carry_over_inner_joins_and_into_the_nullable_side() {
         ),
         ("select 1 from users u, orders o where tenant_id = 5", "orders:all users:all"),
         ("select 1 from users u, countries c where tenant_id = 5", "users:{5}"),
-        ("select 1 from users u, generate_series(1, 2) g where tenant_id = 5", "users:all"),
+        ("select 1 from users u, generate_series(1, 2) g where tenant_id = 5", "users:{5}"),
         ("select 1 from users u(a, b) where a = 5", "users:{5}"),
         ("select 1 from users u(a, tenant_id) where tenant_id = 5", "users:all"),
         (
@@ -434,4 +434,18 @@ fn hostile_texts_are_too_complex_or_read_but_never_crash() {
     for text in texts {
         let _ = learn(&text, &catalog(), &path());
     }
+}
+
+#[test]
+fn numbers_beside_a_table_hide_none_of_its_columns() {
+    check(&[
+        ("SELECT n FROM users, generate_series(1, 5) n WHERE tenant_id = 5", "users:{5}"),
+        (
+            "SELECT 1 FROM users, generate_series(1, 5) WITH ORDINALITY n(a, b) WHERE tenant_id = 5",
+            "users:{5}",
+        ),
+        ("SELECT 1 FROM users, generate_series(1, 5) tenant_id WHERE tenant_id = 5", "users:all"),
+        ("SELECT 1 FROM users, generate_series(1, 5) n(tenant_id) WHERE users.tenant_id = 5", "users:{5}"),
+        ("SELECT 1 FROM users, jsonb_to_recordset('[]') AS n(a int) WHERE tenant_id = 5", "users:all"),
+    ]);
 }
