@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 static STAGE: OnceCell<(Fleet, Daemon)> = OnceCell::const_new();
 
-async fn daemon() -> &'static Daemon {
+async fn stage() -> &'static (Fleet, Daemon) {
     let start = async || {
         let fleet = Fleet::builder().servers(2).start().await.unwrap();
         let daemon = fleet.daemon().start().await.unwrap();
@@ -19,7 +19,11 @@ async fn daemon() -> &'static Daemon {
         }
         (fleet, daemon)
     };
-    &STAGE.get_or_init(start).await.1
+    STAGE.get_or_init(start).await
+}
+
+async fn daemon() -> &'static Daemon {
+    &stage().await.1
 }
 
 #[tokio::test]
@@ -584,4 +588,107 @@ async fn another_client_encoding_is_refused() {
     assert_eq!(session.ask("SHOW client_encoding").await.unwrap().value(), "UTF8");
     let foreign = Session::open(daemon.port(), "app", "app", &[("client_encoding", "LATIN1")]).await;
     assert!(foreign.unwrap_err().to_string().contains("client_encoding"));
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_takes_its_statement_along() {
+    let (fleet, daemon) = stage().await;
+    let text = b"SELECT count(*) AS vanished FROM notes, generate_series(1, 1000000000) n\0";
+    let one = b"SELECT pg_sleep(60), 'vanished' FROM notes WHERE tenant_id = 1\0";
+    for text in [&text[..], one] {
+        let mut session = daemon.session("app").await.unwrap();
+        session.queue(&[b"Q", &u32::try_from(text.len() + 4).unwrap().to_be_bytes()[..], text].concat());
+        session.flush().await.unwrap();
+        until("the statement runs", Duration::from_secs(10), async || running(fleet, "vanished").await > 0)
+            .await;
+        drop(session);
+        until("the statement has ended", Duration::from_secs(10), async || {
+            running(fleet, "vanished").await == 0
+        })
+        .await;
+    }
+}
+
+async fn running(fleet: &Fleet, word: &str) -> i64 {
+    let mut count = 0;
+    for server in fleet.servers() {
+        let admin = server.connect("app").await.unwrap();
+        let question = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND usename = 'app'
+             AND query LIKE '%' || $1::text || '%'";
+        count += admin.query_one(question, &[&word]).await.unwrap().get::<_, i64>(0);
+    }
+    count
+}
+
+#[tokio::test]
+async fn a_transaction_that_lost_a_server_cannot_be_saved_by_a_savepoint() {
+    let fleet = Fleet::builder().servers(2).start().await.unwrap();
+    let daemon = fleet.daemon().start().await.unwrap();
+    let mut session = daemon.session("app").await.unwrap();
+    session.ask("CREATE TABLE t (tenant_id bigint PRIMARY KEY)").await.unwrap();
+    session.ask("BEGIN").await.unwrap();
+    for tenant in 1..=6 {
+        session.ask(&format!("INSERT INTO t VALUES ({tenant})")).await.unwrap();
+    }
+    session.ask("SAVEPOINT a").await.unwrap();
+    let admin = fleet.server(1).connect("app").await.unwrap();
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction'";
+    admin.execute(kill, &[]).await.unwrap();
+    let mut failed = false;
+    for tenant in 11..=16 {
+        let messages = session.simple(&format!("INSERT INTO t VALUES ({tenant})")).await.unwrap();
+        assert!(messages.len() == 1, "one answer: {messages:?}");
+        failed |= messages[0].fault.is_some();
+    }
+    assert!(failed);
+    let rescue = session.ask("ROLLBACK TO a").await.unwrap();
+    assert!(rescue.fault.is_some(), "{rescue}");
+    assert_eq!(session.ask("COMMIT").await.unwrap().tag, "ROLLBACK");
+    assert_eq!(session.ask("SELECT count(*) FROM t").await.unwrap().value(), "0");
+}
+
+#[tokio::test]
+async fn cursors_are_read_in_either_protocol_and_end_with_the_transaction() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    for extended in [false, true] {
+        for (sql, rows) in [
+            ("BEGIN", 0),
+            ("DECLARE c CURSOR FOR SELECT note_id FROM notes WHERE tenant_id = 9", 0),
+            ("FETCH 1 FROM c", 1),
+            ("MOVE BACKWARD ALL IN c", 0),
+            ("FETCH ALL FROM c", 1),
+            ("CLOSE c", 0),
+            ("COMMIT", 0),
+        ] {
+            let answer = match extended {
+                true => session.extended(sql, &[]).await.unwrap(),
+                false => session.ask(sql).await.unwrap(),
+            };
+            assert_eq!((answer.fault.clone(), answer.rows.len()), (None, rows), "{sql}: {answer}");
+        }
+        assert_eq!(session.ask("FETCH 1 FROM c").await.unwrap().sqlstate(), "34000");
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_ones_writes_is_shown_in_either_protocol() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    let simple = session.ask("SHOW pgherd.token").await.unwrap();
+    let extended = session.extended("SHOW pgherd.token", &[]).await.unwrap();
+    assert_eq!((simple.columns.len(), simple.rows.len()), (1, 1), "{simple}");
+    assert_eq!((extended.columns.len(), extended.rows.len()), (1, 1), "{extended}");
+}
+
+#[tokio::test]
+async fn code_that_changes_its_connection_changes_no_other_session() {
+    let daemon = daemon().await;
+    let mut session = daemon.session("app").await.unwrap();
+    session.ask("SET app.tenant = '1'").await.unwrap();
+    let code = "DO $$ BEGIN PERFORM set_config('work_mem', '11MB', false); CREATE TEMP TABLE left_here (x int); END $$";
+    assert!(session.ask(code).await.unwrap().fault.is_none());
+    let mut other = daemon.session("app").await.unwrap();
+    for _ in 0..5 {
+        let question = "SELECT current_setting('work_mem') FROM notes WHERE tenant_id = 1 AND note_id = 1";
+        assert_eq!(other.ask(question).await.unwrap().value(), "4MB");
+    }
 }

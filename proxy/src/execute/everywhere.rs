@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use router::plan::{Answer, Leg};
 
 use crate::execute::executor::{Decision, Executor, Hindrance};
-use crate::execute::leg::LegAsk;
+use crate::execute::leg::{LegAsk, reply};
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
@@ -66,7 +66,7 @@ async fn ask_leg(
     let mut completion = None;
     let mut error = None;
     while connection.owed() > 0 {
-        let frame = connection.frame().await?;
+        let frame = reply(connection, peer).await?;
         match frame.tag() {
             b'C' => completion = Some(frame),
             b'E' => error = error.or(Some(view::error_fields(&frame))),

@@ -6,7 +6,7 @@ use router::sql::{Kind, Statement};
 
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
-use crate::execute::leg::LegAsk;
+use crate::execute::leg::{LegAsk, reply};
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
@@ -40,7 +40,7 @@ pub(super) async fn run(
         branch.connection.owe_ready();
         let mut failed = false;
         loop {
-            let frame = branch.connection.frame().await?;
+            let frame = reply(&mut branch.connection, peer).await?;
             match frame.tag() {
                 b'Z' => break,
                 b'T' => {

@@ -4,6 +4,10 @@
 use bytes::BytesMut;
 use router::plan::Parameter;
 
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::pool::Lent;
+use crate::wire::frame::Frame;
 use crate::wire::write;
 
 /// What a leg is asked.
@@ -29,6 +33,18 @@ impl LegAsk<'_> {
         write::describe_portal(out, b"");
         write::execute(out, b"", 0);
         write::sync(out);
+    }
+}
+
+/// The next message of a leg; a client that goes away ends the waiting, and the leg with it.
+///
+/// # Errors
+/// The server or the client is gone.
+pub(super) async fn reply(connection: &mut Lent, peer: &mut Peer) -> Result<Frame, Trouble> {
+    tokio::select! {
+        biased;
+        frame = connection.frame() => Ok(frame?),
+        gone = peer.departure() => Err(gone.into()),
     }
 }
 

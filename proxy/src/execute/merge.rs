@@ -9,7 +9,7 @@ use router::plan::{Leg, Parameter};
 
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
-use crate::execute::leg::{LegAsk, formats};
+use crate::execute::leg::{LegAsk, formats, reply};
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
@@ -64,7 +64,7 @@ async fn stream(
     }
     let mut columns = None;
     for leg in legs {
-        let description = description(executor.connection(leg.server)).await?;
+        let description = description(executor.connection(leg.server), peer).await?;
         columns.get_or_insert(description);
     }
     let description = columns.ok_or_else(|| ClientError::internal("a merge without legs"))?;
@@ -85,7 +85,7 @@ async fn stream(
     }
     merge(executor, peer, rows, legs, &mut merger).await?;
     for leg in legs {
-        drain(executor.connection(leg.server)).await?;
+        drain(executor.connection(leg.server), peer).await?;
     }
     let mut out = BytesMut::new();
     write::command_complete(&mut out, &format!("SELECT {}", rows.count()));
@@ -93,9 +93,9 @@ async fn stream(
 }
 
 /// Reads a leg up to its RowDescription.
-async fn description(connection: &mut Lent) -> Result<Frame, Trouble> {
+async fn description(connection: &mut Lent, peer: &mut Peer) -> Result<Frame, Trouble> {
     loop {
-        let frame = connection.frame().await?;
+        let frame = reply(connection, peer).await?;
         match frame.tag() {
             b'T' => return Ok(frame),
             b'E' => return Err(view::error_fields(&frame).into()),
@@ -126,11 +126,7 @@ async fn merge(
             Step::NeedAny => finished.iter().position(|finished| !finished).unwrap_or(0),
         };
         let connection = executor.connection(legs[wanted].server);
-        let frame = tokio::select! {
-            biased;
-            frame = connection.frame() => frame?,
-            gone = peer.departure() => return Err(gone.into()),
-        };
+        let frame = reply(connection, peer).await?;
         match frame.tag() {
             b'D' => merger.push(wanted, Bytes::copy_from_slice(frame.body())).map_err(refused)?,
             b'C' => {
@@ -145,9 +141,9 @@ async fn merge(
 }
 
 /// Reads a leg to its end; an error there counts, since another order of reading had met it.
-async fn drain(connection: &mut Lent) -> Result<(), Trouble> {
+async fn drain(connection: &mut Lent, peer: &mut Peer) -> Result<(), Trouble> {
     while connection.owed() > 0 {
-        let frame = connection.frame().await?;
+        let frame = reply(connection, peer).await?;
         if frame.tag() == b'E' {
             return Err(view::error_fields(&frame).into());
         }

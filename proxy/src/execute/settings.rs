@@ -301,6 +301,45 @@ mod tests {
     }
 
     #[test]
+    fn a_branch_that_comes_late_goes_the_same_way() {
+        let mut settings = settings();
+        settings.begin();
+        settings.set("timezone", Setting::of("timezone", "Asia/Tokyo"));
+        settings.savepoint("a");
+        settings.set_local("work_mem", Setting::of("work_mem", "3MB"));
+        settings.savepoint("b");
+        settings.set("work_mem", Setting::of("work_mem", "4MB"));
+        settings.reset("timezone");
+        assert_eq!(settings.before().keys().collect::<Vec<_>>(), ["work_mem"]);
+        assert_eq!(
+            settings.replay(),
+            [
+                "SET timezone TO 'Asia/Tokyo'",
+                "SAVEPOINT a",
+                "SET LOCAL work_mem TO '3MB'",
+                "SAVEPOINT b",
+                "RESET timezone",
+                "SET work_mem TO '4MB'",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_transaction_changed_is_made_anew_by_whoever_is_next() {
+        let mut settings = settings();
+        let before =
+            BTreeMap::from([("work_mem".to_owned(), settings.session()["work_mem"].statement.clone())]);
+        assert_eq!(settings.after_commit(&before), before);
+        settings.begin();
+        settings.set("timezone", Setting::of("timezone", "Asia/Tokyo"));
+        settings.set("work_mem", Setting::of("work_mem", "4MB"));
+        let applied = settings.after_commit(&before);
+        settings.commit();
+        assert_eq!(difference(&applied, settings.session()).len(), 2);
+        assert_eq!(difference(&applied, &Map::new()), ["RESET timezone", "RESET work_mem"]);
+    }
+
+    #[test]
     fn a_rollback_undoes_what_the_transaction_set() {
         let mut settings = settings();
         settings.begin();
