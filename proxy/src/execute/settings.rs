@@ -314,12 +314,12 @@ mod tests {
         assert_eq!(
             settings.replay(),
             [
-                "SET timezone TO 'Asia/Tokyo'",
-                "SAVEPOINT a",
-                "SET LOCAL work_mem TO '3MB'",
-                "SAVEPOINT b",
-                "RESET timezone",
-                "SET work_mem TO '4MB'",
+                r#"SET "timezone" TO 'Asia/Tokyo'"#,
+                r#"SAVEPOINT "a""#,
+                r#"SET LOCAL "work_mem" TO '3MB'"#,
+                r#"SAVEPOINT "b""#,
+                r#"RESET "timezone""#,
+                r#"SET "work_mem" TO '4MB'"#,
             ]
         );
     }
@@ -336,7 +336,7 @@ mod tests {
         let applied = settings.after_commit(&before);
         settings.commit();
         assert_eq!(difference(&applied, settings.session()).len(), 2);
-        assert_eq!(difference(&applied, &Map::new()), ["RESET timezone", "RESET work_mem"]);
+        assert_eq!(difference(&applied, &Map::new()), [r#"RESET "timezone""#, r#"RESET "work_mem""#]);
     }
 
     #[test]
