@@ -236,7 +236,7 @@ async fn a_pipeline_that_fails_leaves_nothing_of_itself() {
         let errors = messages.iter().filter(|message| matches!(message, Message::Error(_))).count();
         assert_eq!(errors, 1, "round {round}: {messages:?}");
         assert_eq!(count(&mut session, 500).await, "0", "round {round}");
-        let messages = pipeline(&mut session, &[&statements[0], fault]).await;
+        let messages = pipeline(&mut session, &[statements[0], fault]).await;
         assert!(matches!(messages[messages.len() - 2], Message::Error(_)), "{messages:?}");
         let mut other = daemon.session("app").await.unwrap();
         for _ in 0..3 {
@@ -691,4 +691,22 @@ async fn code_that_changes_its_connection_changes_no_other_session() {
         let question = "SELECT current_setting('work_mem') FROM notes WHERE tenant_id = 1 AND note_id = 1";
         assert_eq!(other.ask(question).await.unwrap().value(), "4MB");
     }
+}
+
+#[tokio::test]
+async fn a_tenant_given_to_set_config_as_a_parameter_holds_for_the_transaction() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    for tenant in ["1", "2", "3", "4"] {
+        session.ask("BEGIN").await.unwrap();
+        let value = [Some(tenant.to_owned())];
+        let answer = session.extended("SELECT set_config('app.tenant', $1, true)", &value).await.unwrap();
+        assert_eq!(answer.value(), tenant, "{answer}");
+        let seen = session.ask("SELECT tenant_id FROM notes WHERE note_id = 1").await.unwrap();
+        assert_eq!((seen.rows.len(), seen.value()), (1, tenant), "{seen}");
+        session.ask("COMMIT").await.unwrap();
+        let seen = session.ask("SELECT tenant_id FROM notes WHERE note_id = 1").await.unwrap();
+        assert_eq!(seen.rows.len(), 12, "{seen}");
+    }
+    let answer = session.extended("SELECT set_config('app.tenant', $1, false)", &[None]).await.unwrap();
+    assert_eq!(answer.sqlstate(), "0A000", "{answer}");
 }

@@ -350,29 +350,48 @@ impl Session {
         }
         let ask =
             Ask { statement: &statement, parameters: &parameters, formats: &[], describe: self.describes };
+        let config = self.config_of(&statement, &parameters)?;
         let completion = self.executor.run_prepared(&mut self.peer, ask, &prepared).await?;
-        self.track(&statement, None).await?;
+        self.track(config, None).await?;
         Ok(completion)
     }
 
-    /// A statement may set by a function what SET may not.
-    pub(super) fn check_config(&self, statement: &Statement) -> Result<(), Trouble> {
-        let foreign = |call: &ConfigCall| call.name == "client_encoding" && !is_utf8(&call.value);
-        match statement.sets_config().iter().any(foreign) {
-            true => Err(not_utf8().into()),
-            false => Ok(()),
+    /// The settings that a statement makes by a function, with its parameters' values.
+    ///
+    /// # Errors
+    /// 0A000 where SET may not make it either, or where a value cannot be read.
+    pub(super) fn config_of(
+        &self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Vec<ConfigCall>, Trouble> {
+        let mut calls = statement.sets_config().to_vec();
+        for call in &mut calls {
+            if let Some(number) = call.parameter.take() {
+                let parameter = parameters.get(usize::from(number).wrapping_sub(1));
+                call.value = parameter.and_then(text_of).ok_or_else(|| {
+                    ClientError::unsupported(
+                        "set_config with a value that is no text",
+                        "Give its parameter as text that is not NULL.",
+                    )
+                })?;
+            }
+            if call.name == "client_encoding" && !is_utf8(&call.value) {
+                return Err(not_utf8().into());
+            }
         }
+        Ok(calls)
     }
 
-    /// What a statement on a server means for the session's settings, and for its other servers.
+    /// What calls of `set_config` on a server mean for the session, and for its other servers.
     pub(super) async fn track(
         &mut self,
-        statement: &Statement,
+        calls: Vec<ConfigCall>,
         server: Option<ServerId>,
     ) -> Result<(), Trouble> {
-        for call in statement.sets_config() {
+        for call in calls {
             let setting = Setting::of(&call.name, &call.value);
-            self.executor.set_elsewhere(server, &set_config(call)).await?;
+            self.executor.set_elsewhere(server, &set_config(&call)).await?;
             match call.local {
                 true => self.executor.settings.set_local(&call.name, setting),
                 false => self.executor.settings.set(&call.name, setting),
@@ -395,6 +414,14 @@ pub(super) fn is_utf8(value: &str) -> bool {
 
 pub(super) fn not_utf8() -> ClientError {
     ClientError::unsupported("client_encoding must be UTF8", "Set it to UTF8, and convert in the client.")
+}
+
+/// The value of a parameter of type text, in either format.
+fn text_of(parameter: &Parameter<'_>) -> Option<String> {
+    /// Undeclared, `text`, `varchar`.
+    const TEXTS: [u32; 3] = [0, 25, 1043];
+    let bytes = parameter.value.filter(|_| TEXTS.contains(&parameter.type_oid))?;
+    std::str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
 /// The call that does on another connection what the client's did.

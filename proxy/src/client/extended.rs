@@ -135,11 +135,12 @@ impl Session {
             parameter_formats: bind.formats.clone(),
             parameters: bind.parameters.iter().map(|value| value.map(Bytes::copy_from_slice)).collect(),
             formats: bind.result_formats.clone(),
+            config: Vec::new(),
             stand: Stand::Ours,
         };
         if let Some(statement) = statement.filter(|statement| !is_ours(statement)) {
             self.not_failed()?;
-            self.check_config(&statement)?;
+            portal.config = self.config_of(&statement, &portal.parameters())?;
             portal.stand = self.place(&statement, &portal, &bind).await?;
         }
         if !matches!(portal.stand, Stand::OnServer(_)) {
@@ -327,15 +328,16 @@ impl Session {
         match &portal.stand {
             Stand::OnServer(server) => {
                 let (server, statement) = (*server, portal.statement.clone());
+                let config = portal.config.clone();
                 self.not_failed()?;
                 self.return_to(server, &name).await?;
                 let connection = self.executor.pipeline(server);
                 connection.out().extend_from_slice(frame.bytes());
                 let unsent = connection.out().len();
                 self.expects.push_back(Expect::Execution);
+                self.track(config, Some(server)).await?;
                 let mut talks = false;
                 if let Some(statement) = statement {
-                    self.track(&statement, Some(server)).await?;
                     talks = matches!(statement.kind(), Sort::Copy(CopyKind::In { .. }));
                 }
                 // The client's next messages are the rows of a COPY, and a Sync among them is nothing.
@@ -388,7 +390,7 @@ impl Session {
         let mut rows = Rows::kept(limit);
         let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;
         drop(parameters);
-        self.track(&statement, None).await?;
+        self.track(portal.config.clone(), None).await?;
         portal.stand = Stand::Fetched(rows.into_frames(), completion);
         self.portals.insert(name.to_owned(), portal);
         Ok(())

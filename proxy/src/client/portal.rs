@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use router::ids::ServerId;
 use router::plan::Parameter;
-use router::sql::Statement;
+use router::sql::{ConfigCall, Statement};
 
 use crate::execute::prepared::Prepared;
 
@@ -23,6 +23,8 @@ pub(super) struct Portal {
     pub parameters: Vec<Option<Bytes>>,
     /// The result columns' formats, as Bind has them.
     pub formats: Vec<i16>,
+    /// The settings that it makes by a function.
+    pub config: Vec<ConfigCall>,
     /// Where it stands.
     pub stand: Stand,
 }

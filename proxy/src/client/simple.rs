@@ -94,11 +94,11 @@ impl Session {
         if self.executor.transaction.failed {
             return Err(ClientError::failed_transaction().into());
         }
-        self.check_config(statement)?;
+        let config = self.config_of(statement, parameters)?;
         let ask = Ask { statement, parameters, formats: &[], describe: true };
         let completion = self.executor.run(&mut self.peer, ask, &mut Rows::through()).await?;
         let server = self.only_server();
-        self.track(statement, server).await?;
+        self.track(config, server).await?;
         Ok(completion)
     }
 

@@ -28,7 +28,7 @@ pub(crate) struct Calls {
     pub(crate) of_connection: Option<String>,
     /// The connection must be kept for the session.
     pub(crate) hold: Option<Hold>,
-    /// Calls of `set_config` with constants.
+    /// Calls of `set_config` with constants, or with a parameter as the value.
     pub(crate) config: Vec<ConfigCall>,
     /// A call of `set_config` with something else.
     pub(crate) unknown_config: bool,
@@ -105,7 +105,11 @@ fn config_call(call: &FuncCall) -> Option<ConfigCall> {
         text if matches!(text.as_str(), "f" | "false" | "off" | "0" | "no") => false,
         _ => return None,
     };
-    Some(ConfigCall { name: constant(*name)?.to_ascii_lowercase(), value: constant(*value)?, local })
+    let (value, parameter) = match *value {
+        Node::ParamRef(parameter) => (String::new(), Some(u16::try_from(parameter.number).ok()?)),
+        value => (constant(value)?, None),
+    };
+    Some(ConfigCall { name: constant(*name)?.to_ascii_lowercase(), value, parameter, local })
 }
 
 /// A constant in text form; a cast of one is read as the constant.

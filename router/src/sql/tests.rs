@@ -129,6 +129,6 @@ fn set_config_is_tracked() {
     else {
         panic!("it parses");
     };
-    let call = ConfigCall { name: "app.tenant".into(), value: "5".into(), local: true };
+    let call = ConfigCall { name: "app.tenant".into(), value: "5".into(), parameter: None, local: true };
     assert_eq!(statements[0].sets_config(), [call]);
 }
