@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::asking::Answer;
 
 /// Columns whose values are numbers in JSON.
-const NUMBERS: [&str; 12] = [
+const NUMBERS: [&str; 14] = [
     "id",
     "rows",
     "bytes",
@@ -19,6 +19,8 @@ const NUMBERS: [&str; 12] = [
     "last",
     "port",
     "attempts",
+    "changes",
+    "late",
 ];
 
 /// Who reads it.

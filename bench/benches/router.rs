@@ -79,6 +79,7 @@ const SESSION: SessionView<'_> = SessionView {
     fan_out: true,
     read_write_transaction: false,
     held: None,
+    fenced: &[],
     now: "2026-01-01 00:00:00+00",
 };
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use tests::{Bank, Daemon, Fleet, Load, connect, until};
@@ -11,6 +12,8 @@ use tokio_postgres::Client;
 /// The steps of a move at which the daemon is killed.
 const STEPS: [&str; 9] = ["prepare", "copy", "stream", "verify", "arm", "freeze", "drain", "swap", "clean"];
 const TENANTS: i64 = 60;
+/// Transfers so far: no number is used twice, also where a test loads a bank several times.
+static TRANSFERS: AtomicI64 = AtomicI64::new(1);
 
 async fn stage() -> (Fleet, Daemon, Arc<Bank>) {
     let fleet = Fleet::builder().servers(2).start().await.unwrap();
@@ -41,7 +44,7 @@ async fn start_load(daemon: &Daemon, bank: &Arc<Bank>, breaks: bool) -> Load {
             async move {
                 let mut client = client.lock().await;
                 let tenant = bank.tenant(worker, round);
-                let transfer = i64::try_from(round * 100 + worker).unwrap();
+                let transfer = TRANSFERS.fetch_add(1, Ordering::Relaxed);
                 let outcome = match worker {
                     0 => bank.balances(&client, tenant).await,
                     _ => bank.transfer(&client, tenant, transfer).await,

@@ -157,11 +157,13 @@ impl Executor {
         for _ in 0..MOST_REPLANS {
             let directory = self.database.directory.load();
             let catalog = self.catalog();
+            let fenced = self.transaction.fenced(&directory);
             let session = SessionView {
                 tenant: tenant.as_ref(),
                 fan_out: self.login.fan_out,
                 read_write_transaction: self.transaction.is_explicit() && !self.transaction.read_only,
                 held: self.standing(statement),
+                fenced: &fenced,
                 now: &self.transaction.now,
             };
             match router::plan::plan(statement, &directory, &catalog, &session, parameters) {
@@ -236,7 +238,7 @@ impl Executor {
     /// settings, begun where the transaction needs it, with the leg's fences held.
     pub(crate) async fn branch(&mut self, leg: &Leg, decision: &Decision) -> Result<&mut Branch, Hindrance> {
         let begun = self.transaction.mode != Mode::Auto;
-        self.leave_replica(leg.server, decision).await?;
+        self.leave_outdated(leg.server, decision).await?;
         if !self.transaction.branches.contains_key(&leg.server) {
             let branch = self.open(leg.server, decision, begun).await?;
             self.transaction.branches.insert(leg.server, branch);
@@ -246,14 +248,25 @@ impl Executor {
         Ok(branch.expect("the branch was made above"))
     }
 
-    /// A read-only transaction on a replica that now needs the primary goes on there, where each of its
-    /// statements sees a state of its own.
-    async fn leave_replica(&mut self, server: ServerId, decision: &Decision) -> Result<(), Trouble> {
-        let on_replica = self.transaction.branches.get(&server).is_some_and(|branch| branch.replica);
-        if !on_replica || decision.plan.role == Role::Replica {
+    /// A branch that cannot see what the statement needs: on a replica where the primary is needed, or
+    /// with a state from before rows came or went with a move. A read-only transaction whose statements
+    /// each see a state of their own goes on with another connection.
+    async fn leave_outdated(&mut self, server: ServerId, decision: &Decision) -> Result<(), Trouble> {
+        let Some(branch) = self.transaction.branches.get(&server) else { return Ok(()) };
+        let (replica, outdated) = (branch.replica, branch.is_outdated(server, decision));
+        let keeps_snapshot = self.keeps_snapshot();
+        if outdated && keeps_snapshot {
+            return Err(ClientError::new(
+                "40001",
+                "could not serialize access: rows moved to another server since the transaction began",
+            )
+            .hint("Begin it again.")
+            .into());
+        }
+        if !replica || (decision.plan.role == Role::Replica && !outdated) {
             return Ok(());
         }
-        if self.transaction.keeps_snapshot() || !self.transaction.cursors.is_empty() {
+        if keeps_snapshot || !self.transaction.cursors.is_empty() {
             return Err(ClientError::new(
                 "40001",
                 "the transaction reads on a replica, and this needs the primary",
@@ -267,6 +280,15 @@ impl Executor {
             self.release(server, branch);
         }
         Ok(())
+    }
+
+    /// True where each of the transaction's statements sees what the one before saw.
+    fn keeps_snapshot(&self) -> bool {
+        let chosen = self.transaction.begin.to_ascii_uppercase().contains("ISOLATION");
+        let standard = self.settings.value("default_transaction_isolation").unwrap_or_default();
+        let keeps =
+            ["repeatable read", "serializable"].iter().any(|level| standard.eq_ignore_ascii_case(level));
+        self.transaction.keeps_snapshot() || (keeps && !chosen)
     }
 
     /// SERIALIZABLE holds on one server only.
@@ -309,7 +331,8 @@ impl Executor {
             replica,
             executed: false,
             unsynced: false,
-            fences: Default::default(),
+            fences: BTreeMap::new(),
+            directory: Arc::clone(&decision.directory),
             settings_before,
             preparing: Vec::new(),
             coded: false,
@@ -410,7 +433,7 @@ impl Executor {
     async fn fence(&mut self, leg: &Leg) -> Result<(), Hindrance> {
         let Some(branch) = self.transaction.branches.get_mut(&leg.server) else { return Ok(()) };
         for fence in
-            leg.fences.iter().filter(|fence| !branch.fences.contains(*fence)).cloned().collect::<Vec<_>>()
+            leg.fences.iter().filter(|fence| !branch.fences.contains_key(*fence)).cloned().collect::<Vec<_>>()
         {
             let touch =
                 format!("SAVEPOINT pgherd_fence; SELECT FROM pgherd.{fence}; RELEASE SAVEPOINT pgherd_fence");
@@ -418,7 +441,7 @@ impl Executor {
             let outcome = outcome?;
             match outcome.error {
                 None => {
-                    branch.fences.insert(fence);
+                    branch.fences.insert(fence, self.transaction.savepoints.len());
                 }
                 Some(fields) if fields.sqlstate() == "42P01" => {
                     must(

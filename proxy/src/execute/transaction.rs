@@ -7,15 +7,17 @@
 //! | Implicit | several statements in one message, or a write on several servers | the message, Sync |
 //! | Explicit | the client's BEGIN | its COMMIT or ROLLBACK |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use router::catalog::Catalog;
-use router::ids::ServerId;
+use router::directory::{Directory, MoveMark};
+use router::ids::{MoveId, ServerId};
 use router::plan::Tenants;
 use router::sql::Hold;
 
 use crate::directory::Pass;
+use crate::execute::executor::Decision;
 use crate::pool::Lent;
 
 /// Who opened the transaction.
@@ -74,8 +76,11 @@ pub struct Branch {
     pub executed: bool,
     /// True where messages of the extended protocol were sent that no Sync has ended.
     pub unsynced: bool,
-    /// The fence tokens it holds.
-    pub fences: BTreeSet<String>,
+    /// The fence tokens it holds, each with the number of savepoints that stood when it was taken: to
+    /// roll back to one of those gives the token up.
+    pub fences: BTreeMap<String, usize>,
+    /// The directory under which it was opened: where its snapshot may be from.
+    pub directory: Arc<Directory>,
     /// The settings that were applied to the connection before it began.
     pub settings_before: BTreeMap<String, String>,
     /// Statements sent to be prepared, their ParseComplete not yet seen.
@@ -84,6 +89,22 @@ pub struct Branch {
     pub coded: bool,
     /// Why the session keeps the connection after the transaction, if it does.
     pub hold: Option<Hold>,
+}
+
+impl Branch {
+    /// True where rows that the decision's plan concerns have come or gone with a move since the branch
+    /// was opened: a snapshot, or a replica, may be of the time before.
+    pub(super) fn is_outdated(&self, server: ServerId, decision: &Decision) -> bool {
+        let (then, now) = (&self.directory, &decision.directory);
+        let floor_rose = now.floor(server) > then.floor(server);
+        match &decision.plan.tenants {
+            Tenants::None => false,
+            Tenants::All => floor_rose,
+            Tenants::Some(keys) => {
+                (self.replica && floor_rose) || keys.iter().any(|key| then.locate(key).server != server)
+            }
+        }
+    }
 }
 
 impl Transaction {
@@ -96,6 +117,15 @@ impl Transaction {
     pub fn keeps_snapshot(&self) -> bool {
         let begin = self.begin.to_ascii_uppercase();
         begin.contains("REPEATABLE") || begin.contains("SERIALIZABLE")
+    }
+
+    /// The moves of the directory whose fences it holds.
+    pub fn fenced(&self, directory: &Directory) -> Vec<MoveId> {
+        let holds = |mark: &&MoveMark| {
+            let fences = self.branches.get(&mark.from).map(|branch| &branch.fences);
+            mark.fence().zip(fences).is_some_and(|(fence, fences)| fences.contains_key(&fence))
+        };
+        directory.marks().iter().filter(holds).map(|mark| mark.id).collect()
     }
 
     /// The status byte of ReadyForQuery.
@@ -125,6 +155,9 @@ impl Transaction {
         match self.savepoints.iter().rposition(|savepoint| savepoint == name) {
             Some(at) => {
                 self.savepoints.truncate(at);
+                for depth in self.branches.values_mut().flat_map(|branch| branch.fences.values_mut()) {
+                    *depth = at.min(*depth);
+                }
                 true
             }
             None => false,
@@ -137,6 +170,9 @@ impl Transaction {
             Some(at) => {
                 self.savepoints.truncate(at + 1);
                 self.failed = false;
+                for branch in self.branches.values_mut() {
+                    branch.fences.retain(|_, depth| *depth <= at);
+                }
                 true
             }
             None => false,

@@ -1,12 +1,14 @@
 //! The steps `clean` and `undo`: the rows of one side and all that was made for the move go.
 
-use router::ids::MoveId;
+use router::ids::{Lsn, MoveId};
+use router::moves::ShardMove;
 use tokio_postgres::Client;
 
 use super::bookkeeping::number;
 use super::fault::Fault;
 use super::names::Names;
 use super::site::{Site, Use};
+use super::swap::position;
 use super::tables::{self, Table};
 use super::tenants::{batches, hidden};
 
@@ -20,19 +22,22 @@ pub(super) enum Side {
 }
 
 /// After the swap: once nobody reads the source's rows, they go, and all else.
-pub(super) async fn clean(site: &Site) -> Result<(), Fault> {
+pub(super) async fn clean(site: &Site, shard_move: &mut ShardMove) -> Result<(), Fault> {
     let (directory, mark) = site.mark()?;
     site.live.until_drained(directory.version(), site.from, &mark).await;
     site.live.until_drained(directory.version(), site.to, &mark).await;
-    remove(site, Side::Source).await
+    shard_move.source_floor = remove(site, Side::Source).await?;
+    Ok(())
 }
 
 /// Before the swap: the target's rows go, and all else.
-pub(super) async fn undo(site: &Site) -> Result<(), Fault> {
-    remove(site, Side::Target).await
+pub(super) async fn undo(site: &Site, shard_move: &mut ShardMove) -> Result<(), Fault> {
+    shard_move.target_floor = remove(site, Side::Target).await?;
+    Ok(())
 }
 
-async fn remove(site: &Site, side: Side) -> Result<(), Fault> {
+/// Where the log of the side is afterwards: what its replicas must have replayed once nothing is hidden.
+async fn remove(site: &Site, side: Side) -> Result<Lsn, Fault> {
     site.evict(site.from).await?;
     site.evict(site.to).await?;
     let source = site.source(Use::Rows).await?;
@@ -41,12 +46,14 @@ async fn remove(site: &Site, side: Side) -> Result<(), Fault> {
     super::bookkeeping::ensure(&target).await?;
     drop_source_things(site, &source).await?;
     drop_target_things(site, &target).await?;
-    match side {
-        Side::Source => delete_rows(site, &source, side).await?,
-        Side::Target => delete_rows(site, &target, side).await?,
-    }
+    let emptied = match side {
+        Side::Source => &source,
+        Side::Target => &target,
+    };
+    delete_rows(site, emptied, side).await?;
     forget(&source, site.id).await?;
-    forget(&target, site.id).await
+    forget(&target, site.id).await?;
+    position(emptied).await
 }
 
 /// Drops slot, publication and fence. Harmless to repeat.

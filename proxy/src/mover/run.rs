@@ -58,7 +58,6 @@ impl Running {
             }
             self.finish(step, outcome).await;
         }
-        tracing::info!(phase = self.shard_move.phase.word(), "the move is over");
     }
 
     async fn evict(&self) -> Result<(), Fault> {
@@ -97,15 +96,22 @@ impl Running {
                 self.cutover = Some(fence::approach(&self.site, &stream, self.shard_move.late).await?);
                 Ok(())
             }
-            Step::Cut => fence::cut(&self.site, prepared(&mut self.cutover)?).await,
+            Step::Cut => {
+                let cutover = prepared(&mut self.cutover)?;
+                in_time(cutover.left(&self.site), fence::cut(&self.site, cutover)).await
+            }
             Step::Drain => {
                 let stream = needed(self.stream.as_ref())?;
-                swap::drain(&self.site, stream, prepared(&mut self.cutover)?).await
+                let cutover = prepared(&mut self.cutover)?;
+                in_time(cutover.left(&self.site), swap::drain(&self.site, stream, cutover)).await
             }
-            Step::Swap => swap::swap(&mut self.shard_move, prepared(&mut self.cutover)?).await,
+            Step::Swap => {
+                let cutover = prepared(&mut self.cutover)?;
+                in_time(cutover.left(&self.site), swap::swap(&mut self.shard_move, cutover)).await
+            }
             Step::Clean => {
                 self.end_stream();
-                clean::clean(&self.site).await
+                clean::clean(&self.site, &mut self.shard_move).await
             }
             Step::Thaw => {
                 self.end_stream();
@@ -113,7 +119,7 @@ impl Running {
             }
             Step::Undo => {
                 self.end_stream();
-                clean::undo(&self.site).await
+                clean::undo(&self.site, &mut self.shard_move).await
             }
         }
     }
@@ -122,7 +128,7 @@ impl Running {
     async fn finish(&mut self, step: Step, outcome: Outcome) {
         let before = self.shard_move.phase;
         if outcome != Outcome::Done {
-            tracing::warn!(step = step.word(), ?outcome, "a step of a move did not succeed");
+            tracing::warn!(why = %outcome, "{} did not succeed", step.word());
         }
         let is_retry = matches!(outcome, Outcome::Failed(_) | Outcome::Lost(_) | Outcome::Refused(_));
         let mut next = advance(self.shard_move.clone(), outcome);
@@ -135,7 +141,7 @@ impl Running {
         if self.shard_move.phase == Phase::Swapped && before == Phase::Drained {
             // Now that the placements are published, the pause is known to the millisecond.
             self.shard_move.pause_ms = self.paused();
-            tracing::info!(pause_ms = self.shard_move.pause_ms, "the placements are the target's");
+            tracing::info!(pause_ms = self.shard_move.pause_ms, "statements go on at the target");
             self.keep(Phase::Swapped).await;
         }
         if is_retry && self.shard_move.phase == before {
@@ -177,7 +183,9 @@ impl Running {
             tracing::error!(%error, "the store does not keep the state of a move");
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        tracing::info!(phase = self.shard_move.phase.word(), "a move is in another phase");
+        if before != self.shard_move.phase {
+            tracing::info!("{}", self.shard_move.phase.word());
+        }
     }
 
     async fn catch_up(&mut self) -> Result<(), Fault> {
@@ -202,6 +210,12 @@ impl Running {
         self.stream = None;
         self.cutover = None;
     }
+}
+
+/// A step of the freeze, which lasts no longer than what is left of the budget.
+async fn in_time(left: Duration, step: impl Future<Output = Result<(), Fault>>) -> Result<(), Fault> {
+    let late = || Fault::Late("the servers did not answer within the freeze budget".into());
+    tokio::time::timeout(left, step).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn prepared(cutover: &mut Option<Cutover>) -> Result<&mut Cutover, Fault> {

@@ -264,7 +264,7 @@ impl Mover {
         let running = Running::new(site, shard_move, Arc::clone(&handle.progress), handle.aborts.clone());
         self.running().insert(id, handle);
         let mover = self.clone();
-        let span = tracing::info_span!("move", %id, database = %self.0.database.name);
+        let span = tracing::info_span!(parent: None, "move", %id, database = %self.0.database.name);
         let life = async move {
             mover.0.shutdown.run_until_cancelled(running.run()).await;
             mover.running().remove(&id);

@@ -81,7 +81,7 @@ impl Site {
         let mut setup: String =
             SETTINGS.iter().map(|(setting, value)| format!("SET {setting} = '{value}';")).collect();
         setup.push_str(
-            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;",
+            "SET client_min_messages = warning; SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0;",
         );
         if purpose == Use::Rows {
             setup.push_str("SET session_replication_role = replica;");

@@ -31,7 +31,8 @@ pub(super) async fn swap(shard_move: &mut ShardMove, cutover: &Cutover) -> Resul
     Ok(())
 }
 
-async fn position(client: &Client) -> Result<Lsn, Fault> {
+/// Where a server's log is.
+pub(super) async fn position(client: &Client) -> Result<Lsn, Fault> {
     let row = client.query_one("SELECT pg_current_wal_insert_lsn()::text", &[]).await?;
     row.get::<_, &str>(0).parse().map_err(|_| Fault::Passing("a server's log position is odd".into()))
 }

@@ -24,8 +24,16 @@ pub enum Change {
         /// What a replica of the source must have replayed.
         source_floor: Lsn,
     },
-    /// The move is over: nothing of it stands twice any more.
-    End(MoveId),
+    /// The move is over: nothing of it stands twice any more. The log positions are after the last
+    /// deleted row: a replica that has not replayed them shows rows that nothing hides now.
+    End {
+        /// The move.
+        id: MoveId,
+        /// What a replica of the target must have replayed.
+        target_floor: Lsn,
+        /// What a replica of the source must have replayed.
+        source_floor: Lsn,
+    },
 }
 
 /// Why a change is not lawful.
@@ -109,8 +117,10 @@ pub fn change(directory: &Directory, change: Change) -> Result<Directory, Change
             raise_floor(&mut next, mark.to, target_floor);
             raise_floor(&mut next, mark.from, source_floor);
         }
-        Change::End(id) => {
-            mark_mut(&mut next, id)?;
+        Change::End { id, target_floor, source_floor } => {
+            let mark = mark_mut(&mut next, id)?.clone();
+            raise_floor(&mut next, mark.to, target_floor);
+            raise_floor(&mut next, mark.from, source_floor);
             next.marks.retain(|mark| mark.id != id);
         }
     }
@@ -249,7 +259,11 @@ mod tests {
                 target_floor: Lsn(target),
                 source_floor: Lsn(source)
             }),
-            1 => id.prop_map(|id| Change::End(MoveId(id))),
+            1 => (id.clone(), 0..9_u64).prop_map(|(id, lsn)| Change::End {
+                id: MoveId(id),
+                target_floor: Lsn(lsn),
+                source_floor: Lsn(lsn),
+            }),
         ]
     }
 

@@ -9,6 +9,8 @@
 //!
 //! Each step can be run again from its start.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::shard_move::ShardMove;
@@ -182,6 +184,17 @@ pub enum Outcome {
     Refused(String),
 }
 
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Done => formatter.write_str("done"),
+            Outcome::Failed(why) | Outcome::Late(why) | Outcome::Lost(why) | Outcome::Refused(why) => {
+                formatter.write_str(why)
+            }
+        }
+    }
+}
+
 /// What to do in a phase; `None` where the move is over.
 pub fn next_step(phase: Phase) -> Option<Step> {
     match phase {
@@ -254,7 +267,9 @@ pub fn interrupted(phase: Phase) -> Phase {
 pub fn directory_change(before: Phase, after: &ShardMove) -> Option<Change> {
     let id = after.id;
     match (before.stage(), after.phase.stage()) {
-        (Some(_), None) => Some(Change::End(id)),
+        (Some(_), None) => {
+            Some(Change::End { id, target_floor: after.target_floor, source_floor: after.source_floor })
+        }
         (Some(MoveStage::Swapped), Some(_)) | (None, _) => None,
         (Some(_), Some(MoveStage::Swapped)) => {
             Some(Change::Swap { id, target_floor: after.target_floor, source_floor: after.source_floor })

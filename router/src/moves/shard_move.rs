@@ -40,10 +40,10 @@ pub struct ShardMove {
     /// How long statements of the moved tenants waited at the swap, in milliseconds.
     #[serde(default)]
     pub pause_ms: Option<u64>,
-    /// What a replica of the target must have replayed since the swap.
+    /// What a replica of the target must have replayed since the swap, then since the end.
     #[serde(default)]
     pub target_floor: Lsn,
-    /// What a replica of the source must have replayed since the swap.
+    /// What a replica of the source must have replayed since the swap, then since the end.
     #[serde(default)]
     pub source_floor: Lsn,
 }

@@ -37,7 +37,7 @@ pub(super) fn decide(
         None => placing.all(request.directory),
     }
     let copy = CopyIn { relation: relation.clone(), format, only: request.tenant.clone() };
-    Ok(placing.verdict(request.copy_in(copy, tenants)))
+    Ok(placing.verdict(request, request.copy_in(copy, tenants)))
 }
 
 fn format_of(relation: &Relation, columns: &[String], options: &[CopyOption]) -> Result<CopyFormat, Refusal> {

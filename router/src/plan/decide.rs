@@ -114,7 +114,7 @@ fn code(request: &Request<'_>) -> Result<Verdict, Refusal> {
         let server = placing.tenants(request.directory, std::slice::from_ref(tenant));
         let server = server.first().copied().unwrap_or(ServerId::HOME);
         let tenants = Tenants::Some(vec![tenant.clone()]);
-        return Ok(placing.verdict(request.single(server, None, tenants, "code of one tenant")));
+        return Ok(placing.verdict(request, request.single(server, None, tenants, "code of one tenant")));
     }
     only_server(request)
 }
@@ -124,7 +124,8 @@ fn only_server(request: &Request<'_>) -> Result<Verdict, Refusal> {
         0 | 1 => {
             let mut placing = Placing::default();
             placing.all(request.directory);
-            Ok(placing.verdict(request.single(ServerId::HOME, None, Tenants::All, "there is one server")))
+            Ok(placing
+                .verdict(request, request.single(ServerId::HOME, None, Tenants::All, "there is one server")))
         }
         _ => Err(Refusal::unsupported(
             "this statement concerns one server, and there are several",

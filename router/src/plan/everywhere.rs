@@ -41,12 +41,20 @@ pub(super) fn schema_change(
             "Leave CONCURRENTLY out, or run it on each server itself.",
         ));
     }
+    on_all_schemas(request)
+}
+
+/// A change of the schema on all servers. It concerns all rows: a move that begins waits for it.
+pub(super) fn on_all_schemas(request: &Request<'_>) -> Result<Verdict, Refusal> {
     no_move(request)?;
-    on_all(request, "the schema is the same on every server")
+    Ok(match on_all(request, "the schema is the same on every server")? {
+        Verdict::Run(plan) => Verdict::Run(Plan { tenants: Tenants::All, ..plan }),
+        verdict @ (Verdict::Wait(_) | Verdict::Refuse(_)) => verdict,
+    })
 }
 
 /// Refuses while a move is under way.
-pub(super) fn no_move(request: &Request<'_>) -> Result<(), Refusal> {
+fn no_move(request: &Request<'_>) -> Result<(), Refusal> {
     match request.directory.marks().first() {
         Some(mark) => Err(Refusal {
             sqlstate: "55006",
@@ -84,7 +92,7 @@ fn all_tenants(request: &Request<'_>, why: &str) -> Result<Verdict, Refusal> {
     let mut placing = Placing::default();
     placing.all(request.directory);
     match on_all(request, why)? {
-        Verdict::Run(plan) => Ok(placing.verdict(Plan { tenants: Tenants::All, ..plan })),
+        Verdict::Run(plan) => Ok(placing.verdict(request, Plan { tenants: Tenants::All, ..plan })),
         verdict @ (Verdict::Wait(_) | Verdict::Refuse(_)) => Ok(verdict),
     }
 }
@@ -100,7 +108,7 @@ pub(super) fn lock(request: &Request<'_>) -> Result<Verdict, Refusal> {
         let servers = placing.tenants(request.directory, std::slice::from_ref(tenant));
         let server = servers.first().copied().unwrap_or(ServerId::HOME);
         let tenants = Tenants::Some(vec![tenant.clone()]);
-        return Ok(placing.verdict(request.single(server, None, tenants, "the session's tenant")));
+        return Ok(placing.verdict(request, request.single(server, None, tenants, "the session's tenant")));
     }
     match touched.sharded.is_empty() {
         true => on_all(request, "every server alike"),

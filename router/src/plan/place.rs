@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::decide::Request;
 use super::{Plan, Role, Verdict};
 use crate::directory::{Directory, MoveMark, MoveStage};
 use crate::ids::{MoveId, ServerId, TenantKey};
@@ -44,10 +45,13 @@ impl Placing {
         }
     }
 
-    /// The plan with its fences, or the wait for the moves that have frozen what it needs.
-    pub(super) fn verdict(self, mut plan: Plan) -> Verdict {
-        if !self.frozen.is_empty() {
-            return Verdict::Wait(self.frozen.into_iter().collect());
+    /// The plan with its fences, or the wait for the moves that have frozen what it needs. A move
+    /// waits for whoever holds its fence, so that one must not wait for the move.
+    pub(super) fn verdict(self, request: &Request<'_>, mut plan: Plan) -> Verdict {
+        let waits: Vec<MoveId> =
+            self.frozen.into_iter().filter(|id| !request.session.fenced.contains(id)).collect();
+        if !waits.is_empty() {
+            return Verdict::Wait(waits);
         }
         if !self.fences.is_empty() {
             plan.role = Role::Primary;

@@ -87,9 +87,8 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
         if *temporary {
             return Ok(request.beside(request.stay(), "a temporary table of the session"));
         }
-        everywhere::no_move(request)?;
         equal_everywhere(request, subject, touched)?;
-        return everywhere::on_all(request, "the schema is the same on every server");
+        return everywhere::on_all_schemas(request);
     }
     if let (Some(name), true, None) = (&subject.calls.opaque, several, &request.tenant) {
         return one_holder(request, name, opaque_reason(name));
@@ -115,7 +114,11 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
                 (Some(_), _) | (_, Some(_)) => Tenants::Some(vec![tenant.clone()]),
             };
             let plan = request.single(server, None, tenants.clone(), "the session's tenant");
-            return Ok(if tenants == Tenants::None { Verdict::Run(plan) } else { placing.verdict(plan) });
+            return Ok(if tenants == Tenants::None {
+                Verdict::Run(plan)
+            } else {
+                placing.verdict(request, plan)
+            });
         }
         (_, None) if touched.system || subject.calls.home.is_some() => ServerId::HOME,
         (_, None) if !touched.unknown.is_empty() || request.statement.access() == Access::Write => {
@@ -170,7 +173,7 @@ fn one_holder(request: &Request<'_>, name: &str, refusal: Refusal) -> Result<Ver
             let mut placing = Placing::default();
             placing.all(request.directory);
             let why = format!("one server has all that {name} may need");
-            Ok(placing.verdict(request.single(*only, None, Tenants::All, why)))
+            Ok(placing.verdict(request, request.single(*only, None, Tenants::All, why)))
         }
         _ => Err(refusal),
     }
@@ -224,7 +227,7 @@ fn of_one_tenant(request: &Request<'_>, tenant: &TenantKey) -> Result<Verdict, R
     let filter = Filter { tenant: Some(tenant.clone()), hidden: Vec::new() };
     let text = needs_filter.then(|| request.statement.restricted(request.catalog, &filter)).transpose()?;
     let plan = request.single(server, text, Tenants::Some(vec![tenant.clone()]), "the session's tenant");
-    Ok(placing.verdict(plan))
+    Ok(placing.verdict(request, plan))
 }
 
 fn keys_of(request: &Request<'_>, reference: &Reference) -> Option<Vec<TenantKey>> {
@@ -295,7 +298,7 @@ fn of_tenants(request: &Request<'_>, keys: Vec<TenantKey>) -> Result<Verdict, Re
             }
             check_server(request, *server)?;
             let why = if keys.len() == 1 { "one tenant" } else { "tenants of one server" };
-            Ok(placing.verdict(request.single(*server, None, Tenants::Some(keys), why)))
+            Ok(placing.verdict(request, request.single(*server, None, Tenants::Some(keys), why)))
         }
         [_, _, ..] => over_several(request, servers, placing, Tenants::Some(keys)),
     }
@@ -309,7 +312,8 @@ fn of_all(request: &Request<'_>) -> Result<Verdict, Refusal> {
         [only] => {
             check_server(request, *only)?;
             let text = hidden_text(request, *only)?;
-            Ok(placing.verdict(request.single(*only, text, Tenants::All, "one server holds all tenants")))
+            Ok(placing
+                .verdict(request, request.single(*only, text, Tenants::All, "one server holds all tenants")))
         }
         _ => over_several(request, holders, placing, Tenants::All),
     }
@@ -402,7 +406,7 @@ fn over_several(
         tenants,
         why: "rows of several servers".into(),
     };
-    Ok(placing.verdict(plan))
+    Ok(placing.verdict(request, plan))
 }
 
 fn several_servers(statement: &Statement) -> Refusal {

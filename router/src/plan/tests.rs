@@ -27,6 +27,19 @@ struct Asked<'a> {
     fan_out: bool,
 }
 
+fn ask_fenced(directory: &Directory, fenced: &[MoveId], text: &str) -> Verdict {
+    let session = SessionView {
+        tenant: None,
+        fan_out: true,
+        read_write_transaction: true,
+        held: None,
+        fenced,
+        now: "2026-01-01 00:00:00+00",
+    };
+    let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };
+    plan(&statements[0], directory, &catalog(), &session, &[])
+}
+
 fn ask(asked: &Asked<'_>, text: &str, parameters: &[Parameter<'_>]) -> Verdict {
     let tenant = asked.tenant.map(TenantKey::Integer);
     let session = SessionView {
@@ -34,6 +47,7 @@ fn ask(asked: &Asked<'_>, text: &str, parameters: &[Parameter<'_>]) -> Verdict {
         fan_out: asked.fan_out,
         read_write_transaction: false,
         held: None,
+        fenced: &[],
         now: "2026-01-01 00:00:00+00",
     };
     let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };
@@ -226,11 +240,17 @@ fn a_move_is_respected_at_each_stage() {
 
     assert!(matches!(ask(&asked(&frozen), &of_tenant, &[]), Verdict::Wait(moves) if moves == [MoveId(1)]));
     assert!(matches!(ask(&asked(&frozen), "select id from users", &[]), Verdict::Wait(_)));
+    let Verdict::Run(plan) = ask_fenced(&frozen, &[MoveId(1)], &of_tenant) else { panic!("it runs") };
+    assert_eq!(plan.legs[0].server, ServerId(1), "who holds the fence goes on at the source");
+    assert!(matches!(ask_fenced(&frozen, &[MoveId(1)], "select id from users"), Verdict::Run(_)));
+    assert!(matches!(ask_fenced(&frozen, &[MoveId(2)], &of_tenant), Verdict::Wait(_)));
     assert_eq!(
         words(&ask(&asked(&frozen), "select * from countries where id = 1", &[]), &frozen)[..6],
         *"single"
     );
     assert_eq!(words(&ask(&asked(&copying), "create table x (a int)", &[]), &copying), "55006");
+    let Verdict::Run(plan) = ask(&asked(&directory()), "create table x (a int)", &[]) else { panic!("runs") };
+    assert_eq!(plan.tenants, Tenants::All, "a move that begins waits for a change of the schema");
 }
 
 #[test]

@@ -132,6 +132,8 @@ pub struct SessionView<'a> {
     /// The server on which the session holds a connection (temporary tables, LISTEN ...): plans
     /// of statements without sharded tables stay there.
     pub held: Option<ServerId>,
+    /// The moves whose fences the open transaction holds.
+    pub fenced: &'a [MoveId],
     /// What `now()` is for this statement where it runs on several servers: a timestamptz literal
     /// in PostgreSQL's text form, UTC.
     pub now: &'a str,

@@ -1,11 +1,16 @@
 //! Writes the stream's changes of the scope's rows on the target.
 //!
-//! Each change must meet exactly one row: anything else means that both sides differ, and the copy
-//! is made anew.
+//! Changes are sent one behind the other and their answers are read later: the target works while
+//! the next ones are on their way. Each must meet exactly one row: anything else means that both
+//! sides differ, and the copy is made anew.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::task::Poll;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use postgres_types::{Format, IsNull, ToSql, Type};
 use router::ids::{KeyType, MoveId, quote_identifier};
 use tokio_postgres::{Client, Statement};
@@ -16,9 +21,13 @@ use crate::mover::fault::{Fault, is_about_rows, said};
 use crate::mover::tables::Table;
 use crate::mover::tenants::ScopeFilter;
 
+/// How many changes may be unanswered.
+const UNANSWERED: usize = 512;
+const HIDE: &str = "INSERT INTO pgherd.hidden (move, tenant) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
 /// Applies changes in the transaction that its client has open.
 pub(super) struct Applier {
-    pub client: Client,
+    pub client: Arc<Client>,
     pub id: MoveId,
     pub filter: ScopeFilter,
     pub tables: Vec<Table>,
@@ -26,6 +35,20 @@ pub(super) struct Applier {
     pub hidden: HashSet<String>,
     relations: HashMap<u32, Target>,
     statements: HashMap<String, Statement>,
+    sent: VecDeque<Sent>,
+}
+
+/// A change whose answer is not read yet.
+struct Sent {
+    answer: BoxFuture<'static, Result<u64, tokio_postgres::Error>>,
+    rows: Rows,
+}
+
+/// How many rows a statement must have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rows {
+    One,
+    Any,
 }
 
 /// A relation of the stream, with what the target's table says of it.
@@ -76,7 +99,16 @@ impl Applier {
         tables: Vec<Table>,
         hidden: HashSet<String>,
     ) -> Applier {
-        Applier { client, id, filter, tables, hidden, relations: HashMap::new(), statements: HashMap::new() }
+        Applier {
+            client: Arc::new(client),
+            id,
+            filter,
+            tables,
+            hidden,
+            relations: HashMap::new(),
+            statements: HashMap::new(),
+            sent: VecDeque::new(),
+        }
     }
 
     /// Applies one change. After an error the transaction is void, and so is this.
@@ -158,8 +190,9 @@ impl Applier {
         if self.hidden.contains(tenant) {
             return Ok(());
         }
-        let sql = "INSERT INTO pgherd.hidden (move, tenant) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        self.client.execute(sql, &[&number(self.id), &tenant]).await?;
+        let id = Field::Text(Bytes::from(number(self.id).to_string()));
+        let key = Field::Text(Bytes::copy_from_slice(tenant.as_bytes()));
+        self.send(HIDE.to_owned(), vec![id, key], Rows::Any).await?;
         self.hidden.insert(tenant.to_owned());
         Ok(())
     }
@@ -233,18 +266,70 @@ impl Applier {
     }
 
     async fn write(&mut self, sql: String, values: Vec<&Field>) -> Result<Effect, Fault> {
-        let statement = match self.statements.get(&sql) {
-            Some(statement) => statement.clone(),
-            None => {
-                let statement = self.client.prepare(&sql).await.map_err(judge)?;
-                self.statements.insert(sql, statement.clone());
-                statement
-            }
+        let values = values.into_iter().cloned().collect();
+        self.send(sql, values, Rows::One).await.map(|()| Effect::Row)
+    }
+
+    /// Sends a statement behind those that were sent before. What it did is known by [`Applier::settle`].
+    async fn send(&mut self, sql: String, values: Vec<Field>, rows: Rows) -> Result<(), Fault> {
+        let statement = self.statement(sql).await?;
+        let client = Arc::clone(&self.client);
+        let execute = async move {
+            let values: Vec<Text<'_>> = values.iter().map(Text).collect();
+            client.execute_raw(&statement, &values).await
         };
-        let values: Vec<Text<'_>> = values.into_iter().map(Text).collect();
-        match self.client.execute_raw(&statement, &values).await.map_err(judge)? {
-            1 => Ok(Effect::Row),
-            other => Err(Fault::Lost(format!("a change met {other} rows on the target instead of one"))),
+        let mut answer = execute.boxed();
+        // The first poll sends it, so the order of polls is the order on the wire.
+        match futures_util::poll!(&mut answer) {
+            Poll::Ready(answer) => rows.check(answer)?,
+            Poll::Pending => self.sent.push_back(Sent { answer, rows }),
+        }
+        while self.sent.len() > UNANSWERED {
+            self.settle_first().await?;
+        }
+        Ok(())
+    }
+
+    async fn statement(&mut self, sql: String) -> Result<Statement, Fault> {
+        if let Some(statement) = self.statements.get(&sql) {
+            return Ok(statement.clone());
+        }
+        match self.client.prepare(&sql).await {
+            Ok(statement) => {
+                self.statements.insert(sql, statement.clone());
+                Ok(statement)
+            }
+            Err(error) => {
+                // What failed before it says why.
+                self.settle().await?;
+                Err(judge(error))
+            }
+        }
+    }
+
+    /// Waits until all that was sent is done; what went wrong first.
+    pub(super) async fn settle(&mut self) -> Result<(), Fault> {
+        while !self.sent.is_empty() {
+            self.settle_first().await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_first(&mut self) -> Result<(), Fault> {
+        match self.sent.pop_front() {
+            Some(sent) => sent.rows.check(sent.answer.await),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Rows {
+    fn check(self, answer: Result<u64, tokio_postgres::Error>) -> Result<(), Fault> {
+        match (self, answer.map_err(judge)?) {
+            (Rows::One, 1) | (Rows::Any, _) => Ok(()),
+            (Rows::One, other) => {
+                Err(Fault::Lost(format!("a change met {other} rows on the target instead of one")))
+            }
         }
     }
 }

@@ -217,6 +217,7 @@ impl Run {
             self.changes += 1;
         }
         if self.open {
+            self.applier.settle().await?;
             let setup = format!("SELECT pg_replication_origin_xact_setup('{}', now())", self.received);
             self.applier.client.batch_execute(&format!("{setup}; COMMIT")).await?;
             self.open = false;
