@@ -417,7 +417,9 @@ impl Session {
         for row in rows.drain(..given) {
             self.peer.out().extend_from_slice(&row);
         }
-        let query = completion.as_ref().is_none_or(|completion| completion.get(5..12) == Some(b"SELECT "));
+        let stores = portal.statement.as_ref().is_some_and(|statement| statement.stores_rows());
+        let query =
+            !stores && completion.as_ref().is_none_or(|completion| completion.get(5..12) == Some(b"SELECT "));
         match completion {
             _ if given == limit => write::portal_suspended(self.peer.out()),
             Some(completion) if !query => self.peer.out().extend_from_slice(completion),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use router::catalog::SearchPath;
 use router::ids::ServerId;
 use router::sql::{Learned, Statement};
 
@@ -31,7 +32,7 @@ impl Session {
                 Ok(None)
             }
             Learned::SyntaxError | Learned::TooComplex => self.executor.complain(text).await.map(|()| None),
-            Learned::Statements(statements) => self.statements(statements, catalog.version).await,
+            Learned::Statements(statements) => self.statements(statements, (catalog.version, path)).await,
         };
         self.finish_query(outcome).await?;
         self.ready();
@@ -48,7 +49,7 @@ impl Session {
     async fn statements(
         &mut self,
         statements: &[Arc<Statement>],
-        version: u64,
+        (version, path): (u64, SearchPath),
     ) -> Result<Option<Bytes>, Trouble> {
         let mut last = None;
         for (index, statement) in statements.iter().enumerate() {
@@ -56,7 +57,8 @@ impl Session {
             if several && !statement.is_transaction_control() {
                 self.executor.open_implicit();
             }
-            let statement = match self.executor.catalog().version == version {
+            let same = self.executor.catalog().version == version && self.executor.search_path() == path;
+            let statement = match same {
                 true => Arc::clone(statement),
                 false => self.again(statement)?,
             };
@@ -72,7 +74,7 @@ impl Session {
         Ok(last)
     }
 
-    /// A statement whose text was read before another one of it changed the schema.
+    /// A statement whose text was read before another one of it changed the schema or the search path.
     fn again(&mut self, statement: &Arc<Statement>) -> Result<Arc<Statement>, Trouble> {
         let catalog = self.executor.catalog();
         let path = self.executor.search_path();

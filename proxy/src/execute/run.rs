@@ -84,6 +84,13 @@ impl Executor {
         if ask.statement.is_explain() {
             return explain::run(self, peer, ask, rows, decision).await;
         }
+        if !matches!(decision.plan.way, Way::Single)
+            && ask.parameters.len() < usize::from(ask.statement.parameter_count())
+        {
+            let first = ask.parameters.len() + 1;
+            let error = ClientError::new("42P02", format!("there is no parameter ${first}"));
+            return Err(Trouble::from(error).into());
+        }
         let fenced = decision.plan.legs.iter().any(|leg| !leg.fences.is_empty());
         match &decision.plan.way {
             Way::Single => {

@@ -239,6 +239,11 @@ impl Statement {
         inner || self.calls.opaque.is_some() || matches!(self.kind, Kind::Do | Kind::Call)
     }
 
+    /// True for CREATE TABLE AS and SELECT INTO, which say how many rows they stored.
+    pub fn stores_rows(&self) -> bool {
+        matches!(self.kind, Kind::CreateAs { .. })
+    }
+
     /// True for EXPLAIN.
     pub fn is_explain(&self) -> bool {
         matches!(self.kind, Kind::Explain { .. })

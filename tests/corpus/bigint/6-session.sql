@@ -79,3 +79,10 @@ set tenant.nothing to default
 set app.tenant = '{a}'; select count(*) from users where tenant_id = {a} --: simple
 set constraints all deferred
 checkpoint
+set search_path = pg_catalog; select count(*) from users --: simple
+create schema other; create table other.users (tenant_name text); insert into other.users values ('x'); set local search_path = other; select count(*) from users; select * from users --: simple; cleanup drop schema if exists other cascade
+select count(*) from users where score = $1 --: simple
+set session characteristics as transaction isolation level serializable; select count(*) from users where tenant_id = {a}; show default_transaction_isolation --: simple
+set session characteristics as transaction read only; begin; insert into tenants (tenant_id, name) values (101, 'x'); rollback --: simple
+set work_mem = '2MB'; set work_mem to default; show work_mem --: simple
+begin; set local work_mem = '2MB'; set local work_mem to default; show work_mem; commit --: simple
