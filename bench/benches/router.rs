@@ -81,6 +81,7 @@ const SESSION: SessionView<'_> = SessionView {
     held: None,
     fenced: &[],
     now: "2026-01-01 00:00:00+00",
+    away: &[],
 };
 
 fn learned(text: &str, catalog: &Catalog, path: &SearchPath) -> Arc<Statement> {

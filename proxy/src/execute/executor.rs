@@ -158,6 +158,7 @@ impl Executor {
             let directory = self.database.directory.load();
             let catalog = self.catalog();
             let fenced = self.transaction.fenced(&directory);
+            let away = self.away(&directory);
             let session = SessionView {
                 tenant: tenant.as_ref(),
                 fan_out: self.login.fan_out,
@@ -165,6 +166,7 @@ impl Executor {
                 held: self.standing(statement),
                 fenced: &fenced,
                 now: &self.transaction.now,
+                away: &away,
             };
             match router::plan::plan(statement, &directory, &catalog, &session, parameters) {
                 Verdict::Refuse(refusal) => return Err(refusal.into()),
@@ -201,6 +203,14 @@ impl Executor {
             }
             Err(_) => false,
         }
+    }
+
+    /// The servers without a primary at the moment.
+    fn away(&self, directory: &Directory) -> Vec<ServerId> {
+        let numbered = (0..).map(ServerId).zip(directory.servers());
+        let is_away =
+            |name: &str| self.fleet.servers.named(name).is_ok_and(|server| server.primary().is_none());
+        numbered.filter(|(_, name)| is_away(name)).map(|(id, _)| id).collect()
     }
 
     /// The server that a statement must stay on: its cursor's, else that of the connection the session

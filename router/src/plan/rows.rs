@@ -129,11 +129,14 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
     Ok(request.beside(server, "any server has it"))
 }
 
-/// A server for what any can answer: the same for the same text.
+/// A server for what any can answer: the same for the same text, as long as it is there.
 fn spread(request: &Request<'_>) -> ServerId {
-    let count = request.directory.servers().len().max(1) as u64;
+    let all =
+        (0..request.directory.servers().len()).filter_map(|index| u16::try_from(index).ok()).map(ServerId);
+    let there: Vec<ServerId> = all.filter(|server| !request.session.away.contains(server)).collect();
     let hash = xxhash_rust::xxh3::xxh3_64(request.statement.text().as_bytes());
-    ServerId(u16::try_from(hash % count).unwrap_or(0))
+    let choice = hash.checked_rem(there.len() as u64).and_then(|index| there.get(index as usize));
+    choice.copied().unwrap_or(ServerId::HOME)
 }
 
 /// Copies stay equal only if each server computes the same.

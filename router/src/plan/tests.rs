@@ -25,6 +25,7 @@ struct Asked<'a> {
     directory: &'a Directory,
     tenant: Option<i64>,
     fan_out: bool,
+    away: &'a [ServerId],
 }
 
 fn ask_fenced(directory: &Directory, fenced: &[MoveId], text: &str) -> Verdict {
@@ -35,6 +36,7 @@ fn ask_fenced(directory: &Directory, fenced: &[MoveId], text: &str) -> Verdict {
         held: None,
         fenced,
         now: "2026-01-01 00:00:00+00",
+        away: &[],
     };
     let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };
     plan(&statements[0], directory, &catalog(), &session, &[])
@@ -49,6 +51,7 @@ fn ask(asked: &Asked<'_>, text: &str, parameters: &[Parameter<'_>]) -> Verdict {
         held: None,
         fenced: &[],
         now: "2026-01-01 00:00:00+00",
+        away: asked.away,
     };
     let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };
     plan(&statements[0], asked.directory, &catalog(), &session, parameters)
@@ -76,10 +79,21 @@ fn words(verdict: &Verdict, directory: &Directory) -> String {
 }
 
 #[test]
+fn what_any_server_can_answer_avoids_one_that_is_away() {
+    let directory = directory();
+    for (away, expected) in [([ServerId(0)], "single beta"), ([ServerId(1)], "single alpha")] {
+        let asked = Asked { directory: &directory, tenant: None, fan_out: true, away: &away };
+        for text in ["select 1", "select 2", "select count(*) from countries", "select now()"] {
+            assert_eq!(words(&ask(&asked, text, &[]), &directory), expected, "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_statement_runs_where_its_rows_are() {
     let directory = directory();
     let (one, other, far) = tenants(&directory);
-    let asked = Asked { directory: &directory, tenant: None, fan_out: true };
+    let asked = Asked { directory: &directory, tenant: None, fan_out: true, away: &[] };
     for (text, expected) in [
         (format!("select * from users where tenant_id = {one}"), "single alpha"),
         (format!("select * from users where tenant_id = {far}"), "single beta"),
@@ -136,7 +150,7 @@ fn a_statement_runs_where_its_rows_are() {
 fn the_session_tenant_sees_its_rows_and_no_others() {
     let directory = directory();
     let (one, _, far) = tenants(&directory);
-    let asked = Asked { directory: &directory, tenant: Some(far), fan_out: false };
+    let asked = Asked { directory: &directory, tenant: Some(far), fan_out: false, away: &[] };
     for (text, expected) in [
         ("select * from users".into(), "single beta"),
         (format!("select * from users where tenant_id = {far}"), "single beta"),
@@ -171,7 +185,7 @@ fn the_session_tenant_sees_its_rows_and_no_others() {
 fn a_comment_names_the_tenant_where_the_session_does_not() {
     let directory = directory();
     let (_, _, far) = tenants(&directory);
-    let asked = Asked { directory: &directory, tenant: None, fan_out: false };
+    let asked = Asked { directory: &directory, tenant: None, fan_out: false, away: &[] };
     let text = format!("select * from users /*tenant='{far}'*/");
     assert_eq!(words(&ask(&asked, &text, &[]), &directory), "single beta");
     assert_eq!(words(&ask(&asked, "select * from users", &[]), &directory), "42501");
@@ -182,7 +196,7 @@ fn a_comment_names_the_tenant_where_the_session_does_not() {
 fn a_parameter_counts_by_its_value_only_where_its_type_is_certain() {
     let directory = directory();
     let (_, _, far) = tenants(&directory);
-    let asked = Asked { directory: &directory, tenant: None, fan_out: true };
+    let asked = Asked { directory: &directory, tenant: None, fan_out: true, away: &[] };
     let text = far.to_string();
     let binary = far.to_be_bytes();
     let inferred = Parameter { type_oid: 0, binary: false, value: Some(text.as_bytes()) };
@@ -225,7 +239,7 @@ fn a_move_is_respected_at_each_stage() {
     let armed = change(&copying, Change::Stage(MoveId(1), MoveStage::Armed)).expect("lawful");
     let frozen = change(&armed, Change::Stage(MoveId(1), MoveStage::Frozen)).expect("lawful");
     let of_tenant = format!("select * from users where tenant_id = {far}");
-    let asked = |directory| Asked { directory, tenant: None, fan_out: true };
+    let asked = |directory| Asked { directory, tenant: None, fan_out: true, away: &[] };
 
     let Verdict::Run(plan) = ask(&asked(&copying), "select id from users", &[]) else { panic!("it runs") };
     assert!(plan.legs[0].text.as_deref().is_some_and(|text| text.contains("pgherd.hidden")));
@@ -256,7 +270,7 @@ fn a_move_is_respected_at_each_stage() {
 #[test]
 fn with_one_server_everything_runs_there() {
     let directory = start(&["alpha".into()], 4096, Start::Spread);
-    let asked = Asked { directory: &directory, tenant: None, fan_out: false };
+    let asked = Asked { directory: &directory, tenant: None, fan_out: false, away: &[] };
     for text in [
         "select my_function() from users",
         "insert into users (tenant_id) values (1 + 1)",

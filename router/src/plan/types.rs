@@ -137,6 +137,8 @@ pub struct SessionView<'a> {
     /// What `now()` is for this statement where it runs on several servers: a timestamptz literal
     /// in PostgreSQL's text form, UTC.
     pub now: &'a str,
+    /// Servers that cannot answer now: what any server can answer goes to another.
+    pub away: &'a [ServerId],
 }
 
 /// One parameter of Bind.
