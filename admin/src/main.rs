@@ -45,7 +45,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Moves => output::print(&console.ask("SHOW MOVES").await?, style),
         Command::Check => {
             let findings = console.ask("CHECK").await?;
-            output::print(&findings, style);
+            match findings.rows.is_empty() && style == Style::Table {
+                true => println!("ready: nothing is missing"),
+                false => output::print(&findings, style),
+            }
             if findings.rows.iter().any(|row| findings.field(row, "severity") == Some("error")) {
                 return Ok(ExitCode::FAILURE);
             }

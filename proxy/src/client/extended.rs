@@ -1,4 +1,4 @@
-//! Parse, Bind, Describe, Execute, Close, Flush and Sync.
+//! Parse, Bind, Close, Flush and Sync: a pipeline, and what is owed in it.
 //!
 //! Messages for a single server are written to its connection as they come, and its replies are read
 //! at Flush and Sync, so a pipeline costs one round trip. Before the pipeline turns to another
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use router::ids::ServerId;
 use router::plan::{Role, Way};
-use router::sql::{CopyKind, Kind as Sort, Statement};
+use router::sql::Statement;
 
 use crate::client::portal::{Portal, Stand};
 use crate::client::session::Session;
@@ -17,17 +17,12 @@ use crate::error::ClientError;
 use crate::execute::executor::Hindrance;
 use crate::execute::prepared::{Prepared, Types};
 use crate::execute::relay::Expect;
-use crate::execute::rows::Rows;
-use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::PeerGone;
 use crate::wire::frame::{Frame, WireFault};
-use crate::wire::view::{Bind, Close, Describe, Execute, Kind, Parse};
-use crate::wire::write::OwnColumn;
+use crate::wire::view::{Bind, Close, Kind, Parse};
 use crate::wire::{rewrite, write};
 
-/// A pipeline without Flush or Sync is sent when it is this long.
-const MOST_UNSENT: usize = 256 * 1024;
 /// How many prepared statements a client may have.
 const MOST_PREPARED: usize = 10_000;
 
@@ -75,7 +70,7 @@ impl Session {
         self.peer.flush().await
     }
 
-    async fn catch_up(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn catch_up(&mut self) -> Result<(), Trouble> {
         self.settle_unchecked().await?;
         self.drain().await
     }
@@ -204,228 +199,12 @@ impl Session {
         }
     }
 
-    async fn describe(&mut self, frame: &Frame) -> Result<(), Trouble> {
-        let describe = Describe::read(frame).map_err(broken)?;
-        let name = text(describe.name)?;
-        match describe.kind {
-            Kind::Statement => {
-                let prepared = self.prepared.get(name).cloned();
-                let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
-                self.describe_statement(&prepared).await
-            }
-            Kind::Portal => self.describe_portal(name).await,
-        }
-    }
-
-    async fn describe_statement(&mut self, prepared: &Arc<Prepared>) -> Result<(), Trouble> {
-        let statement = self.executor.statement_of(prepared)?;
-        if let Some(statement) = statement.filter(|statement| is_ours(statement)) {
-            self.settle_unchecked().await?;
-            self.say(|out| write::parameter_description(out, &[]));
-            return self.describe_ours(&statement).await;
-        }
-        self.not_failed()?;
-        let server = self.checking_server().await?;
-        self.send_unchecked(server);
-        let name = self.ready_on(server, prepared);
-        write::describe_statement(self.executor.pipeline(server).out(), name.as_bytes());
-        self.expects.push_back(Expect::StatementDescription);
-        Ok(())
-    }
-
-    /// The columns of what the session answers itself: those of SHOW, and of what EXECUTE names.
-    async fn describe_ours(&mut self, statement: &Arc<Statement>) -> Result<(), Trouble> {
-        match statement.kind() {
-            Sort::Show(name) => {
-                let column = OwnColumn::text(name);
-                self.say(|out| write::row_description(out, &[column]));
-                Ok(())
-            }
-            Sort::Execute { name, .. } => {
-                self.not_failed()?;
-                let prepared = self.prepared.get(name).cloned();
-                let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
-                let server = self.checking_server().await?;
-                self.send_unchecked(server);
-                let name = self.ready_on(server, &prepared);
-                write::describe_statement(self.executor.pipeline(server).out(), name.as_bytes());
-                self.expects.push_back(Expect::RowsOfStatement);
-                Ok(())
-            }
-            _ => {
-                self.say(write::no_data);
-                Ok(())
-            }
-        }
-    }
-
-    async fn describe_portal(&mut self, name: &str) -> Result<(), Trouble> {
-        let Some(portal) = self.portals.get(name) else {
-            return Err(ClientError::no_such_portal(name).into());
-        };
-        let ours = portal.statement.clone();
-        match &portal.stand {
-            Stand::OnServer(server) => {
-                let server = *server;
-                self.not_failed()?;
-                self.return_to(server, name).await?;
-                write::describe_portal(self.executor.pipeline(server).out(), name.as_bytes());
-                self.expects.push_back(Expect::PortalDescription);
-                Ok(())
-            }
-            Stand::Ours => match ours {
-                Some(statement) => self.describe_ours(&statement).await,
-                None => {
-                    self.say(write::no_data);
-                    Ok(())
-                }
-            },
-            Stand::Waiting | Stand::Fetched(..) => {
-                self.not_failed()?;
-                self.describe_elsewhere(name).await
-            }
-        }
-    }
-
-    /// The columns of a portal over several servers, as one of them describes it: any knows the same
-    /// tables. Nothing runs there.
-    async fn describe_elsewhere(&mut self, name: &str) -> Result<(), Trouble> {
-        const DESCRIBED: &[u8] = b"pgherd.described";
-        let server = self.checking_server().await?;
-        self.send_unchecked(server);
-        let Some(portal) = self.portals.get(name) else {
-            return Err(ClientError::no_such_portal(name).into());
-        };
-        let prepared = Arc::clone(&portal.prepared);
-        let statement = self.ready_on(server, &prepared);
-        let Some(portal) = self.portals.get(name) else {
-            return Err(ClientError::no_such_portal(name).into());
-        };
-        let values = portal.parameters.iter().map(|value| value.as_deref());
-        let out = self.executor.pipeline(server).out();
-        let formats = (&portal.parameter_formats, &portal.formats);
-        write::bind(out, DESCRIBED, statement.as_bytes(), formats.0, values, formats.1);
-        write::describe_portal(out, DESCRIBED);
-        write::close(out, Kind::Portal, DESCRIBED);
-        self.expects.extend([Expect::Swallow(b'2'), Expect::PortalDescription, Expect::Swallow(b'3')]);
-        Ok(())
-    }
-
     /// Nothing but the end of a failed transaction is heard.
-    fn not_failed(&self) -> Result<(), Trouble> {
+    pub(super) fn not_failed(&self) -> Result<(), Trouble> {
         match self.executor.transaction.failed {
             true => Err(ClientError::failed_transaction().into()),
             false => Ok(()),
         }
-    }
-
-    async fn execute(&mut self, frame: &Frame) -> Result<(), Trouble> {
-        let execute = Execute::read(frame).map_err(broken)?;
-        let name = text(execute.portal)?.to_owned();
-        let Some(portal) = self.portals.get(&name) else {
-            return Err(ClientError::no_such_portal(&name).into());
-        };
-        match &portal.stand {
-            Stand::OnServer(server) => {
-                let (server, statement) = (*server, portal.statement.clone());
-                let config = portal.config.clone();
-                self.not_failed()?;
-                self.return_to(server, &name).await?;
-                let connection = self.executor.pipeline(server);
-                connection.out().extend_from_slice(frame.bytes());
-                let unsent = connection.out().len();
-                self.expects.push_back(Expect::Execution);
-                self.track(config, Some(server)).await?;
-                let mut talks = false;
-                if let Some(statement) = statement {
-                    talks = matches!(statement.kind(), Sort::Copy(CopyKind::In { .. }));
-                }
-                // The client's next messages are the rows of a COPY, and a Sync among them is nothing.
-                if talks || unsent > MOST_UNSENT { self.drain().await } else { Ok(()) }
-            }
-            Stand::Ours => self.execute_ours(&name).await,
-            Stand::Waiting => {
-                self.not_failed()?;
-                self.fetch(&name).await?;
-                self.hand_out(&name, execute.max_rows)
-            }
-            Stand::Fetched(..) => {
-                self.not_failed()?;
-                self.catch_up().await?;
-                self.hand_out(&name, execute.max_rows)
-            }
-        }
-    }
-
-    async fn execute_ours(&mut self, name: &str) -> Result<(), Trouble> {
-        self.settle_unchecked().await?;
-        self.drain().await?;
-        let statement = self.portals.get(name).and_then(|portal| portal.statement.clone());
-        let Some(statement) = statement else {
-            write::empty_query(self.peer.out());
-            return Ok(());
-        };
-        self.step_aside().await?;
-        self.describes = false;
-        let completion = self.command(&statement).await;
-        self.describes = true;
-        let completion = completion?;
-        self.peer.out().extend_from_slice(&completion.unwrap_or_default());
-        Ok(())
-    }
-
-    /// Runs a statement that is not one server's bytes to relay, and keeps its answer to be fetched.
-    async fn fetch(&mut self, name: &str) -> Result<(), Trouble> {
-        self.settle_unchecked().await?;
-        self.drain().await?;
-        self.step_aside().await?;
-        let Some(mut portal) = self.portals.remove(name) else {
-            return Err(ClientError::no_such_portal(name).into());
-        };
-        let statement = portal.statement.clone().expect("only statements wait");
-        let parameters = portal.parameters();
-        let ask =
-            Ask { statement: &statement, parameters: &parameters, formats: &portal.formats, describe: false };
-        let limit = self.executor.fleet.config.load().merge.max_bytes;
-        let mut rows = Rows::kept(limit);
-        let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;
-        drop(parameters);
-        self.track(portal.config.clone(), None).await?;
-        portal.stand = Stand::Fetched(rows.into_frames(), completion);
-        self.portals.insert(name.to_owned(), portal);
-        Ok(())
-    }
-
-    /// The pipeline leaves the server it is at, with nothing owed there; what it has executed there and
-    /// what comes are one transaction.
-    async fn step_aside(&mut self) -> Result<(), Trouble> {
-        if let Some(current) = self.current.take() {
-            self.executor.leave(current).await?;
-        }
-        self.executor.upgrade().await
-    }
-
-    /// Gives the client the next rows of an answer that was fetched. As in PostgreSQL, a portal that gave
-    /// as many rows as it was asked for is suspended, and a query's tag counts the rows of this time.
-    fn hand_out(&mut self, name: &str, most: i32) -> Result<(), Trouble> {
-        let Some(portal) = self.portals.get_mut(name) else {
-            return Err(ClientError::no_such_portal(name).into());
-        };
-        let Stand::Fetched(rows, completion) = &mut portal.stand else { return Ok(()) };
-        let limit = usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
-        let given = limit.min(rows.len());
-        for row in rows.drain(..given) {
-            self.peer.out().extend_from_slice(&row);
-        }
-        let stores = portal.statement.as_ref().is_some_and(|statement| statement.stores_rows());
-        let query =
-            !stores && completion.as_ref().is_none_or(|completion| completion.get(5..12) == Some(b"SELECT "));
-        match completion {
-            _ if given == limit => write::portal_suspended(self.peer.out()),
-            Some(completion) if !query => self.peer.out().extend_from_slice(completion),
-            Some(_) | None => write::command_complete(self.peer.out(), &format!("SELECT {given}")),
-        }
-        Ok(())
     }
 
     async fn close(&mut self, frame: &Frame) -> Result<(), Trouble> {
@@ -490,7 +269,7 @@ impl Session {
     }
 
     /// Reads all that the current server owes, with a Flush where no Sync was sent.
-    async fn drain(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn drain(&mut self) -> Result<(), Trouble> {
         if let Some(server) = self.current()
             && self.expects.iter().any(|expect| !matches!(expect, Expect::Say(_)))
         {
@@ -538,7 +317,7 @@ impl Session {
     }
 
     /// Makes the server of a portal the one that the pipeline goes to.
-    async fn return_to(&mut self, server: ServerId, portal: &str) -> Result<(), Trouble> {
+    pub(super) async fn return_to(&mut self, server: ServerId, portal: &str) -> Result<(), Trouble> {
         self.turn_to(server).await?;
         match self.current {
             Some(_) => Ok(()),
@@ -547,7 +326,7 @@ impl Session {
     }
 
     /// What was parsed is checked by this server on the way; its ParseCompletes are the client's.
-    fn send_unchecked(&mut self, server: ServerId) {
+    pub(super) fn send_unchecked(&mut self, server: ServerId) {
         for (name, prepared) in std::mem::take(&mut self.unchecked) {
             let (_, parsed) = self.readied(server, &prepared);
             match parsed {
@@ -558,7 +337,7 @@ impl Session {
     }
 
     /// What was parsed and never bound is checked by some server.
-    async fn settle_unchecked(&mut self) -> Result<(), Trouble> {
+    pub(super) async fn settle_unchecked(&mut self) -> Result<(), Trouble> {
         let mut foreign = false;
         for (_, prepared) in &self.unchecked {
             foreign |= !self.executor.statement_of(prepared)?.is_some_and(|statement| is_ours(&statement));
@@ -575,7 +354,7 @@ impl Session {
     }
 
     /// A server that may parse and describe: any knows the same tables.
-    async fn checking_server(&mut self) -> Result<ServerId, Trouble> {
+    pub(super) async fn checking_server(&mut self) -> Result<ServerId, Trouble> {
         if let Some(current) = self.current() {
             return Ok(current);
         }
@@ -585,7 +364,7 @@ impl Session {
         Ok(server)
     }
 
-    fn ready_on(&mut self, server: ServerId, prepared: &Prepared) -> Arc<str> {
+    pub(super) fn ready_on(&mut self, server: ServerId, prepared: &Prepared) -> Arc<str> {
         let (name, parsed) = self.readied(server, prepared);
         if parsed {
             self.expects.push_back(Expect::Swallow(b'1'));
@@ -608,7 +387,7 @@ impl Session {
     }
 
     /// Says something in its place among what the servers owe.
-    fn say(&mut self, message: impl FnOnce(&mut BytesMut)) {
+    pub(super) fn say(&mut self, message: impl FnOnce(&mut BytesMut)) {
         if self.expects.is_empty() {
             message(self.peer.out());
             return;
@@ -620,15 +399,15 @@ impl Session {
 }
 
 /// True for the statements that the session answers itself.
-fn is_ours(statement: &Statement) -> bool {
+pub(super) fn is_ours(statement: &Statement) -> bool {
     statement.is_session_command()
 }
 
-fn broken(fault: WireFault) -> ClientError {
+pub(super) fn broken(fault: WireFault) -> ClientError {
     ClientError::protocol(fault.to_string())
 }
 
-fn text(bytes: &[u8]) -> Result<&str, Trouble> {
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Trouble> {
     std::str::from_utf8(bytes).map_err(|_| {
         ClientError::new("22021", "the message is not valid UTF-8")
             .hint("pgherd needs client_encoding = UTF8.")

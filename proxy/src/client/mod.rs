@@ -11,14 +11,18 @@
 //! | `auth` | SCRAM-SHA-256 against the configured password |
 //! | `session` | the life of a client after that: its loop, its end |
 //! | `simple` | Query: one text, one or several statements |
-//! | `extended` | Parse, Bind, Describe, Execute, Close, Flush, Sync |
+//! | `extended` | Parse, Bind, Close, Flush, Sync: a pipeline and what is owed in it |
+//! | `describe` | Describe: columns before anything runs |
+//! | `fetch` | Execute: a portal's rows |
 //! | `portal` | what Bind made |
 //! | `command` | statements that the session answers itself: BEGIN, SET, PREPARE ... |
 //! | `registry` | who is there, and who may be cancelled |
 
 mod auth;
 mod command;
+mod describe;
 mod extended;
+mod fetch;
 mod gate;
 mod handshake;
 mod options;

@@ -1,0 +1,125 @@
+//! Describe: what a statement's parameters and a portal's columns are, before anything runs.
+
+use std::sync::Arc;
+
+use router::sql::{Kind as Sort, Statement};
+
+use crate::client::extended::{broken, is_ours, text};
+use crate::client::portal::Stand;
+use crate::client::session::Session;
+use crate::error::ClientError;
+use crate::execute::prepared::Prepared;
+use crate::execute::relay::Expect;
+use crate::execute::trouble::Trouble;
+use crate::wire::frame::Frame;
+use crate::wire::view::{Describe, Kind};
+use crate::wire::write::{self, OwnColumn};
+
+impl Session {
+    pub(super) async fn describe(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        let describe = Describe::read(frame).map_err(broken)?;
+        let name = text(describe.name)?;
+        match describe.kind {
+            Kind::Statement => {
+                let prepared = self.prepared.get(name).cloned();
+                let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+                self.describe_statement(&prepared).await
+            }
+            Kind::Portal => self.describe_portal(name).await,
+        }
+    }
+
+    async fn describe_statement(&mut self, prepared: &Arc<Prepared>) -> Result<(), Trouble> {
+        let statement = self.executor.statement_of(prepared)?;
+        if let Some(statement) = statement.filter(|statement| is_ours(statement)) {
+            self.settle_unchecked().await?;
+            self.say(|out| write::parameter_description(out, &[]));
+            return self.describe_ours(&statement).await;
+        }
+        self.not_failed()?;
+        let server = self.checking_server().await?;
+        self.send_unchecked(server);
+        let name = self.ready_on(server, prepared);
+        write::describe_statement(self.executor.pipeline(server).out(), name.as_bytes());
+        self.expects.push_back(Expect::StatementDescription);
+        Ok(())
+    }
+
+    /// The columns of what the session answers itself: those of SHOW, and of what EXECUTE names.
+    async fn describe_ours(&mut self, statement: &Arc<Statement>) -> Result<(), Trouble> {
+        match statement.kind() {
+            Sort::Show(name) => {
+                let column = OwnColumn::text(name);
+                self.say(|out| write::row_description(out, &[column]));
+                Ok(())
+            }
+            Sort::Execute { name, .. } => {
+                self.not_failed()?;
+                let prepared = self.prepared.get(name).cloned();
+                let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+                let server = self.checking_server().await?;
+                self.send_unchecked(server);
+                let name = self.ready_on(server, &prepared);
+                write::describe_statement(self.executor.pipeline(server).out(), name.as_bytes());
+                self.expects.push_back(Expect::RowsOfStatement);
+                Ok(())
+            }
+            _ => {
+                self.say(write::no_data);
+                Ok(())
+            }
+        }
+    }
+
+    async fn describe_portal(&mut self, name: &str) -> Result<(), Trouble> {
+        let Some(portal) = self.portals.get(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let ours = portal.statement.clone();
+        match &portal.stand {
+            Stand::OnServer(server) => {
+                let server = *server;
+                self.not_failed()?;
+                self.return_to(server, name).await?;
+                write::describe_portal(self.executor.pipeline(server).out(), name.as_bytes());
+                self.expects.push_back(Expect::PortalDescription);
+                Ok(())
+            }
+            Stand::Ours => match ours {
+                Some(statement) => self.describe_ours(&statement).await,
+                None => {
+                    self.say(write::no_data);
+                    Ok(())
+                }
+            },
+            Stand::Waiting | Stand::Fetched(..) => {
+                self.not_failed()?;
+                self.describe_elsewhere(name).await
+            }
+        }
+    }
+
+    /// The columns of a portal over several servers, as one of them describes it: any knows the same
+    /// tables. Nothing runs there.
+    async fn describe_elsewhere(&mut self, name: &str) -> Result<(), Trouble> {
+        const DESCRIBED: &[u8] = b"pgherd.described";
+        let server = self.checking_server().await?;
+        self.send_unchecked(server);
+        let Some(portal) = self.portals.get(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let prepared = Arc::clone(&portal.prepared);
+        let statement = self.ready_on(server, &prepared);
+        let Some(portal) = self.portals.get(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let values = portal.parameters.iter().map(|value| value.as_deref());
+        let out = self.executor.pipeline(server).out();
+        let formats = (&portal.parameter_formats, &portal.formats);
+        write::bind(out, DESCRIBED, statement.as_bytes(), formats.0, values, formats.1);
+        write::describe_portal(out, DESCRIBED);
+        write::close(out, Kind::Portal, DESCRIBED);
+        self.expects.extend([Expect::Swallow(b'2'), Expect::PortalDescription, Expect::Swallow(b'3')]);
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! Execute: a portal's rows, from its server as they come, or fetched in whole where the session or
+//! several servers make them.
+
+use router::sql::{CopyKind, Kind as Sort};
+
+use crate::client::extended::{broken, text};
+use crate::client::portal::Stand;
+use crate::client::session::Session;
+use crate::error::ClientError;
+use crate::execute::relay::Expect;
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::wire::frame::Frame;
+use crate::wire::view::Execute;
+use crate::wire::write;
+
+/// A pipeline without Flush or Sync is sent when it is this long.
+const MOST_UNSENT: usize = 256 * 1024;
+
+impl Session {
+    pub(super) async fn execute(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        let execute = Execute::read(frame).map_err(broken)?;
+        let name = text(execute.portal)?.to_owned();
+        let Some(portal) = self.portals.get(&name) else {
+            return Err(ClientError::no_such_portal(&name).into());
+        };
+        match &portal.stand {
+            Stand::OnServer(server) => {
+                let (server, statement) = (*server, portal.statement.clone());
+                let config = portal.config.clone();
+                self.not_failed()?;
+                self.return_to(server, &name).await?;
+                let connection = self.executor.pipeline(server);
+                connection.out().extend_from_slice(frame.bytes());
+                let unsent = connection.out().len();
+                self.expects.push_back(Expect::Execution);
+                self.track(config, Some(server)).await?;
+                let mut talks = false;
+                if let Some(statement) = statement {
+                    talks = matches!(statement.kind(), Sort::Copy(CopyKind::In { .. }));
+                }
+                // The client's next messages are the rows of a COPY, and a Sync among them is nothing.
+                if talks || unsent > MOST_UNSENT { self.drain().await } else { Ok(()) }
+            }
+            Stand::Ours => self.execute_ours(&name).await,
+            Stand::Waiting => {
+                self.not_failed()?;
+                self.fetch(&name).await?;
+                self.hand_out(&name, execute.max_rows)
+            }
+            Stand::Fetched(..) => {
+                self.not_failed()?;
+                self.catch_up().await?;
+                self.hand_out(&name, execute.max_rows)
+            }
+        }
+    }
+
+    async fn execute_ours(&mut self, name: &str) -> Result<(), Trouble> {
+        self.settle_unchecked().await?;
+        self.drain().await?;
+        let statement = self.portals.get(name).and_then(|portal| portal.statement.clone());
+        let Some(statement) = statement else {
+            write::empty_query(self.peer.out());
+            return Ok(());
+        };
+        self.step_aside().await?;
+        self.describes = false;
+        let completion = self.command(&statement).await;
+        self.describes = true;
+        let completion = completion?;
+        self.peer.out().extend_from_slice(&completion.unwrap_or_default());
+        Ok(())
+    }
+
+    /// Runs a statement that is not one server's bytes to relay, and keeps its answer to be fetched.
+    async fn fetch(&mut self, name: &str) -> Result<(), Trouble> {
+        self.settle_unchecked().await?;
+        self.drain().await?;
+        self.step_aside().await?;
+        let Some(mut portal) = self.portals.remove(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let statement = portal.statement.clone().expect("only statements wait");
+        let parameters = portal.parameters();
+        let ask =
+            Ask { statement: &statement, parameters: &parameters, formats: &portal.formats, describe: false };
+        let limit = self.executor.fleet.config.load().merge.max_bytes;
+        let mut rows = Rows::kept(limit);
+        let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;
+        drop(parameters);
+        self.track(portal.config.clone(), None).await?;
+        portal.stand = Stand::Fetched(rows.into_frames(), completion);
+        self.portals.insert(name.to_owned(), portal);
+        Ok(())
+    }
+
+    /// The pipeline leaves the server it is at, with nothing owed there; what it has executed there and
+    /// what comes are one transaction.
+    async fn step_aside(&mut self) -> Result<(), Trouble> {
+        if let Some(current) = self.current.take() {
+            self.executor.leave(current).await?;
+        }
+        self.executor.upgrade().await
+    }
+
+    /// Gives the client the next rows of an answer that was fetched. As in PostgreSQL, a portal that gave
+    /// as many rows as it was asked for is suspended, and a query's tag counts the rows of this time.
+    fn hand_out(&mut self, name: &str, most: i32) -> Result<(), Trouble> {
+        let Some(portal) = self.portals.get_mut(name) else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        let Stand::Fetched(rows, completion) = &mut portal.stand else { return Ok(()) };
+        let limit = usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
+        let given = limit.min(rows.len());
+        for row in rows.drain(..given) {
+            self.peer.out().extend_from_slice(&row);
+        }
+        let stores = portal.statement.as_ref().is_some_and(|statement| statement.stores_rows());
+        let query =
+            !stores && completion.as_ref().is_none_or(|completion| completion.get(5..12) == Some(b"SELECT "));
+        match completion {
+            _ if given == limit => write::portal_suspended(self.peer.out()),
+            Some(completion) if !query => self.peer.out().extend_from_slice(completion),
+            Some(_) | None => write::command_complete(self.peer.out(), &format!("SELECT {given}")),
+        }
+        Ok(())
+    }
+}
