@@ -88,7 +88,9 @@ const FUNCTIONS: &str = "SELECT p.proname AS name, max(p.provolatile) AS volatil
      WHERE n.nspname <> 'pgherd' GROUP BY 1 ORDER BY 1";
 
 const OPERATORS: &str = "SELECT DISTINCT o.oprname AS name FROM pg_operator o \
-     JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE n.nspname <> 'pg_catalog' ORDER BY 1";
+     JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE n.nspname <> 'pg_catalog' \
+     AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_operator'::regclass \
+       AND e.objid = o.oid AND e.deptype = 'e') ORDER BY 1";
 
 const TYPES: &str = "SELECT t.oid::int8 AS oid, t.typname AS name FROM pg_type t \
      JOIN pg_namespace n ON n.oid = t.typnamespace \
