@@ -1,6 +1,8 @@
 //! Execute: a portal's rows, from its server as they come, or fetched in whole where the session or
 //! several servers make them.
 
+use std::time::Instant;
+
 use router::sql::{CopyKind, Kind as Sort};
 
 use crate::client::extended::{broken, text};
@@ -35,6 +37,7 @@ impl Session {
                 connection.out().extend_from_slice(frame.bytes());
                 let unsent = connection.out().len();
                 self.expects.push_back(Expect::Execution);
+                self.executor.count_later(server);
                 self.track(config, Some(server)).await?;
                 let mut talks = false;
                 if let Some(statement) = statement {
@@ -67,7 +70,9 @@ impl Session {
         };
         self.step_aside().await?;
         self.describes = false;
+        let begun = Instant::now();
         let completion = self.command(&statement).await;
+        self.executor.count_local(begun);
         self.describes = true;
         let completion = completion?;
         self.peer.out().extend_from_slice(&completion.unwrap_or_default());

@@ -2,6 +2,7 @@
 //! none, exactly as PostgreSQL does.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use router::catalog::SearchPath;
@@ -90,7 +91,9 @@ impl Session {
         statement: &Arc<Statement>,
         parameters: &[router::plan::Parameter<'_>],
     ) -> Result<Option<Bytes>, Trouble> {
+        let begun = Instant::now();
         if let Some(completion) = self.command(statement).await? {
+            self.executor.count_local(begun);
             return Ok(Some(completion));
         }
         if self.executor.transaction.failed {

@@ -58,6 +58,8 @@ pub struct Executor {
     pub pin: SessionPin,
     /// What the client's cancel requests end.
     pub cancellable: Arc<Cancellable>,
+    /// Statements of a pipeline that were sent and whose replies have not come: on what role, since when.
+    pub(super) uncounted: Vec<(Role, Instant)>,
     path: Option<(Option<String>, SearchPath)>,
     targets: Mutex<HashMap<(String, u16), Arc<Target>>>,
 }
@@ -98,6 +100,7 @@ impl Executor {
             reported: BTreeMap::new(),
             pin: SessionPin::default(),
             cancellable: Arc::default(),
+            uncounted: Vec::new(),
             path: None,
             targets: Mutex::default(),
         }
@@ -178,7 +181,10 @@ impl Executor {
                 }
                 Verdict::Wait(_) => {
                     let patience = LONGEST_FREEZE.saturating_sub(started.elapsed());
-                    if !self.changed(directory.version(), patience).await? {
+                    self.fleet.metrics.held_statements.inc();
+                    let changed = self.changed(directory.version(), patience).await;
+                    self.fleet.metrics.held_statements.dec();
+                    if !changed? {
                         return Err(ClientError::new(
                             "57014",
                             "canceling statement: its placement stayed frozen",
@@ -396,8 +402,13 @@ impl Executor {
             Tenants::None | Tenants::All => None,
         };
         let prefer = self.settings.fingerprint();
+        let begun = Instant::now();
         let lent = self.fleet.pools.checkout(Request { target: &target, tenant, prefer });
-        let lent = self.cancellable.unless_requested(lent).await?;
+        let lent = self.cancellable.unless_requested(lent).await;
+        if let Some(metrics) = self.fleet.server_metrics.get(server) {
+            metrics.waited(begun.elapsed());
+        }
+        let lent = lent?;
         lent.map_err(|error| not_lent(server, &error))
     }
 

@@ -104,13 +104,18 @@ impl Executor {
         }
     }
 
-    /// The transaction stands: pins, then connections back, then permits.
-    async fn settle(&mut self, mut transaction: Transaction) {
+    /// Notes what was written, or may have been: also a commit whose answer was lost may stand.
+    fn pin_writes(&mut self, transaction: &Transaction) {
         for (server, tenants) in &transaction.wrote {
             if let Some(server) = self.fleet.server(&self.database, *server) {
                 self.database.pins.wrote(&server, tenants, &mut self.pin);
             }
         }
+    }
+
+    /// The transaction stands: pins, then connections back, then permits.
+    async fn settle(&mut self, mut transaction: Transaction) {
+        self.pin_writes(&transaction);
         self.settings.commit();
         self.cancellable.over();
         for (server, mut branch) in std::mem::take(&mut transaction.branches) {
@@ -129,6 +134,7 @@ impl Executor {
 
     /// The transaction does not stand: every branch is rolled back or its connection closed.
     async fn abandon(&mut self, mut transaction: Transaction) {
+        self.pin_writes(&transaction);
         self.cancellable.over();
         for (server, mut branch) in std::mem::take(&mut transaction.branches) {
             if branch.connection.owed() > 0 {
@@ -157,7 +163,8 @@ pub(super) async fn end(branch: &mut Branch, command: &str) -> Result<(), Troubl
     let outcome = branch.connection.simple(command).await?;
     match outcome.error {
         Some(fields) => Err(fields.into()),
-        None if command == "COMMIT" && outcome.tags.last().is_some_and(|tag| tag == "ROLLBACK") => {
+        // Both COMMIT and PREPARE TRANSACTION of a transaction that has failed answer so.
+        None if command != "ROLLBACK" && outcome.tags.last().is_some_and(|tag| tag == "ROLLBACK") => {
             Err(ClientError::new("40000", "the transaction had failed and was rolled back").into())
         }
         None => Ok(()),

@@ -128,7 +128,10 @@ async fn merge(
         let connection = executor.connection(legs[wanted].server);
         let frame = reply(connection, peer).await?;
         match frame.tag() {
-            b'D' => merger.push(wanted, Bytes::copy_from_slice(frame.body())).map_err(refused)?,
+            b'D' => {
+                executor.fleet.metrics.merged_rows.inc();
+                merger.push(wanted, Bytes::copy_from_slice(frame.body())).map_err(refused)?;
+            }
             b'C' => {
                 finished[wanted] = true;
                 merger.finish(wanted);

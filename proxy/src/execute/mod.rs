@@ -7,14 +7,17 @@
 //! | `merge`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `relay` | a server's replies to the client |
 //! | `pipeline`, `prepared`, `leg` | the extended protocol towards servers |
-//! | `transaction`, `finish`, `two_phase`, `recovery` | transactions over servers |
+//! | `transaction`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
 //! | `settings`, `control` | a session's state on whatever connection it gets |
+//! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
 
 pub mod cancel;
 pub mod clock;
 mod control;
 mod copy_in;
+mod count;
+mod decisions;
 mod everywhere;
 pub mod executor;
 mod explain;

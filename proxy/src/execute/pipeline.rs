@@ -100,6 +100,8 @@ impl Executor {
         let outcome = Relay::new(&mut branch.connection, peer, &mut self.reported)
             .extended(expects, &mut preparing)
             .await;
+        self.count_sent(server);
+        let Some(branch) = self.transaction.branches.get_mut(&server) else { return outcome };
         match &outcome {
             Ok(()) => {
                 branch.preparing = preparing;

@@ -2,6 +2,7 @@
 //! own; this one chooses, and starts anew where the directory moved on.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use router::plan::{Answer, Parameter, Way};
@@ -45,6 +46,7 @@ impl Executor {
         rows: &mut Rows,
     ) -> Result<Option<Bytes>, Trouble> {
         let mut tries = 0;
+        let begun = Instant::now();
         if self.transaction.mode == Mode::Auto && ask.statement.needs_transaction() {
             let message = "LOCK TABLE can only be used in transaction blocks";
             return Err(ClientError::new("25P01", message).into());
@@ -54,6 +56,7 @@ impl Executor {
             let answered = peer.out().len();
             match self.interpret(peer, ask, rows, &decision).await {
                 Ok(completion) => {
+                    self.count(&decision, begun);
                     self.note(ask.statement, &decision);
                     if ask.statement.changes_schema() && self.transaction.mode != Mode::Auto {
                         self.read_own_catalog().await?;
@@ -62,10 +65,12 @@ impl Executor {
                 }
                 Err(Hindrance::Replan) => self.await_news(&decision).await?,
                 Err(Hindrance::Trouble(trouble)) => {
+                    self.note_lost(ask.statement, &decision, &trouble);
                     tries += 1;
                     let fresh = peer.out().len() == answered && tries < MOST_TRIES;
                     let alone = self.transaction.mode == Mode::Auto && ask.statement.access() == Access::Read;
                     if !(fresh && alone && trouble.is_connection_failure()) {
+                        self.count(&decision, begun);
                         return Err(trouble);
                     }
                     self.transaction.branches.clear();
@@ -179,6 +184,15 @@ impl Executor {
                 decision.plan.legs.first().and_then(|leg| self.transaction.branches.get_mut(&leg.server))
         {
             branch.hold = Some(hold);
+        }
+    }
+
+    /// A write whose answer was lost may stand.
+    fn note_lost(&mut self, statement: &Statement, decision: &Decision, trouble: &Trouble) {
+        if statement.access() == Access::Write && trouble.is_connection_failure() {
+            for leg in &decision.plan.legs {
+                self.transaction.wrote.push((leg.server, decision.plan.tenants.clone()));
+            }
         }
     }
 

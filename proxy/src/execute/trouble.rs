@@ -40,7 +40,7 @@ impl From<ServerGone> for Trouble {
     fn from(gone: ServerGone) -> Trouble {
         match gone.why {
             WhyGone::Closed(Some(fields)) => Trouble::Relay(fields),
-            WhyGone::Closed(None) | WhyGone::Network(_) | WhyGone::Protocol(_) => {
+            WhyGone::Closed(None) | WhyGone::Network(_) | WhyGone::Silent | WhyGone::Protocol(_) => {
                 Trouble::Tell(ClientError::server_gone(&gone.server))
             }
         }

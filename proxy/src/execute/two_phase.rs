@@ -88,13 +88,12 @@ pub(super) async fn commit(
     failpoint("two_phase.finish");
     for server in &prepared {
         let branch = branches.get_mut(server).expect("writers are branches");
-        // Decided: a branch that cannot be told now is finished by the recovery.
         if end(branch, &format!("COMMIT PREPARED {literal}")).await.is_err() {
-            tracing::warn!(gid, "a prepared branch is left to the recovery");
-            database.recovery.notify_one();
+            // Decided. The client is told when all of it shows, or when that takes too long.
+            let name = database.directory.load().server_name(*server).to_owned();
+            super::recovery::finish_decided(fleet, database, &name, &gid).await;
         }
     }
-    database.recovery.notify_one();
     Ok(())
 }
 

@@ -18,6 +18,7 @@ use crate::config::{Config, DatabaseConfig, StoreConfig};
 use crate::console;
 use crate::directory::{FileStore, Store, StoreError};
 use crate::execute::recovery;
+use crate::metrics::DatabaseMetrics;
 use crate::mover::Mover;
 use crate::net::ServerTls;
 use crate::net::tls::TlsFault;
@@ -77,7 +78,9 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
         let store: Arc<dyn Store> = Arc::new(FileStore::open(folder)?);
         let mut databases = HashMap::new();
         for database in &config.databases {
-            let opened = open(&config, database, &servers, Arc::clone(&store), (&tasks, &shutdown)).await?;
+            let store = Arc::clone(&store);
+            let counted = metrics.database(&database.name);
+            let opened = open(&config, database, &servers, store, (&tasks, &shutdown), counted).await?;
             databases.insert(database.name.clone(), Arc::new(opened));
         }
         Ok::<Fleet, CannotAssemble>(Fleet {
@@ -89,6 +92,11 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
             tls,
             databases,
             registry: Registry::default(),
+            server_metrics: config
+                .servers
+                .iter()
+                .map(|server| (server.name.clone(), metrics.server(&server.name)))
+                .collect(),
             metrics,
             shutdown,
             tasks,
@@ -109,6 +117,7 @@ async fn open(
     servers: &Arc<Servers>,
     store: Arc<dyn Store>,
     (tasks, shutdown): (&TaskTracker, &CancellationToken),
+    metrics: DatabaseMetrics,
 ) -> Result<Database, CannotAssemble> {
     let directory = boot::open(database, servers, store).await.map_err(|source| CannotAssemble::Boot {
         database: database.name.clone(),
@@ -133,13 +142,15 @@ async fn open(
         tasks.clone(),
         shutdown.clone(),
     );
-    Ok(Database::new(database.clone(), directory, catalog, mover, pins))
+    Ok(Database::new(database.clone(), directory, catalog, mover, pins, metrics))
 }
 
 /// Starts the tasks that go on beside the clients.
 fn tend(fleet: &Arc<Fleet>) {
     let reaping = Arc::clone(fleet);
     fleet.tasks.spawn(async move { reaping.pools.reap(reaping.shutdown.clone()).await });
+    let watched = Arc::clone(fleet);
+    fleet.tasks.spawn(async move { super::watch::watch(&watched).await });
     for database in fleet.databases.values() {
         database.mover.resume();
         fleet.tasks.spawn(recovery::run(Arc::clone(fleet), Arc::clone(database)));

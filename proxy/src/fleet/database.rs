@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::catalog::LiveCatalog;
 use crate::config::DatabaseConfig;
 use crate::directory::LiveDirectory;
+use crate::metrics::DatabaseMetrics;
 use crate::mover::Mover;
 use crate::replicas::Pins;
 
@@ -35,6 +36,8 @@ pub struct Database {
     pub mover: Mover,
     /// Who must see which writes.
     pub pins: Pins,
+    /// What is counted of it.
+    pub metrics: DatabaseMetrics,
     statements: Cache<u128, Arc<Learned>>,
 }
 
@@ -46,6 +49,7 @@ impl Database {
         catalog: LiveCatalog,
         mover: Mover,
         pins: Pins,
+        metrics: DatabaseMetrics,
     ) -> Database {
         Database {
             name: config.name.clone(),
@@ -55,6 +59,7 @@ impl Database {
             recovery: Notify::new(),
             mover,
             pins,
+            metrics,
             statements: Cache::new(STATEMENTS_KEPT),
         }
     }

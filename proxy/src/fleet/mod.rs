@@ -5,11 +5,13 @@
 //! | --- | --- |
 //! | `database` | one database |
 //! | `assemble` | the parts put together, in the order in which they need each other |
+//! | `watch` | silent nodes and gauges, once a second |
 //! | `host` | whom an authenticated client is handed to |
 
 mod assemble;
 mod database;
 mod host;
+mod watch;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,7 +26,7 @@ pub use database::Database;
 
 use crate::client::registry::Registry;
 use crate::config::Config;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, ServerMetrics};
 use crate::net::ServerTls;
 use crate::pool::Pools;
 use crate::replicas::{Server, Servers};
@@ -50,6 +52,8 @@ pub struct Fleet {
     pub registry: Registry,
     /// What is counted.
     pub metrics: Metrics,
+    /// What is counted of each server, by name.
+    pub server_metrics: HashMap<String, ServerMetrics>,
     /// Cancelled when the daemon is to stop.
     pub shutdown: CancellationToken,
     /// All tasks; shutdown waits for them.

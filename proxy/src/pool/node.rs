@@ -5,6 +5,7 @@
 //! to a waiter of its own pool, to the idle ones.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ struct NodeState {
     pools: HashMap<PoolKey, Pool>,
     open: usize,
     generation: u64,
+    /// What the connections of this generation look at while they wait.
+    given_up: Arc<AtomicBool>,
     closed: bool,
 }
 
@@ -231,6 +234,19 @@ impl Node {
     /// Closes the idle connections now and the lent ones when they come back.
     pub(super) fn renew(self: &Arc<Node>) {
         self.empty(|state| state.generation += 1);
+    }
+
+    /// As [`Self::renew`], and who waits for an answer on a lent one is told that it does not come.
+    pub(super) fn give_up(self: &Arc<Node>) {
+        self.empty(|state| {
+            state.generation += 1;
+            std::mem::take(&mut state.given_up).store(true, Ordering::Relaxed);
+        });
+    }
+
+    /// Raised when the node is given up.
+    pub(super) fn given_up(&self) -> Arc<AtomicBool> {
+        self.lock().given_up.clone()
     }
 
     /// As [`Self::renew`]; nothing is lent any more, and who waits is told.

@@ -110,6 +110,14 @@ impl Pools {
         }
     }
 
+    /// As [`Self::close_node`], and whoever waits for an answer of the node is told that none comes.
+    pub fn give_up_node(&self, host: &str, port: u16) {
+        let node = self.nodes.get(&(host.to_owned(), port)).map(|entry| entry.value().clone());
+        if let Some(node) = node {
+            node.give_up();
+        }
+    }
+
     /// As [`Self::close_node`] for every node.
     pub fn close_all(&self) {
         self.each_node().iter().for_each(|(_, node)| node.renew());
@@ -185,6 +193,7 @@ impl Pools {
         match Connection::dial(target).await {
             Ok(mut connection) => {
                 node.note_login(&key, None);
+                connection.given_up = node.given_up();
                 connection.id = self.next_id.fetch_add(1, Ordering::Relaxed);
                 connection.statements.set_limit(self.settings.prepared_statements);
                 Ok(Lent::new(connection, slot, generation))

@@ -35,6 +35,16 @@ pub enum ControlError {
     },
 }
 
+impl ControlError {
+    /// True where the node said nothing, not even that it refuses.
+    pub(super) fn is_silence(&self) -> bool {
+        match self {
+            ControlError::Late { .. } => true,
+            ControlError::Refused { source, .. } => source.as_db_error().is_none(),
+        }
+    }
+}
+
 impl Control {
     /// The admin role, with a limit on dialling and logging in.
     pub fn new(admin: &AdminConfig, connect_timeout: Duration) -> Control {

@@ -52,11 +52,13 @@ pub(super) struct Report {
     pub(super) node: Node,
     pub(super) answer: Result<Observation, String>,
     pub(super) last_seen: Option<Instant>,
+    /// Since when nothing at all was heard of it, not even a refusal.
+    pub(super) silent_since: Option<Instant>,
 }
 
 impl Report {
     pub(super) fn of(node: Node) -> Report {
-        Report { node, answer: Err("not probed yet".to_owned()), last_seen: None }
+        Report { node, answer: Err("not probed yet".to_owned()), last_seen: None, silent_since: None }
     }
 }
 
@@ -184,7 +186,7 @@ mod tests {
     }
 
     fn report(role: Observed) -> Report {
-        Report { node: node(), answer: Ok(Observation { system: 7, role }), last_seen: None }
+        Report { node: node(), answer: Ok(Observation { system: 7, role }), last_seen: None, silent_since: None }
     }
 
     fn primary(timeline: u32) -> Report {

@@ -49,7 +49,9 @@ pub(super) async fn probe(server: Arc<Server>, index: usize, probing: Probing) {
                     continue;
                 }
                 Ended::AtOnce(reason) => server.failed(index, reason),
+                Ended::Silent => server.silent(index, hangs()),
             },
+            Err(error) if error.is_silence() => server.silent(index, error.to_string()),
             Err(error) => server.failed(index, error.to_string()),
         }
         tokio::select! {
@@ -62,15 +64,17 @@ pub(super) async fn probe(server: Arc<Server>, index: usize, probing: Probing) {
 enum Ended {
     /// The connection worked before it ended.
     AfterAnswers,
-    /// It never answered, or it hangs.
+    /// It never answered as it should.
     AtOnce(String),
+    /// It hangs.
+    Silent,
 }
 
 async fn watch(server: &Server, index: usize, client: &Client, interval: Duration) -> Ended {
     let statement = match timeout(ANSWER_LIMIT, prepare(client)).await {
         Ok(Ok(statement)) => statement,
         Ok(Err(error)) => return Ended::AtOnce(super::control::spell_out(&error)),
-        Err(_) => return Ended::AtOnce(hangs()),
+        Err(_) => return Ended::Silent,
     };
     let mut answers = 0u64;
     loop {
@@ -92,7 +96,7 @@ async fn tick(server: &Server, index: usize, client: &Client, statement: &Statem
         Ok(Ok(Some(observation))) => server.answered(index, number, observation),
         Ok(Ok(None)) => server.failed(index, "has not replayed anything yet".to_owned()),
         Ok(Err(error)) => return Err(Ended::AtOnce(super::control::spell_out(&error))),
-        Err(_) => return Err(Ended::AtOnce(hangs())),
+        Err(_) => return Err(Ended::Silent),
     }
     Ok(())
 }

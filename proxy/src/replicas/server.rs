@@ -183,12 +183,36 @@ impl Server {
 
     /// A node answered the probe of this number.
     pub(super) fn answered(&self, index: usize, number: SampleNumber, observation: Observation) {
+        self.heard(index, true);
         self.judge(index, Ok(observation), Some(number));
     }
 
-    /// A node did not answer.
+    /// A node answered, and can not be used.
     pub(super) fn failed(&self, index: usize, reason: String) {
+        self.heard(index, true);
         self.judge(index, Err(reason), None);
+    }
+
+    /// Nothing was heard of a node.
+    pub(super) fn silent(&self, index: usize, reason: String) {
+        self.heard(index, false);
+        self.judge(index, Err(reason), None);
+    }
+
+    /// The nodes of which nothing was heard for so long: an answer that one still owes will not come.
+    pub fn silent_for(&self, limit: Duration) -> Vec<Node> {
+        let state = self.lock();
+        let silent = |report: &&Report| report.silent_since.is_some_and(|since| since.elapsed() >= limit);
+        state.reports.iter().filter(silent).map(|report| report.node.clone()).collect()
+    }
+
+    fn heard(&self, index: usize, something: bool) {
+        if let Some(report) = self.lock().reports.get_mut(index) {
+            report.silent_since = match something {
+                true => None,
+                false => report.silent_since.or_else(|| Some(Instant::now())),
+            };
+        }
     }
 
     /// Resolves when someone suspects the node.

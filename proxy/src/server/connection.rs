@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt;
@@ -30,6 +31,8 @@ const READ_LEAST: usize = 8 << 10;
 const READ_MOST: usize = 128 << 10;
 /// A flush reads no more answers than this ahead of who takes them.
 const READ_AHEAD: usize = 1 << 20;
+/// How often who waits for a node looks whether it was given up.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The transaction status of a server's last ReadyForQuery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,9 @@ pub enum WhyGone {
     /// The network failed.
     #[error("{0}")]
     Network(Arc<io::Error>),
+    /// The node has been silent for too long.
+    #[error("the node does not answer any more")]
+    Silent,
     /// What the node said is not the protocol.
     #[error("{0}")]
     Protocol(#[from] WireFault),
@@ -101,6 +107,8 @@ pub struct Connection {
     pub last_used: Instant,
     /// Its number among the connections of its pools; 0 outside them.
     pub id: u64,
+    /// Raised when the node is given up: an answer that it still owes will not come.
+    pub given_up: Arc<AtomicBool>,
     target: Arc<Target>,
     stream: Stream,
     inbound: BytesMut,
@@ -127,6 +135,7 @@ impl Connection {
             created: now,
             last_used: now,
             id: 0,
+            given_up: Arc::default(),
             target,
             stream: welcome.stream,
             inbound: welcome.inbound,
@@ -242,7 +251,18 @@ impl Connection {
             if let Some(frame) = self.buffered_frame()? {
                 return Ok(frame);
             }
-            std::future::poll_fn(|task| self.poll_exchange(task)).await?;
+            let exchange = std::future::poll_fn(|task| self.poll_exchange(task));
+            match tokio::time::timeout(LOOK, exchange).await {
+                Ok(exchanged) => exchanged?,
+                Err(_) => self.not_given_up()?,
+            }
+        }
+    }
+
+    fn not_given_up(&mut self) -> Result<(), ServerGone> {
+        match self.given_up.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(self.gone(WhyGone::Silent)),
         }
     }
 
@@ -268,15 +288,22 @@ impl Connection {
     /// are read into memory up to a bound; beyond it this returns early with [`Self::unsent`] > 0,
     /// and the caller must take frames, which goes on writing. Cancel-safe.
     pub async fn flush(&mut self) -> Result<(), ServerGone> {
-        std::future::poll_fn(|task| {
-            loop {
-                if self.poll_write_out(task)?.is_ready() || self.inbound.len() >= READ_AHEAD {
-                    return Poll::Ready(Ok(()));
-                }
-                std::task::ready!(self.poll_read_in(task))?;
+        loop {
+            let written = std::future::poll_fn(|task| self.poll_flush(task));
+            match tokio::time::timeout(LOOK, written).await {
+                Ok(flushed) => return flushed,
+                Err(_) => self.not_given_up()?,
             }
-        })
-        .await
+        }
+    }
+
+    fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ServerGone>> {
+        loop {
+            if self.poll_write_out(task)?.is_ready() || self.inbound.len() >= READ_AHEAD {
+                return Poll::Ready(Ok(()));
+            }
+            std::task::ready!(self.poll_read_in(task))?;
+        }
     }
 
     /// Takes in what the server said while nobody listened: settings, notices, or good-bye. False
