@@ -76,13 +76,16 @@ async fn a_transaction_over_servers_is_whole_or_not_there_after_a_crash() {
     let (fleet, daemon) = stage().await;
     for (round, (crash, stands)) in CRASHES.iter().enumerate() {
         let client = daemon.connect().await.unwrap();
-        let rows: Vec<String> = (1..=20).map(|tenant| format!("({tenant}, {round})")).collect();
-        client.batch_execute("DELETE FROM t").await.unwrap();
+        let deletes: String =
+            (1..=20).map(|tenant| format!("DELETE FROM t WHERE tenant_id = {tenant};")).collect();
+        client.batch_execute(&deletes).await.unwrap();
         daemon.kill_9().unwrap();
         daemon.set_environment("PGHERD_FAIL_AT", crash);
         daemon.start().await.unwrap();
         let client = daemon.connect().await.unwrap();
-        let outcome = client.batch_execute(&format!("INSERT INTO t VALUES {}", rows.join(", "))).await;
+        let inserts: String =
+            (1..=20).map(|tenant| format!("INSERT INTO t VALUES ({tenant}, {round});")).collect();
+        let outcome = client.batch_execute(&format!("BEGIN; {inserts} COMMIT")).await;
         until("the daemon died where it was told to", Duration::from_secs(20), async || !daemon.is_running())
             .await;
         assert!(outcome.is_err(), "{crash}: nobody was told that it worked");
@@ -99,17 +102,19 @@ async fn a_transaction_over_servers_is_whole_or_not_there_after_a_crash() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_over_servers_is_whole_or_not_there_when_a_server_is_killed() {
     let (fleet, daemon) = stage().await;
-    let both: String = (1..=20).map(|tenant| format!("({tenant}, 0),")).collect();
     let client = daemon.connect().await.unwrap();
-    client.batch_execute(&format!("INSERT INTO t VALUES {}", both.trim_end_matches(','))).await.unwrap();
+    let inserts: String = (1..=20).map(|tenant| format!("INSERT INTO t VALUES ({tenant}, 0);")).collect();
+    client.batch_execute(&inserts).await.unwrap();
+    let updates: String =
+        (1..=20).map(|tenant| format!("UPDATE t SET n = n + 1 WHERE tenant_id = {tenant};")).collect();
     for victim in [0, 1, 0, 1] {
         let load = tests::Load::start(3, |_| {
-            let daemon_url = daemon.url("app", tests::APP_USER);
+            let (url, updates) = (daemon.url("app", tests::APP_USER), updates.clone());
             move |_| {
-                let url = daemon_url.clone();
+                let (url, updates) = (url.clone(), updates.clone());
                 async move {
                     let client = tests::connect(&url).await?;
-                    client.batch_execute("UPDATE t SET n = n + 1").await?;
+                    client.batch_execute(&updates).await?;
                     Ok(())
                 }
             }

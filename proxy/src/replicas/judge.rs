@@ -186,7 +186,12 @@ mod tests {
     }
 
     fn report(role: Observed) -> Report {
-        Report { node: node(), answer: Ok(Observation { system: 7, role }), last_seen: None, silent_since: None }
+        Report {
+            node: node(),
+            answer: Ok(Observation { system: 7, role }),
+            last_seen: None,
+            silent_since: None,
+        }
     }
 
     fn primary(timeline: u32) -> Report {
