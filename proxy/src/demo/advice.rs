@@ -1,7 +1,7 @@
 //! What a newcomer is told when the demo runs.
 
 /// The URL and five things to try.
-pub(super) fn advice(url: &str, console: &str, http: &str, config: &str) -> String {
+pub(super) fn advice(url: &str, console: &str, http: &str, config: &str, herdctl: &str) -> String {
     format!(
         "
 pgherd is ready.  Ctrl-C stops it and its servers.
@@ -23,7 +23,9 @@ Five things to try:
      PGOPTIONS='-c app.tenant=42' psql {url} -c 'SELECT count(*), min(title) FROM projects'
   5. Move tenants to another server while everything runs:
      export PGHERD_URL={console}
-     herdctl where 42; herdctl move start --tenants 42,43 --to beta --wait; herdctl status
+     {herdctl} where 42
+     {herdctl} move start --tenants 42,43 --to beta --wait
+     {herdctl} status
 "
     )
 }

@@ -92,7 +92,7 @@ async fn serve(cluster: &Cluster, folder: &std::path::Path) -> Result<()> {
         ended = &mut daemon => return Ok(ended.context("the daemon broke")??),
     }
     let console = format!("postgres://postgres@{listen}/pgherd");
-    println!("{}", advice(&url, &console, &http.to_string(), &file.display().to_string()));
+    println!("{}", advice(&url, &console, &http.to_string(), &file.display().to_string(), &herdctl()));
     Ok(daemon.await.context("the daemon broke")??)
 }
 
@@ -105,11 +105,18 @@ async fn connect(url: &str) -> Result<tokio_postgres::Client> {
                 return Ok(client);
             }
             Err(error) if tokio::time::Instant::now() > deadline => {
-                return Err(error).context("pgherd did not become ready");
+                return Err(error).context("nobody answered in time");
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
+}
+
+/// How to call herdctl: beside this program, or from the path.
+fn herdctl() -> String {
+    let beside = std::env::current_exe().ok().map(|program| program.with_file_name("herdctl"));
+    let there = beside.filter(|program| program.exists());
+    there.map_or_else(|| "herdctl".to_owned(), |program| program.display().to_string())
 }
 
 /// The application's role and database on every primary.
@@ -121,6 +128,10 @@ async fn prepare_servers(cluster: &Cluster) -> Result<()> {
             client.batch_execute("CREATE ROLE app LOGIN PASSWORD 'app'").await?;
             client.batch_execute("CREATE DATABASE app OWNER app").await?;
         }
+    }
+    // A replica is of use once it has replayed the database.
+    for replica in cluster.instances.iter().filter(|instance| instance.replica) {
+        connect(&format!("postgres://postgres@127.0.0.1:{}/app", replica.port)).await?;
     }
     Ok(())
 }
