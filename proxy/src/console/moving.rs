@@ -1,7 +1,7 @@
 //! Moves in the console: start, list, show, abort, gc.
 
 use router::ids::MoveId;
-use router::moves::{Request, parse_shards, parse_tenants};
+use router::moves::{Request, already_there, parse_shards, parse_tenants};
 
 use super::table::{Table, some};
 use crate::error::ClientError;
@@ -51,6 +51,9 @@ pub(super) async fn start(
                 some(format!("{} from {} to {}", planned.what, planned.from, planned.to)),
                 some(""),
             ]);
+        }
+        if let Some(there) = already_there(&database.directory.load(), &request) {
+            table.row([some("note"), some(format!("{there} on {to} already")), some("")]);
         }
         for finding in findings {
             table.row([some("error"), some(finding.what), some(finding.fix)]);

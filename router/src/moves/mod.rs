@@ -9,5 +9,5 @@ mod planning;
 mod shard_move;
 
 pub use phase::{Outcome, Phase, Step, advance, directory_change, interrupted, next_step};
-pub use planning::{PlanRefused, Request, parse_shards, parse_tenants, plan};
+pub use planning::{PlanRefused, Request, already_there, parse_shards, parse_tenants, plan};
 pub use shard_move::ShardMove;

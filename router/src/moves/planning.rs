@@ -99,6 +99,13 @@ pub fn plan(directory: &Directory, request: &Request, first: MoveId) -> Result<V
     Ok(moves)
 }
 
+/// What a request names and its server has already, for people; `None` where it has nothing of it.
+pub fn already_there(directory: &Directory, request: &Request) -> Option<String> {
+    let to = directory.server_named(&request.to)?;
+    let scope = by_source(directory, &request.scope).ok()?.remove(&to)?;
+    Some(ShardMove::new(MoveId(0), scope, to, to).what())
+}
+
 fn by_source(directory: &Directory, scope: &Scope) -> Result<BTreeMap<ServerId, Scope>, PlanRefused> {
     match scope {
         Scope::Shards(wanted) => {
@@ -152,6 +159,8 @@ mod tests {
         assert_eq!(moves.len(), 1);
         assert_eq!((moves[0].id, moves[0].from, moves[0].to), (MoveId(5), ServerId(0), ServerId(1)));
         assert_eq!(moves[0].what(), "shards 6-7");
+        let request = Request { scope: scope.clone(), to: "beta".into() };
+        assert_eq!(already_there(&two_servers(), &request).as_deref(), Some("shards 8-9"));
         let refused = plan(&two_servers(), &Request { scope, to: "gamma".into() }, MoveId(5));
         assert_eq!(refused, Err(PlanRefused::NoServer("gamma".into())));
     }
