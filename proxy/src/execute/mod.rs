@@ -8,6 +8,7 @@
 //! | `relay` | a server's replies to the client |
 //! | `pipeline`, `prepared`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
+//! | `isolation` | what a transaction may see of the others |
 //! | `settings`, `control` | a session's state on whatever connection it gets |
 //! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
@@ -23,6 +24,7 @@ pub mod executor;
 mod explain;
 mod failpoint;
 pub mod finish;
+mod isolation;
 mod leg;
 mod merge;
 mod pipeline;
