@@ -155,11 +155,12 @@ impl Session {
     ) -> Result<Stand, Trouble> {
         loop {
             let parameters = portal.parameters();
+            let permits = self.executor.transaction.passes.len();
             let decision = self.executor.decide(statement, &parameters).await?;
             let leg = &decision.plan.legs[0];
             let apart = statement.is_explain() || statement.changes_schema();
             if apart || !matches!(decision.plan.way, Way::Single) {
-                self.executor.transaction.passes.pop();
+                self.executor.transaction.passes.truncate(permits);
                 return Ok(Stand::Waiting);
             }
             if !leg.fences.is_empty() {

@@ -14,7 +14,7 @@ use router::sql::{Hold, Kind, Statement};
 use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
 use crate::execute::settings::{Settings, difference};
-use crate::execute::transaction::{Branch, Mode, Transaction};
+use crate::execute::transaction::{Branch, Mode, Permit, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet};
 use crate::pool::{CheckoutError, Fate, Lent, Request};
@@ -202,9 +202,14 @@ impl Executor {
     /// Takes the permit for a plan's servers; `false` where the directory has moved on.
     fn enter(&mut self, directory: &Arc<Directory>, plan: &Plan) -> bool {
         let servers: Vec<ServerId> = plan.legs.iter().map(|leg| leg.server).collect();
+        if self.transaction.passes.last().is_some_and(|pass| pass.is_for(directory, &servers, &plan.tenants))
+        {
+            // The same again: a long transaction needs no second permit, only that nothing is newer.
+            return self.database.directory.load().version() == directory.version();
+        }
         match self.database.directory.enter(directory, &servers, &plan.tenants) {
             Ok(pass) => {
-                self.transaction.passes.push(pass);
+                self.transaction.passes.push(Permit { pass, servers, tenants: plan.tenants.clone() });
                 true
             }
             Err(_) => false,

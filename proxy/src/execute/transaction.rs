@@ -54,13 +54,31 @@ pub struct Transaction {
     /// The savepoints that stand, oldest first.
     pub savepoints: Vec<String>,
     /// Its permits; moves wait for them.
-    pub passes: Vec<Pass>,
+    pub passes: Vec<Permit>,
     /// What it wrote, for the pins.
     pub wrote: Vec<(ServerId, Tenants)>,
     /// The cursors it declared and where they are.
     pub cursors: BTreeMap<String, ServerId>,
     /// What `now()` is in statements over several servers.
     pub now: String,
+}
+
+/// A pass, with what it is for.
+#[derive(Debug)]
+pub struct Permit {
+    /// The pass; given up with this.
+    pub pass: Pass,
+    /// Its servers.
+    pub servers: Vec<ServerId>,
+    /// Its tenants.
+    pub tenants: Tenants,
+}
+
+impl Permit {
+    /// True where it permits just this.
+    pub fn is_for(&self, directory: &Directory, servers: &[ServerId], tenants: &Tenants) -> bool {
+        self.pass.version() == directory.version() && self.servers == servers && self.tenants == *tenants
+    }
 }
 
 /// A transaction's part on one server.
