@@ -78,7 +78,7 @@ fn refused(error: StartError) -> ClientError {
 pub(super) fn list(database: &Database, active: bool) -> Table {
     let mut moves = database.mover.list();
     if active {
-        moves.retain(|report| !matches!(report.phase.as_str(), "done" | "aborted"));
+        moves.retain(|report| !report.is_over());
     }
     table(&moves)
 }

@@ -1,18 +1,24 @@
 //! Once a second: nodes that fell silent are given up, and what is measured by looking is looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Fleet;
+use super::{Database, Fleet};
+use crate::metrics::MoveOutcome;
+use crate::mover::MoveReport;
 use crate::replicas::NodeRole;
 
 const TICK: Duration = Duration::from_secs(1);
 
 /// Watches until the daemon stops.
 pub(super) async fn watch(fleet: &Fleet) {
+    // What had ended before this process began was counted by another.
+    let mut ended = ended_moves(fleet);
     while fleet.shutdown.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
         give_up_silent_nodes(fleet);
         gauge(fleet);
+        count_moves(fleet, &mut ended);
     }
 }
 
@@ -25,6 +31,33 @@ fn give_up_silent_nodes(fleet: &Fleet) {
             fleet.pools.give_up_node(&node.host, node.port);
         }
     }
+}
+
+/// The moves that are over, by database and number.
+fn ended_moves(fleet: &Fleet) -> BTreeSet<(String, u64)> {
+    let of = |database: &Arc<Database>| {
+        let over = database.mover.list().into_iter().filter(MoveReport::is_over);
+        over.map(|report| (database.name.clone(), report.id)).collect::<Vec<_>>()
+    };
+    fleet.databases.values().flat_map(of).collect()
+}
+
+fn count_moves(fleet: &Fleet, ended: &mut BTreeSet<(String, u64)>) {
+    let mut under_way = 0;
+    for database in fleet.databases.values() {
+        for report in database.mover.list() {
+            if !report.is_over() {
+                under_way += 1;
+            } else if ended.insert((database.name.clone(), report.id)) {
+                let done = report.phase == "done";
+                fleet.metrics.moved(if done { MoveOutcome::Done } else { MoveOutcome::Aborted });
+                if let Some(pause) = report.pause_ms {
+                    fleet.metrics.move_paused(Duration::from_millis(pause));
+                }
+            }
+        }
+    }
+    fleet.metrics.moves_under_way.set(under_way);
 }
 
 fn gauge(fleet: &Fleet) {

@@ -39,14 +39,8 @@ pub struct Metrics {
     pub held_statements: Gauge,
     /// Rows that merges took from servers.
     pub merged_rows: Counter,
-    /// Bytes received from clients.
-    pub received_bytes: Counter,
-    /// Bytes sent to clients.
-    pub sent_bytes: Counter,
     /// Moves that are neither done nor aborted.
     pub moves_under_way: Gauge,
-    /// Rows that moves have copied or applied.
-    pub moved_rows: Counter,
 }
 
 impl Default for Metrics {
@@ -71,10 +65,7 @@ impl Default for Metrics {
             ),
             held_statements: names.add("held_statements", "Statements that wait for a move's cutover."),
             merged_rows: names.add("merged_rows", "Rows that merges took from servers."),
-            received_bytes: names.add("received_bytes", "Bytes received from clients."),
-            sent_bytes: names.add("sent_bytes", "Bytes sent to clients."),
             moves_under_way: names.add("moves_under_way", "Moves that are neither done nor aborted."),
-            moved_rows: names.add("moved_rows", "Rows that moves have copied or applied."),
             registry: Arc::new(names.0),
         }
     }

@@ -51,6 +51,11 @@ pub struct MoveReport {
 }
 
 impl MoveReport {
+    /// True once it is done or aborted.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase.as_str(), "done" | "aborted")
+    }
+
     pub(super) fn of(
         shard_move: &ShardMove,
         directory: &Directory,

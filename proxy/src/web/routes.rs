@@ -84,7 +84,7 @@ mod tests {
         readiness.draining();
         readiness.ready();
         assert!(get(&address, "/readyz").await.ends_with("draining\n"));
-        assert!(get(&address, "/metrics").await.contains("pgherd_received_bytes"));
+        assert!(get(&address, "/metrics").await.contains("pgherd_merged_rows"));
         end.cancel();
         server.await.expect("no panic").expect("a clean end");
     }
