@@ -88,6 +88,24 @@ impl KeyType {
         }
     }
 
+    /// Reads a key from its PostgreSQL binary form (as in a binary parameter or COPY's binary format).
+    /// `None` where the bytes are no value of the type.
+    pub fn read_binary(self, bytes: &[u8]) -> Option<TenantKey> {
+        match self {
+            KeyType::Integer => {
+                let value = match bytes.len() {
+                    2 => i64::from(i16::from_be_bytes(bytes.try_into().ok()?)),
+                    4 => i64::from(i32::from_be_bytes(bytes.try_into().ok()?)),
+                    8 => i64::from_be_bytes(bytes.try_into().ok()?),
+                    _ => return None,
+                };
+                Some(TenantKey::Integer(value))
+            }
+            KeyType::Uuid => bytes.try_into().ok().map(TenantKey::Uuid),
+            KeyType::Text => std::str::from_utf8(bytes).ok().map(|text| TenantKey::Text(text.into())),
+        }
+    }
+
     /// Reads a key from its PostgreSQL text form (as in a literal, a text parameter, a COPY field
     /// or a setting). `None` where PostgreSQL's input function would refuse it, or where this
     /// reader is not sure; never a wrong key.

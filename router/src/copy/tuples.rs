@@ -65,22 +65,7 @@ pub(super) fn tuple(buffer: &[u8], fields: usize, key_field: usize) -> Tuple {
 
 /// The key in its binary form; `None` where no server accepts the bytes as a value of the type.
 pub(super) fn key(bytes: &[u8], key_type: KeyType) -> Option<TenantKey> {
-    match key_type {
-        KeyType::Integer => {
-            let value = match bytes.len() {
-                2 => i64::from(i16::from_be_bytes(bytes.try_into().ok()?)),
-                4 => i64::from(i32::from_be_bytes(bytes.try_into().ok()?)),
-                8 => i64::from_be_bytes(bytes.try_into().ok()?),
-                _ => return None,
-            };
-            Some(TenantKey::Integer(value))
-        }
-        KeyType::Uuid => bytes.try_into().ok().map(TenantKey::Uuid),
-        KeyType::Text => {
-            let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))?;
-            Some(TenantKey::Text(text.into()))
-        }
-    }
+    key_type.read_binary(bytes).filter(|_| key_type != KeyType::Text || !bytes.contains(&0))
 }
 
 fn int4(buffer: &[u8], at: usize) -> Option<i32> {

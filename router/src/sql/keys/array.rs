@@ -3,8 +3,6 @@
 use crate::ids::{KeyType, TenantKey};
 use crate::plan::Parameter;
 
-use super::set::binary;
-
 /// The elements of an array parameter without NULLs; `None` where they are not certain.
 pub(super) fn elements(parameter: &Parameter<'_>, key_type: KeyType) -> Option<Vec<TenantKey>> {
     let declared = match parameter.type_oid {
@@ -73,7 +71,7 @@ fn binary_elements(bytes: &[u8], key_type: KeyType) -> Option<Vec<TenantKey>> {
         if let Ok(length) = usize::try_from(length) {
             let (element, tail) = rest.split_at_checked(length)?;
             rest = tail;
-            keys.push(binary(element, key_type)?);
+            keys.push(key_type.read_binary(element)?);
         }
     }
     Some(keys)

@@ -95,24 +95,7 @@ fn scalar(parameter: &Parameter<'_>, key_type: KeyType) -> Option<Option<TenantK
     }
     match parameter.value {
         None => Some(None),
-        Some(bytes) if parameter.binary => binary(bytes, key_type).map(Some),
+        Some(bytes) if parameter.binary => key_type.read_binary(bytes).map(Some),
         Some(bytes) => key_type.parse(std::str::from_utf8(bytes).ok()?).map(Some),
-    }
-}
-
-/// A key from PostgreSQL's binary form.
-pub(super) fn binary(bytes: &[u8], key_type: KeyType) -> Option<TenantKey> {
-    match key_type {
-        KeyType::Integer => {
-            let value = match bytes.len() {
-                2 => i64::from(i16::from_be_bytes(bytes.try_into().ok()?)),
-                4 => i64::from(i32::from_be_bytes(bytes.try_into().ok()?)),
-                8 => i64::from_be_bytes(bytes.try_into().ok()?),
-                _ => return None,
-            };
-            Some(TenantKey::Integer(value))
-        }
-        KeyType::Uuid => bytes.try_into().ok().map(TenantKey::Uuid),
-        KeyType::Text => std::str::from_utf8(bytes).ok().map(|text| TenantKey::Text(text.into())),
     }
 }
