@@ -16,6 +16,7 @@ use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
 use crate::wire::frame::Frame;
+use crate::wire::view::Column;
 use crate::wire::{view, write};
 
 /// How long a leg that is not wanted any more may take to stop.
@@ -62,22 +63,17 @@ async fn stream(
         connection.owe_ready();
         connection.flush().await?;
     }
-    let mut columns = None;
+    let mut descriptions = Vec::new();
     for leg in legs {
-        let description = description(executor.connection(leg.server), peer).await?;
-        columns.get_or_insert(description);
+        descriptions.push(description(executor.connection(leg.server), peer).await?);
     }
-    let description = columns.ok_or_else(|| ClientError::internal("a merge without legs"))?;
-    let described = view::columns(&description).map_err(|fault| ClientError::internal(fault.to_string()))?;
-    let leg_columns: Vec<LegColumn> = described
-        .iter()
-        .zip(&formats)
-        .map(|(column, format)| LegColumn {
-            type_oid: column.type_oid,
-            type_modifier: column.type_modifier,
-            binary: *format == 1,
-        })
-        .collect();
+    let columns = descriptions.iter().map(view::columns).collect::<Result<Vec<_>, _>>();
+    let mut columns = columns.map_err(|fault| ClientError::internal(fault.to_string()))?.into_iter();
+    let described = columns.next().ok_or_else(|| ClientError::internal("a merge without legs"))?;
+    let leg_columns = self::leg_columns(&described, &formats);
+    if !columns.all(|other| alike(&leg_columns, &self::leg_columns(&other, &formats), plan.visible)) {
+        return Err(servers_differ().into());
+    }
     let mut merger = Merger::new(plan, &leg_columns, legs.len(), bounds).map_err(refused)?;
     if ask.describe {
         let visible: Vec<_> = described.into_iter().take(plan.visible).collect();
@@ -90,6 +86,33 @@ async fn stream(
     let mut out = BytesMut::new();
     write::command_complete(&mut out, &format!("SELECT {}", rows.count()));
     Ok(Some(out.freeze()))
+}
+
+fn leg_columns(described: &[Column<'_>], formats: &[i16]) -> Vec<LegColumn> {
+    let column = |(column, format): (&Column<'_>, &i16)| LegColumn {
+        type_oid: column.type_oid,
+        type_modifier: column.type_modifier,
+        binary: *format == 1,
+    };
+    described.iter().zip(formats).map(column).collect()
+}
+
+/// True where two legs describe the same rows. The user's own types are only passed on, and their OIDs
+/// differ from server to server; what is compared (behind `visible`) must be the same.
+fn alike(one: &[LegColumn], other: &[LegColumn], visible: usize) -> bool {
+    const FIRST_OF_USERS: u32 = 16_384;
+    let same = |(index, (one, other)): (usize, (&LegColumn, &LegColumn))| {
+        let passed_on = index < visible && one.type_oid.min(other.type_oid) >= FIRST_OF_USERS;
+        passed_on || one.type_oid == other.type_oid
+    };
+    one.len() == other.len() && one.iter().zip(other).enumerate().all(same)
+}
+
+fn servers_differ() -> ClientError {
+    ClientError::unsupported(
+        "the servers describe the columns of this statement differently",
+        "Make their tables equal; \"herdctl check\" names the difference.",
+    )
 }
 
 /// Reads a leg up to its RowDescription.
@@ -198,4 +221,22 @@ fn refused(error: MergeError) -> Trouble {
         | MergeError::Negative(_) => refusal,
     }
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(type_oid: u32) -> LegColumn {
+        LegColumn { type_oid, type_modifier: -1, binary: true }
+    }
+
+    #[test]
+    fn legs_are_merged_only_where_they_describe_the_same_rows() {
+        let [int8, int4, one_enum, other_enum] = [20, 23, 16_400, 16_500].map(column);
+        assert!(alike(&[one_enum, int8], &[other_enum, int8], 1), "a type of the user's is passed on");
+        assert!(!alike(&[one_enum, int8], &[other_enum, int4], 1), "what is compared must be the same");
+        assert!(!alike(&[int8, one_enum], &[int8, other_enum], 1));
+        assert!(!alike(&[int8], &[int4], 1) && !alike(&[int8], &[int8, int8], 1));
+    }
 }
