@@ -14,6 +14,7 @@ mod fleet;
 mod load;
 mod node;
 mod oracle;
+pub mod parsers;
 mod ports;
 mod process;
 mod reaper;

@@ -123,7 +123,7 @@ async fn what_may_write_goes_to_the_primary() {
     let row = client.query_one("SELECT inet_server_port() FROM t WHERE tenant_id = 2", &[]).await.unwrap();
     let primaries = fleet.servers().iter().map(|server| i32::from(server.node(0).port()));
     assert!(
-        primaries.into_iter().any(|port| port == row.get(0)),
+        primaries.into_iter().any(|port| port == row.get::<_, i32>(0)),
         "a read-write transaction runs on the primary"
     );
     client.batch_execute("COMMIT").await.unwrap();

@@ -6,6 +6,7 @@
 //! | `gate` | what a client must pass: TLS, credentials, room |
 //! | `handshake` | a connection before it is a session |
 //! | `secure` | TLS with clients, and what a stream says about its other end |
+//! | `hostile` | the parsers of this room, for fuzzing |
 //! | `packet` | the packets of that time |
 //! | `options` | settings in a startup's `options` |
 //! | `auth` | SCRAM-SHA-256 against the configured password |
@@ -25,6 +26,8 @@ mod extended;
 mod fetch;
 mod gate;
 mod handshake;
+#[doc(hidden)]
+pub mod hostile;
 mod options;
 mod packet;
 mod portal;

@@ -38,3 +38,5 @@ pub use bookkeeping::ensure as ensure_bookkeeping;
 pub use check::Finding;
 pub use report::MoveReport;
 pub use service::{AbortError, Mover, StartError};
+#[doc(hidden)]
+pub use stream::hostile_change;

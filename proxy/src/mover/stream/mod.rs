@@ -18,6 +18,11 @@ use super::fault::Fault;
 use super::report::Progress;
 use super::site::Site;
 
+/// Reads one message of the stream from bytes at random, for fuzzing: it promises not to panic.
+pub fn hostile_change(bytes: &[u8]) {
+    let _ = pgoutput::read(bytes::Bytes::copy_from_slice(bytes));
+}
+
 /// How far the stream may be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {

@@ -1,0 +1,28 @@
+//! What comes before a client is known: packets, `options`, SASL messages.
+
+use std::sync::LazyLock;
+
+use proxy::client::{Credentials, hostile};
+use proxy::config::Config;
+
+static CREDENTIALS: LazyLock<Credentials> = LazyLock::new(|| {
+    let text = "[[server]]\nname = 'a'\nnodes = ['localhost:5432']\n[[database]]\nname = 'app'\n\
+                [[user]]\nname = 'app'\npassword = 'secret'\n";
+    let config = Config::parse(text, "pgherd.toml").unwrap_or_else(|faults| panic!("{faults}"));
+    Credentials::new(&config, [7; 32])
+});
+
+/// The packets before the login.
+pub(super) fn startup(bytes: &[u8]) {
+    hostile::packets(bytes);
+}
+
+/// The `options` of a startup.
+pub(super) fn options(bytes: &[u8]) {
+    hostile::options(bytes);
+}
+
+/// What a client that logs in says.
+pub(super) fn sasl(bytes: &[u8]) {
+    hostile::login(bytes, &CREDENTIALS);
+}

@@ -1,0 +1,116 @@
+//! Rows: COPY data on its way to its tenants' servers, and rows that are merged.
+
+use bytes::{Bytes, BytesMut};
+use router::copy::{CopyFormat, CsvLayout, Layout, Piece, RowSplitter, TextLayout};
+use router::ids::KeyType;
+use router::merge::{
+    Aggregate, AggregateKind, Bounds, GroupPlan, LegColumn, MergePlan, Merger, Output, SortKey, Step,
+};
+
+/// COPY data cut in two anywhere is split as the whole is, and the pieces are the data.
+pub(super) fn copy(bytes: &[u8]) {
+    let Some((&[layout, shape, at], data)) = bytes.split_first_chunk::<3>() else { return };
+    let format = format(layout, shape);
+    let at = usize::from(at) * data.len() / 255;
+    let (whole, failed) = split(&format, &[data]);
+    assert_eq!((&whole, failed), (&split(&format, &[&data[..at], &data[at..]]).0, failed));
+    let given: Vec<u8> = whole.iter().flat_map(|piece| bytes_of(piece).to_vec()).collect();
+    assert!(data.starts_with(&given), "the pieces are the data, in order");
+}
+
+fn format(layout: u8, shape: u8) -> CopyFormat {
+    let header = layout & 4 != 0;
+    let layout = match layout % 4 {
+        0 => Layout::Text(TextLayout { header, ..TextLayout::default() }),
+        1 => Layout::Csv(CsvLayout { header, ..CsvLayout::default() }),
+        2 => Layout::Csv(CsvLayout {
+            delimiter: b';',
+            null: "NULL".into(),
+            quote: b'\'',
+            escape: b'\\',
+            force_null_key: layout & 8 != 0,
+            force_not_null_key: layout & 16 != 0,
+            header,
+            default: None,
+        }),
+        _ => Layout::Binary,
+    };
+    let key_type = [KeyType::Integer, KeyType::Uuid, KeyType::Text][usize::from(shape % 3)];
+    CopyFormat { layout, fields: 3, key_field: usize::from(shape / 3 % 3), key_type }
+}
+
+fn bytes_of(piece: &Piece) -> &Bytes {
+    match piece {
+        Piece::Row { bytes, .. } | Piece::Every(bytes) | Piece::Any(bytes) => bytes,
+    }
+}
+
+fn split(format: &CopyFormat, parts: &[&[u8]]) -> (Vec<Piece>, bool) {
+    let mut splitter = RowSplitter::with_row_limit(format, 1 << 16);
+    let mut pieces = Vec::new();
+    for part in parts {
+        splitter.feed(part);
+        loop {
+            match splitter.next_piece() {
+                Ok(Some(piece)) => pieces.push(piece),
+                Ok(None) => break,
+                Err(_) => return (pieces, true),
+            }
+        }
+    }
+    splitter.finish();
+    loop {
+        match splitter.next_piece() {
+            Ok(Some(piece)) => pieces.push(piece),
+            Ok(None) => return (pieces, false),
+            Err(_) => return (pieces, true),
+        }
+    }
+}
+
+/// Rows of two legs, by a plan of the first bytes.
+pub(super) fn merge(bytes: &[u8]) {
+    /// int2, int8, int4, float4, float8, numeric, text, bool, date, timestamptz, uuid, bytea, interval.
+    const TYPES: [u32; 13] = [21, 20, 23, 700, 701, 1700, 25, 16, 1082, 1184, 2950, 17, 1186];
+    let Some((&[way, kind, sorted], rest)) = bytes.split_first_chunk::<3>() else { return };
+    let type_oid = TYPES[usize::from(kind) % TYPES.len()];
+    let column = LegColumn { type_oid, type_modifier: -1, binary: true };
+    let order = vec![SortKey {
+        column: 1,
+        output: (sorted & 4 != 0).then_some(0),
+        descending: sorted & 1 != 0,
+        nulls_first: sorted & 2 != 0,
+    }];
+    let plan = match way % 4 {
+        0 => MergePlan { visible: 1, hidden: 1, order, ..MergePlan::default() },
+        1 => MergePlan { visible: 1, hidden: 1, distinct: vec![1], ..MergePlan::default() },
+        2 => MergePlan { visible: 1, hidden: 2, group: Some(group(sorted)), order, ..MergePlan::default() },
+        _ => MergePlan { visible: 1, hidden: 2, group: Some(group(sorted)), ..MergePlan::default() },
+    };
+    let columns = vec![column; plan.visible + plan.hidden];
+    let bounds = Bounds { offset: u64::from(sorted & 8), limit: Some(100), max_bytes: 1 << 16 };
+    let Ok(mut merger) = Merger::new(&plan, &columns, 2, bounds) else { return };
+    let mut out = BytesMut::new();
+    let mut bodies = rest.split(|byte| *byte == 0xfe).map(Bytes::copy_from_slice);
+    for turn in 0..400 {
+        match merger.next(&mut out) {
+            Ok(Step::Row) => {}
+            Ok(Step::Need(_) | Step::NeedAny) => {
+                let leg = turn % 2;
+                match bodies.next().map(|body| merger.push(leg, body)) {
+                    Some(Ok(())) => {}
+                    Some(Err(_)) => return,
+                    None => (0..2).for_each(|leg| merger.finish(leg)),
+                }
+            }
+            Ok(Step::Done) | Err(_) => return,
+        }
+    }
+}
+
+fn group(kind: u8) -> GroupPlan {
+    use AggregateKind::{And, Average, Count, Max, Min, Or, Sum};
+    let kind = [Count, Sum, Min, Max, Average, And, Or][usize::from(kind >> 4) % 7];
+    let parts = if kind == Average { vec![1, 2] } else { vec![2] };
+    GroupPlan { keys: vec![1], outputs: vec![Output::Aggregate(Aggregate { kind, parts })] }
+}
