@@ -18,6 +18,7 @@ use crate::execute::executor::Hindrance;
 use crate::execute::prepared::{Prepared, Types};
 use crate::execute::relay::Expect;
 use crate::execute::trouble::Trouble;
+use crate::metrics::Count;
 use crate::net::peer::PeerGone;
 use crate::wire::frame::{Frame, WireFault};
 use crate::wire::view::{Bind, Close, Kind, Parse};
@@ -39,8 +40,14 @@ impl Session {
             return Ok(());
         }
         let outcome = match frame.tag() {
-            b'P' => self.parse(&frame).await,
-            b'B' => self.bind(&frame).await,
+            b'P' => {
+                self.executor.counters.add(Count::ClientParses, 1);
+                self.parse(&frame).await
+            }
+            b'B' => {
+                self.executor.counters.add(Count::Binds, 1);
+                self.bind(&frame).await
+            }
             b'D' => self.describe(&frame).await,
             b'E' => self.execute(&frame).await,
             b'C' => self.close(&frame).await,

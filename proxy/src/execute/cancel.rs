@@ -1,7 +1,10 @@
 //! What a cancel request of a client does: it reaches every connection that the client's transaction
 //! holds, and ends the proxy's own waiting for it. Where nothing runs it does nothing, as in PostgreSQL.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
@@ -14,11 +17,55 @@ use crate::server::CancelHandle;
 pub struct Cancellable {
     running: Mutex<Vec<CancelHandle>>,
     requested: Notify,
+    waiting: Mutex<Option<Instant>>,
+    dismissed: AtomicBool,
+    dismissal: Notify,
+}
+
+/// Something is waited for, as long as this is there.
+struct Waiting<'a>(&'a Cancellable);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.0.waiting() = None;
+    }
 }
 
 impl Cancellable {
     fn handles(&self) -> MutexGuard<'_, Vec<CancelHandle>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// True while the client holds connections.
+    pub fn is_running(&self) -> bool {
+        !self.handles().is_empty()
+    }
+
+    /// For how long the client has waited for a connection, if it does.
+    pub fn waited(&self) -> Option<Duration> {
+        self.waiting().map(|since| since.elapsed())
+    }
+
+    /// The session is to end: what runs is cancelled, and it hears of it before its next message.
+    pub async fn dismiss(&self) {
+        self.dismissed.store(true, Ordering::SeqCst);
+        self.dismissal.notify_waiters();
+        self.cancel().await;
+    }
+
+    /// Resolves when the session is to end. Cancel-safe.
+    pub async fn dismissed(&self) {
+        loop {
+            let dismissal = self.dismissal.notified();
+            if self.dismissed.load(Ordering::SeqCst) {
+                return;
+            }
+            dismissal.await;
+        }
     }
 
     /// From now on, what runs on this connection runs for the client.
@@ -43,6 +90,12 @@ impl Cancellable {
     /// # Errors
     /// 57014 where one comes in.
     pub async fn unless_requested<T>(&self, waiting: impl Future<Output = T>) -> Result<T, ClientError> {
+        let mut waiting = pin!(waiting);
+        if let Some(done) = futures_util::FutureExt::now_or_never(waiting.as_mut()) {
+            return Ok(done);
+        }
+        *self.waiting() = Some(Instant::now());
+        let _waiting = Waiting(self);
         tokio::select! {
             biased;
             done = waiting => Ok(done),

@@ -31,6 +31,8 @@ impl Executor {
         let server = self.any_branch().await?;
         let mut parameters = self.connection(server).parameters().clone();
         parameters.remove("in_hot_standby");
+        // Nobody asked for this transaction.
+        self.holding = None;
         self.end_of_message().await?;
         Ok(parameters)
     }

@@ -15,6 +15,7 @@ impl Executor {
         let took = begun.elapsed();
         let first = decision.plan.legs.first().map(|leg| leg.server);
         let role = first.map_or(Role::Primary, |server| self.role(server));
+        self.counters.statement(took);
         self.database.metrics.statement(Way::from(&decision.plan.way), role, took);
         for leg in &decision.plan.legs {
             if let Some(metrics) = self.fleet.server_metrics.get(decision.directory.server_name(leg.server)) {
@@ -25,7 +26,16 @@ impl Executor {
 
     /// The session answered a statement itself.
     pub fn count_local(&self, begun: Instant) {
-        self.database.metrics.statement(Way::Local, Role::Primary, begun.elapsed());
+        let took = begun.elapsed();
+        self.counters.statement(took);
+        self.database.metrics.statement(Way::Local, Role::Primary, took);
+    }
+
+    /// The transaction is over, and its connections are given back.
+    pub(super) fn count_transaction(&mut self) {
+        if let Some(since) = self.holding.take() {
+            self.counters.transaction(since.elapsed());
+        }
     }
 
     /// A statement of a pipeline was sent; it is counted when its replies have come.
@@ -43,6 +53,7 @@ impl Executor {
         let metrics = self.fleet.server_metrics.get(directory.server_name(server));
         for (role, begun) in self.uncounted.drain(..) {
             let took = begun.elapsed();
+            self.counters.statement(took);
             self.database.metrics.statement(Way::Single, role, took);
             if let Some(metrics) = metrics {
                 metrics.worked(took);

@@ -17,6 +17,7 @@ use crate::execute::settings::{Settings, difference};
 use crate::execute::transaction::{Branch, Mode, Permit, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet};
+use crate::metrics::SessionCounters;
 use crate::pool::{CheckoutError, Fate, Lent, Request};
 use crate::replicas::{Node, SessionPin};
 use crate::server::Target;
@@ -58,6 +59,10 @@ pub struct Executor {
     pub pin: SessionPin,
     /// What the client's cancel requests end.
     pub cancellable: Arc<Cancellable>,
+    /// What the session did.
+    pub counters: SessionCounters,
+    /// Since when the transaction holds connections.
+    pub(super) holding: Option<Instant>,
     /// Statements of a pipeline that were sent and whose replies have not come: on what role, since when.
     pub(super) uncounted: Vec<(Role, Instant)>,
     path: Option<(Option<String>, SearchPath)>,
@@ -91,6 +96,8 @@ impl Executor {
     /// The hand of a new session.
     pub fn new(fleet: Arc<Fleet>, database: Arc<Database>, login: Login, settings: Settings) -> Executor {
         Executor {
+            counters: fleet.metrics.session(&database.name, &login.user),
+            holding: None,
             fleet,
             database,
             login,
@@ -271,6 +278,7 @@ impl Executor {
 
     async fn open(&mut self, server: ServerId, decision: &Decision, begun: bool) -> Result<Branch, Trouble> {
         let mut hold = None;
+        self.holding.get_or_insert_with(Instant::now);
         let (mut connection, replica) = match self.held.take() {
             Some((held, connection, why)) if held == server => {
                 hold = Some(why);
@@ -348,8 +356,10 @@ impl Executor {
         let begun = Instant::now();
         let lent = self.fleet.pools.checkout(Request { target: &target, tenant, prefer });
         let lent = self.cancellable.unless_requested(lent).await;
+        let waited = begun.elapsed();
+        self.counters.assigned(waited);
         if let Some(metrics) = self.fleet.server_metrics.get(server) {
-            metrics.waited(begun.elapsed());
+            metrics.waited(waited);
         }
         let lent = lent?;
         lent.map_err(|error| not_lent(server, &error))

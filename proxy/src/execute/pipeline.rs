@@ -16,6 +16,7 @@ use crate::execute::relay::{Expect, Relay, report};
 use crate::execute::run::Ask;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
+use crate::metrics::Count;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
 use crate::wire::view;
@@ -68,6 +69,7 @@ impl Executor {
         let branch = self.transaction.branches.get_mut(&server).expect("the pipeline goes to an open branch");
         let readied = prepared.ready_on(&mut branch.connection, fingerprint);
         if readied.parsed {
+            self.counters.add(Count::ServerParses, 1);
             branch.unsynced = true;
             branch.preparing.push(fingerprint);
         }
@@ -97,9 +99,9 @@ impl Executor {
         }
         let mut preparing = std::mem::take(&mut branch.preparing);
         let synced = expects.iter().any(|expect| matches!(expect, Expect::Ready));
-        let outcome = Relay::new(&mut branch.connection, peer, &mut self.reported)
-            .extended(expects, &mut preparing)
-            .await;
+        let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
+        let outcome = relay.extended(expects, &mut preparing).await;
+        self.counters.add(Count::Rows, relay.rows);
         self.count_sent(server);
         let Some(branch) = self.transaction.branches.get_mut(&server) else { return outcome };
         match &outcome {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::error::ClientError;
 use crate::execute::trouble::Trouble;
+use crate::metrics::rows_of;
 use crate::net::peer::Peer;
 use crate::server::Connection;
 use crate::wire::frame::Frame;
@@ -59,6 +60,8 @@ pub struct Relay<'a> {
     pub reported: &'a mut BTreeMap<String, String>,
     /// True where a simple query's rows are announced by a RowDescription.
     pub describe: bool,
+    /// How many rows commands of the extended protocol returned or changed.
+    pub rows: u64,
     early: Option<Frame>,
 }
 
@@ -69,7 +72,7 @@ impl<'a> Relay<'a> {
         peer: &'a mut Peer,
         reported: &'a mut BTreeMap<String, String>,
     ) -> Relay<'a> {
-        Relay { connection, peer, reported, describe: true, early: None }
+        Relay { connection, peer, reported, describe: true, rows: 0, early: None }
     }
 
     /// The next reply of the server; notes parameters. The client's departure ends it.
@@ -236,6 +239,7 @@ impl<'a> Relay<'a> {
                     return Err(Trouble::Told);
                 }
                 b'C' | b'I' | b's' => {
+                    self.rows += rows_of(frame.bytes());
                     self.peer.out().extend_from_slice(frame.bytes());
                     return Ok(());
                 }

@@ -149,7 +149,12 @@ impl Executor {
         }
         let outcome = Relay::new(&mut branch.connection, peer, &mut self.reported).simple().await;
         match outcome {
-            Ok(relayed) => Ok(relayed.completion),
+            Ok(relayed) => {
+                if let Some(completion) = &relayed.completion {
+                    self.counters.completed(completion);
+                }
+                Ok(relayed.completion)
+            }
             Err(Trouble::Told) => Err(Trouble::Told.into()),
             Err(trouble) => {
                 self.drop_branch(leg.server);

@@ -10,6 +10,8 @@ use crate::mover::MoveReport;
 use crate::replicas::NodeRole;
 
 const TICK: Duration = Duration::from_secs(1);
+/// Of how long a time SHOW STATS gives averages, as PgBouncer's `stats_period`.
+const STATS_PERIOD: Duration = Duration::from_secs(60);
 
 /// Watches until the daemon stops.
 pub(super) async fn watch(fleet: &Fleet) {
@@ -18,6 +20,7 @@ pub(super) async fn watch(fleet: &Fleet) {
     while fleet.shutdown.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
         give_up_silent_nodes(fleet);
         gauge(fleet);
+        fleet.metrics.sessions.turn(STATS_PERIOD);
         count_moves(fleet, &mut ended);
     }
 }

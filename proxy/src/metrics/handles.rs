@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use router::plan::Role;
 
+use super::histogram::Histogram;
 use super::labels::Way;
 
 /// One database's metrics.
@@ -34,7 +34,7 @@ impl DatabaseMetrics {
             Role::Primary => metrics.on_primary.inc(),
             Role::Replica => metrics.on_replica.inc(),
         };
-        metrics.seconds.observe(took.as_secs_f64());
+        metrics.seconds.observe(took);
     }
 }
 
@@ -50,11 +50,11 @@ pub struct ServerMetrics {
 impl ServerMetrics {
     /// A statement waited this long for a connection.
     pub fn waited(&self, time: Duration) {
-        self.queue.observe(time.as_secs_f64());
+        self.queue.observe(time);
     }
 
     /// The server worked this long on a statement.
     pub fn worked(&self, time: Duration) {
-        self.server.observe(time.as_secs_f64());
+        self.server.observe(time);
     }
 }

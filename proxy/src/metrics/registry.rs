@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 use router::plan::Role;
 
 use super::handles::{DatabaseMetrics, ServerMetrics, WayMetrics};
+use super::histogram::Histogram;
 use super::labels::*;
+use super::sessions::{SessionBook, SessionCounters};
+use super::sums::SumsCollector;
 use crate::error::ClientError;
 
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+type Histograms<L> = Family<L, Histogram>;
 
 /// All metrics of a daemon; clones share them.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Metrics {
     replica_lag_seconds: Family<NodeLabels, Gauge<f64, AtomicU64>>,
     moves: Family<OutcomeLabel, Counter>,
     move_pause_seconds: Histogram,
+    /// What sessions did, by database and user.
+    pub sessions: SessionBook,
     /// Statements that wait because a move has frozen their placements.
     pub held_statements: Gauge,
     /// Rows that merges took from servers.
@@ -46,23 +49,22 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut names = Names(Registry::with_prefix("pgherd"));
+        let sessions = SessionBook::default();
+        names.0.register_collector(Box::new(SumsCollector(sessions.clone())));
         Metrics {
+            sessions,
             clients: names.add("clients", "Sessions."),
             directory_version: names.add("directory_version", "The version of the directory."),
             logins: names.add("logins", "Logins by how they ended."),
             statements: names.add("statements", "Statements by the way they were answered."),
-            statement_seconds: names.seconds("statement_seconds", "A statement's whole time."),
+            statement_seconds: names.add("statement_seconds", "A statement's whole time."),
             errors: names.add("errors", "Errors told to clients, by the class of their SQLSTATE."),
-            queue_seconds: names.seconds("queue_seconds", "Time that statements waited for a connection."),
-            server_seconds: names.seconds("server_seconds", "Time that servers worked on statements."),
+            queue_seconds: names.add("queue_seconds", "Time that statements waited for a connection."),
+            server_seconds: names.add("server_seconds", "Time that servers worked on statements."),
             connections: names.add("server_connections", "Connections to a node."),
             replica_lag_seconds: names.add("replica_lag_seconds", "How far a replica is behind its primary."),
             moves: names.add("moves", "Moves by how they ended."),
-            move_pause_seconds: names.register(
-                "move_pause_seconds",
-                "How long a cutover held statements.",
-                histogram(),
-            ),
+            move_pause_seconds: names.add("move_pause_seconds", "How long a cutover held statements."),
             held_statements: names.add("held_statements", "Statements that wait for a move's cutover."),
             merged_rows: names.add("merged_rows", "Rows that merges took from servers."),
             moves_under_way: names.add("moves_under_way", "Moves that are neither done nor aborted."),
@@ -94,6 +96,11 @@ impl Metrics {
             on_replica: counter(Role::Replica),
             seconds: self.statement_seconds.get_or_create_owned(&labels),
         }
+    }
+
+    /// The counters of a session that begins.
+    pub fn session(&self, database: &str, user: &str) -> SessionCounters {
+        self.sessions.enter(database, user)
     }
 
     /// The handles of a server; kept by whoever lends its connections.
@@ -134,7 +141,7 @@ impl Metrics {
 
     /// A cutover held statements for this long.
     pub fn move_paused(&self, pause: Duration) {
-        self.move_pause_seconds.observe(pause.as_secs_f64());
+        self.move_pause_seconds.observe(pause);
     }
 
     /// All metrics in the OpenMetrics text format.
@@ -149,26 +156,11 @@ struct Names(Registry);
 
 impl Names {
     fn add<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
-        self.register(name, help, M::default())
-    }
-
-    fn seconds<L>(&mut self, name: &str, help: &str) -> Histograms<L>
-    where
-        L: EncodeLabelSet + Clone + std::hash::Hash + Eq + std::fmt::Debug + Send + Sync + 'static,
-    {
-        self.register(name, help, Family::new_with_constructor(histogram as fn() -> Histogram))
-    }
-
-    fn register<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        let metric = M::default();
         // The text format ends help lines with a full stop of its own.
         self.0.register(name, help.trim_end_matches('.'), metric.clone());
         metric
     }
-}
-
-/// From 50 microseconds to 26 seconds, each bucket twice the last.
-fn histogram() -> Histogram {
-    Histogram::new(exponential_buckets(0.000_05, 2.0, 20))
 }
 
 #[cfg(test)]

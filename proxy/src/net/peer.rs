@@ -21,6 +21,8 @@ pub struct Peer {
     input: BytesMut,
     output: BytesMut,
     limit: usize,
+    received: u64,
+    sent: u64,
 }
 
 /// The client is not there any more, or speaks no protocol.
@@ -41,12 +43,23 @@ impl Peer {
     /// A client after its start-up: its stream and the bytes that came behind the last message.
     /// `limit` is the longest message in bytes.
     pub fn new(stream: Stream, leftover: BytesMut, limit: usize) -> Peer {
-        Peer { stream, input: leftover, output: BytesMut::with_capacity(8192), limit }
+        let received = leftover.len() as u64;
+        Peer { stream, input: leftover, output: BytesMut::with_capacity(8192), limit, received, sent: 0 }
     }
 
     /// Where answers are written to; they leave with [`Peer::flush`].
     pub fn out(&mut self) -> &mut BytesMut {
         &mut self.output
+    }
+
+    /// How many bytes it has sent since its start-up.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How many bytes were sent to it since its start-up.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// The next message. Cancel-safe.
@@ -58,8 +71,9 @@ impl Peer {
             if let Some(frame) = self.buffered_frame()? {
                 return Ok(frame);
             }
-            if self.stream.read_buf(&mut self.input).await? == 0 {
-                return Err(PeerGone::Closed);
+            match self.stream.read_buf(&mut self.input).await? {
+                0 => return Err(PeerGone::Closed),
+                count => self.received += count as u64,
             }
         }
     }
@@ -78,7 +92,7 @@ impl Peer {
         while self.input.len() < READ_AHEAD {
             match self.stream.read_buf(&mut self.input).await {
                 Ok(0) => return PeerGone::Closed,
-                Ok(_) => {}
+                Ok(count) => self.received += count as u64,
                 Err(error) => return error.into(),
             }
         }
@@ -91,6 +105,7 @@ impl Peer {
     /// [`PeerGone::Io`].
     pub async fn flush(&mut self) -> Result<(), PeerGone> {
         if !self.output.is_empty() {
+            self.sent += self.output.len() as u64;
             self.stream.write_all_buf(&mut self.output).await?;
             self.stream.flush().await?;
         }
