@@ -32,7 +32,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     let mut console = Console::open(&cli.url, cli.database).await?;
     match cli.command {
         Command::Status => {
-            for (title, words) in [("servers", "SHOW SERVERS"), ("moves under way", "SHOW ACTIVE_MOVES")] {
+            for (title, words) in [("servers", "SHOW NODES"), ("moves under way", "SHOW ACTIVE_MOVES")] {
                 output::titled(title, &console.ask(words).await?, style);
             }
         }
@@ -41,7 +41,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Shards => output::print(&console.ask("SHOW SHARDS").await?, style),
         Command::Tenants => output::print(&console.ask("SHOW TENANTS").await?, style),
-        Command::Servers => output::print(&console.ask("SHOW SERVERS").await?, style),
+        Command::Servers => output::print(&console.ask("SHOW NODES").await?, style),
         Command::Moves => output::print(&console.ask("SHOW MOVES").await?, style),
         Command::Check => {
             let findings = console.ask("CHECK").await?;

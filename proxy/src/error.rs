@@ -208,6 +208,16 @@ impl ClientError {
             .detail("pgherd is shutting down")
     }
 
+    /// 57P01: the operator sent the client away.
+    pub fn dismissed() -> ClientError {
+        ClientError::fatal("57P01", "terminating connection due to administrator command")
+    }
+
+    /// 55000: the operator lets no new clients into a database.
+    pub fn not_accepting(database: &str) -> ClientError {
+        ClientError::fatal("55000", format!("database \"{database}\" is not currently accepting connections"))
+    }
+
     /// 57P03: the daemon is not ready yet.
     pub fn starting_up() -> ClientError {
         ClientError::fatal("57P03", "the database system is starting up")

@@ -202,7 +202,7 @@ mod tests {
     fn credentials() -> Credentials {
         let user =
             UserConfig { name: "app".into(), password: Password::new("right"), ..UserConfig::default() };
-        let admin = AdminConfig { user: "boss".into(), password: Password::default() };
+        let admin = AdminConfig { user: "boss".into(), ..AdminConfig::default() };
         Credentials::new(&Config { users: vec![user], admin, ..Config::default() }, [7; 32])
     }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, Entry};
 
 use crate::execute::cancel::Cancellable;
 
@@ -25,23 +25,73 @@ pub struct ClientEntry {
     pub connected: SystemTime,
     /// True where its stream is encrypted.
     pub encrypted: bool,
+    /// True while it holds server connections.
+    pub running: bool,
+    /// For how long it has waited for one, if it does.
+    pub waited: Option<Duration>,
+}
+
+/// One client and what ends its statements.
+#[derive(Debug)]
+struct Client {
+    entry: ClientEntry,
+    secret: i32,
+    cancellable: Arc<Cancellable>,
+}
+
+impl Client {
+    fn entry(&self) -> ClientEntry {
+        let (running, waited) = (self.cancellable.is_running(), self.cancellable.waited());
+        ClientEntry { running, waited, ..self.entry.clone() }
+    }
 }
 
 /// The clients of one daemon.
 #[derive(Debug, Default)]
 pub struct Registry {
+    /// The number of this daemon, which is the upper part of its clients' numbers; 0: it is alone.
+    peer: u8,
     next: AtomicI32,
-    clients: DashMap<i32, (ClientEntry, i32, Arc<Cancellable>)>,
+    clients: DashMap<i32, Client>,
 }
 
+/// With several daemons, a client's number has this many bits of its own.
+const OWN_BITS: u32 = 24;
+const OWN_MASK: i32 = (1 << OWN_BITS) - 1;
+
 impl Registry {
+    /// The clients of the daemon of this number among several; 0: it is alone.
+    pub fn of_peer(peer: u8) -> Registry {
+        Registry { peer, ..Registry::default() }
+    }
+
     /// A client came in, whose requests to cancel end this; answers its number and its secret.
     pub fn enter(&self, mut entry: ClientEntry, cancellable: Arc<Cancellable>) -> (i32, i32) {
-        let id = self.next.fetch_add(1, Ordering::Relaxed).wrapping_add(1) & i32::MAX;
         let secret: i32 = rand::random();
-        entry.id = id;
-        self.clients.insert(id, (entry, secret, cancellable));
-        (id, secret)
+        loop {
+            let id = self.number(self.next.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
+            entry.id = id;
+            // After many clients the numbers begin anew, and some of the first may still be there.
+            if id & OWN_MASK != 0
+                && let Entry::Vacant(place) = self.clients.entry(id)
+            {
+                place.insert(Client { entry, secret, cancellable });
+                return (id, secret);
+            }
+        }
+    }
+
+    fn number(&self, sequence: i32) -> i32 {
+        match self.peer {
+            0 => sequence & i32::MAX,
+            peer => i32::from(peer) << OWN_BITS | sequence & OWN_MASK,
+        }
+    }
+
+    /// The daemon whose client has this number; `None` where it is this one.
+    pub fn peer_of(&self, id: i32) -> Option<u8> {
+        let peer = u8::try_from(id >> OWN_BITS).ok()?;
+        (self.peer != 0 && peer != self.peer).then_some(peer)
     }
 
     /// A client left.
@@ -61,18 +111,64 @@ impl Registry {
 
     /// Everybody, by number.
     pub fn list(&self) -> Vec<ClientEntry> {
-        let mut entries: Vec<ClientEntry> = self.clients.iter().map(|client| client.0.clone()).collect();
+        let mut entries: Vec<ClientEntry> = self.clients.iter().map(|client| client.entry()).collect();
         entries.sort_by_key(|entry| entry.id);
         entries
+    }
+
+    /// Tells a client to end.
+    pub async fn dismiss(&self, id: i32) -> bool {
+        let Some(cancellable) = self.clients.get(&id).map(|client| Arc::clone(&client.cancellable)) else {
+            return false;
+        };
+        cancellable.dismiss().await;
+        true
+    }
+
+    /// Tells all clients of a database to end.
+    pub async fn dismiss_all(&self, database: &str) {
+        let of = self.clients.iter().filter(|client| client.entry.database == database);
+        let cancellables: Vec<Arc<Cancellable>> = of.map(|client| Arc::clone(&client.cancellable)).collect();
+        futures_util::future::join_all(cancellables.iter().map(|cancellable| cancellable.dismiss())).await;
     }
 
     /// A cancel request came in: what runs for the client is cancelled on its servers. A wrong
     /// secret is ignored, as PostgreSQL does.
     pub async fn cancel(&self, id: i32, secret: i32) {
         let cancellable = match self.clients.get(&id) {
-            Some(client) if client.1 == secret => Arc::clone(&client.2),
+            Some(client) if client.secret == secret => Arc::clone(&client.cancellable),
             _ => return,
         };
         cancellable.cancel().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> ClientEntry {
+        ClientEntry {
+            id: 0,
+            user: "app".into(),
+            database: "app".into(),
+            address: "[local]".into(),
+            application_name: String::new(),
+            connected: SystemTime::now(),
+            encrypted: false,
+            running: false,
+            waited: None,
+        }
+    }
+
+    #[test]
+    fn a_clients_number_names_its_daemon() {
+        let (second, alone) = (Registry::of_peer(2), Registry::default());
+        let (id, _) = second.enter(entry(), Arc::default());
+        assert_eq!(
+            (Registry::of_peer(127).peer_of(id), second.peer_of(id), alone.peer_of(id)),
+            (Some(2), None, None)
+        );
+        assert!(id > 0 && Registry::of_peer(127).enter(entry(), Arc::default()).0 > 0);
     }
 }

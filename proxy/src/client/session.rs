@@ -17,6 +17,7 @@ use crate::execute::relay::Expect;
 use crate::execute::settings::Settings;
 use crate::execute::trouble::Trouble;
 use crate::fleet::Fleet;
+use crate::metrics::Count;
 use crate::net::peer::{Peer, PeerGone};
 use crate::wire::frame::Frame;
 use crate::wire::view::Query;
@@ -56,6 +57,8 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
         application_name: startup.application_name.clone(),
         connected: std::time::SystemTime::now(),
         encrypted: startup.stream.is_secure(),
+        running: false,
+        waited: None,
     };
     let foreign = startup
         .parameters
@@ -115,6 +118,7 @@ impl Session {
 
     async fn listen(&mut self) -> Result<(), PeerGone> {
         let fleet = Arc::clone(&self.executor.fleet);
+        let cancellable = Arc::clone(&self.executor.cancellable);
         loop {
             let idle = !self.executor.transaction.is_explicit()
                 && self.executor.transaction.branches.is_empty()
@@ -124,6 +128,7 @@ impl Session {
             let frame = tokio::select! {
                 biased;
                 frame = self.peer.frame() => frame?,
+                () = cancellable.dismissed() => return self.say_last(&ClientError::dismissed()).await,
                 () = fleet.shutdown.cancelled(), if idle => return self.say_last(&ClientError::shutting_down()).await,
                 news = unasked(held), if idle => {
                     match news {
@@ -143,6 +148,7 @@ impl Session {
                     return self.say_last(&error).await;
                 }
             };
+            self.executor.counters.traffic(self.peer.received(), self.peer.sent());
             match frame.tag() {
                 b'X' => return Ok(()),
                 b'Q' | b'F' if self.skipping => {}
@@ -214,10 +220,11 @@ impl Session {
     pub(super) async fn trouble(&mut self, trouble: Trouble) -> Result<(), PeerGone> {
         match trouble {
             Trouble::Gone(gone) => return Err(gone),
-            Trouble::Told => {}
+            Trouble::Told => self.executor.counters.add(Count::Errors, 1),
             Trouble::Relay(fields) => write::error(self.peer.out(), &fields.as_error()),
             Trouble::Tell(error) => {
                 self.executor.fleet.metrics.error(&self.executor.database.name, &error);
+                self.executor.counters.add(Count::Errors, 1);
                 error.encode(self.peer.out());
                 if error.is_fatal() {
                     self.peer.flush().await?;
@@ -253,6 +260,7 @@ impl Session {
     }
 
     async fn end(mut self) {
+        self.executor.counters.traffic(self.peer.received(), self.peer.sent());
         self.executor.rollback().await;
         self.executor.let_go();
         self.peer.close().await;

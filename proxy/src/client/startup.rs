@@ -19,7 +19,7 @@ use super::handshake::{Ended, Handshake};
 use super::options;
 use super::packet::{CancelRequest, Packet, ProtocolVersion, StartupPacket};
 use super::secure;
-use crate::config::CONSOLE;
+use crate::config::{CONSOLE, CONSOLE_ALIAS};
 use crate::error::ClientError;
 use crate::net::Stream;
 use crate::net::listen::Accepted;
@@ -214,6 +214,9 @@ impl Wishes {
         if database.is_empty() {
             database.clone_from(&user);
         }
+        if database == CONSOLE_ALIAS {
+            database = CONSOLE.to_owned();
+        }
         parameters.extend(others);
         Ok(Wishes { user, database, parameters })
     }
@@ -231,10 +234,10 @@ fn replication(value: &str) -> Result<(), ClientError> {
 fn permitted(wishes: &Wishes, gate: &Gate) -> Result<(), ClientError> {
     let Wishes { user, database, .. } = wishes;
     if database == CONSOLE {
-        return match *user == gate.config.admin.user {
+        return match *user == gate.config.admin.user || gate.config.admin.stats_users.contains(user) {
             true => Ok(()),
             false => Err(ClientError::not_authorized(format!("user \"{user}\" may not enter the console"))
-                .hint("the console is the [admin] user's")),
+                .hint("the console is the [admin] user's, and for looking also the stats_users'")),
         };
     }
     if gate.config.database(database).is_none() {

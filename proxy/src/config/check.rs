@@ -9,6 +9,8 @@ use super::settings::{Config, DatabaseConfig, ProxyConfig, ServerConfig, TlsMode
 
 /// The database that is the admin console.
 pub const CONSOLE: &str = "pgherd";
+/// The console's other name: the one that PgBouncer's users and their tools know.
+pub const CONSOLE_ALIAS: &str = "pgbouncer";
 
 /// Names are given once and are not empty.
 pub(super) fn names(root: &Section<'_>, kind: &str, sections: &[Section<'_>]) {
@@ -49,8 +51,8 @@ pub(super) fn proxy(section: &Section<'_>, config: &ProxyConfig) {
 
 /// `[[database]]`: names that PostgreSQL would take.
 pub(super) fn database(section: &Section<'_>, config: &DatabaseConfig) {
-    if config.name == CONSOLE {
-        section.fault_at("name", format!("`{CONSOLE}` is the admin console's own name"));
+    if config.name == CONSOLE || config.name == CONSOLE_ALIAS {
+        section.fault_at("name", format!("`{}` is the admin console's own name", config.name));
     }
     if config.tenant_column.is_empty() {
         section.fault_at("tenant_column", "must not be empty");
@@ -95,6 +97,21 @@ pub(super) fn together(root: &Section<'_>, config: &Config) {
     if let Some(index) = admin.filter(|index| config.users[*index].password != config.admin.password) {
         let what = format!("user[{index}] is the [admin] user, with another password");
         root.fault_at("admin", what);
+    }
+    for name in &config.admin.stats_users {
+        if config.user(name).is_none() {
+            root.fault_at("admin", format!("stats_users: there is no [[user]] named `{name}`"));
+        }
+    }
+    let mut seen = HashSet::from([config.proxy.peer_id]);
+    for peer in config.peers.iter().filter(|peer| !seen.insert(peer.id)) {
+        root.fault_at(
+            "peer",
+            format!("the number {} is taken, perhaps by this proxy's own peer_id", peer.id),
+        );
+    }
+    if !config.peers.is_empty() && config.proxy.peer_id == 0 {
+        root.fault_at("peer", "needs [proxy] peer_id, this proxy's own number");
     }
     for rule in config.databases.iter().flat_map(|database| &database.regions) {
         let stands = config.servers.iter().any(|server| server.region == rule.region);

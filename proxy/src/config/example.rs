@@ -14,11 +14,16 @@ fn all_in_force() -> String {
     let is_key = |line: &str| {
         let name = line.strip_prefix('#').and_then(|rest| rest.split_once(" = ")).map(|(name, _)| name);
         name.is_some_and(|name| {
-            !matches!(name, "password_file" | "password_env" | "region" | "tenants")
+            !matches!(name, "password_file" | "password_env")
                 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         })
     };
-    let line = |line: &'static str| if is_key(line) { &line[1..] } else { line };
+    let mut apart = false;
+    let line = |line: &'static str| {
+        // The keys of a table of tables that is behind a # itself stay there.
+        apart = line.starts_with("#[[") || (apart && !line.is_empty());
+        if is_key(line) && !apart { &line[1..] } else { line }
+    };
     EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 

@@ -20,6 +20,6 @@ mod section;
 mod settings;
 mod value;
 
-pub use check::CONSOLE;
+pub use check::{CONSOLE, CONSOLE_ALIAS};
 pub use fault::{Fault, Faults};
 pub use settings::*;

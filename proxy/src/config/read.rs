@@ -36,6 +36,7 @@ fn config(mut root: Section<'_>) -> Config {
     check::names(&root, "database", &databases);
     check::names(&root, "server", &servers);
     check::names(&root, "user", &users);
+    let peers = root.tables("peer");
     let config = Config {
         proxy: proxy(root.table("proxy")),
         directory: directory(root.table("directory")),
@@ -47,6 +48,7 @@ fn config(mut root: Section<'_>) -> Config {
         databases: databases.into_iter().map(database).collect(),
         servers: servers.into_iter().map(server).collect(),
         users: users.into_iter().map(user).collect(),
+        peers: peers.into_iter().map(peer).collect(),
     };
     check::together(&root, &config);
     root.finish();
@@ -70,6 +72,11 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         shutdown_timeout: section.or("shutdown_timeout", default.shutdown_timeout),
         worker_threads: section.number("worker_threads", 0, 0..=1024) as usize,
         log_format: section.or("log_format", default.log_format),
+        so_reuseport: section.or("so_reuseport", default.so_reuseport),
+        peer_id: section.number("peer_id", 0, 0..=LARGEST_PEER) as u8,
+        slow_statement: section.or("slow_statement", default.slow_statement),
+        log_connections: section.or("log_connections", default.log_connections),
+        log_disconnections: section.or("log_disconnections", default.log_disconnections),
     };
     check::proxy(&section, &config);
     section.finish();
@@ -133,12 +140,29 @@ fn user(mut section: Section<'_>) -> UserConfig {
 
 fn admin(mut section: Section<'_>) -> AdminConfig {
     let default = AdminConfig::default();
-    let config = AdminConfig { user: section.or("user", default.user), password: password(&mut section) };
+    let config = AdminConfig {
+        user: section.or("user", default.user),
+        password: password(&mut section),
+        stats_users: section.or("stats_users", default.stats_users),
+    };
     if config.user.is_empty() {
         section.fault_at("user", "must not be empty");
     }
     section.finish();
     config
+}
+
+fn peer(mut section: Section<'_>) -> PeerConfig {
+    let id = section.number("id", 0, 1..=LARGEST_PEER) as u8;
+    if id == 0 && !section.has("id") {
+        section.fault_at("id", "is missing");
+    }
+    let address = section.optional("address");
+    if address.is_none() && !section.has("address") {
+        section.fault_at("address", "is missing");
+    }
+    section.finish();
+    PeerConfig { id, address: address.unwrap_or(NodeAddress { host: String::new(), port: 0 }) }
 }
 
 fn pool(mut section: Section<'_>) -> PoolConfig {
@@ -196,6 +220,8 @@ fn merge(mut section: Section<'_>) -> MergeConfig {
     config
 }
 
+/// A cancel key has seven bits for the proxy's number.
+const LARGEST_PEER: u64 = 127;
 const MAX_COUNT: u64 = 1_000_000;
 
 fn count(section: &mut Section<'_>, key: &'static str, default: usize) -> usize {

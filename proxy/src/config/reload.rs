@@ -16,6 +16,8 @@ impl Config {
         let threads = (&self.proxy.worker_threads, &mut config.proxy.worker_threads);
         keep(&mut kept, "proxy.worker_threads", threads.0, threads.1);
         keep(&mut kept, "proxy.log_format", &self.proxy.log_format, &mut config.proxy.log_format);
+        keep(&mut kept, "proxy.so_reuseport", &self.proxy.so_reuseport, &mut config.proxy.so_reuseport);
+        keep(&mut kept, "proxy.peer_id", &self.proxy.peer_id, &mut config.proxy.peer_id);
         keep(&mut kept, "directory.store", &self.directory.store, &mut config.directory.store);
         keep(&mut kept, "database", &self.databases, &mut config.databases);
         keep(&mut kept, "server", &self.servers, &mut config.servers);

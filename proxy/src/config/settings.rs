@@ -19,6 +19,8 @@ pub struct Config {
     pub servers: Vec<ServerConfig>,
     /// `[[user]]`
     pub users: Vec<UserConfig>,
+    /// `[[peer]]`
+    pub peers: Vec<PeerConfig>,
     /// `[admin]`
     pub admin: AdminConfig,
     /// `[pool]`
@@ -79,6 +81,16 @@ pub struct ProxyConfig {
     pub worker_threads: usize,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// True: other processes may listen on the same address, to take over from this one.
+    pub so_reuseport: bool,
+    /// This daemon's number among those behind one load balancer; 0: it is alone.
+    pub peer_id: u8,
+    /// Statements that took longer are logged.
+    pub slow_statement: Option<Duration>,
+    /// True: a log line for each client that came in.
+    pub log_connections: bool,
+    /// True: a log line for each client that left.
+    pub log_disconnections: bool,
 }
 
 impl Default for ProxyConfig {
@@ -98,6 +110,11 @@ impl Default for ProxyConfig {
             shutdown_timeout: Duration::from_secs(30),
             worker_threads: 0,
             log_format: LogFormat::Text,
+            so_reuseport: false,
+            peer_id: 0,
+            slow_statement: None,
+            log_connections: true,
+            log_disconnections: true,
         }
     }
 }
@@ -255,12 +272,23 @@ pub struct AdminConfig {
     pub user: String,
     /// Its password; empty: trusted, from loopback and the unix socket only.
     pub password: Password,
+    /// Users that may enter the console and look, not act.
+    pub stats_users: Vec<String>,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        AdminConfig { user: "postgres".into(), password: Password::default() }
+        AdminConfig { user: "postgres".into(), password: Password::default(), stats_users: Vec::new() }
     }
+}
+
+/// `[[peer]]`: another pgherd behind the same load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// Its `peer_id`.
+    pub id: u8,
+    /// Where it listens.
+    pub address: NodeAddress,
 }
 
 /// `[pool]`: connections to servers.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{moving, show};
+use super::{moving, placement, pooler};
 use crate::fleet::Fleet;
 use crate::web::Section;
 
@@ -12,11 +12,11 @@ pub async fn board(fleet: Arc<Fleet>) -> Vec<Section> {
     let databases = fleet.databases_in_order();
     for (name, database) in &databases {
         let of = if databases.len() > 1 { format!(" of {name}") } else { String::new() };
-        sections.push(show::servers(&fleet, Some(database)).section(&format!("Servers{of}")));
+        sections.push(placement::nodes(&fleet, Some(database)).section(&format!("Servers{of}")));
         sections.push(moving::list(database, false).section(&format!("Moves{of}")));
     }
-    sections.push(show::databases(&fleet).section("Databases"));
-    sections.push(show::pools(&fleet).section("Pools"));
-    sections.push(show::clients(&fleet).section("Clients"));
+    sections.push(pooler::databases(&fleet).section("Databases"));
+    sections.push(pooler::node_pools(&fleet).section("Pools"));
+    sections.push(pooler::clients(&fleet).section("Clients"));
     sections
 }

@@ -1,18 +1,25 @@
-//! The admin console: the database `pgherd`, for any PostgreSQL client, as the admin user.
+//! The admin console: the database `pgherd` (or `pgbouncer`), for any PostgreSQL client, as the admin
+//! user, or as one that may only look.
 //!
 //! | file | what |
 //! | --- | --- |
 //! | `serve` | the loop over a client's messages |
 //! | `words` | a command's text -> what is asked |
 //! | `table` | an answer |
-//! | `show` | the SHOW commands |
+//! | `show` | the subjects of SHOW |
+//! | `pooler` | what PgBouncer's users look at: pools, clients, server connections |
+//! | `stats` | what sessions did |
+//! | `placement` | where rows are |
 //! | `board` | the web page's tables |
 //! | `moving` | moves: start, show, abort |
 
 mod board;
 mod moving;
+mod placement;
+mod pooler;
 mod serve;
 mod show;
+mod stats;
 mod table;
 mod words;
 

@@ -116,6 +116,11 @@ pub(super) async fn gc(database: &Database) -> Result<Table, ClientError> {
     Ok(table)
 }
 
+/// Of a table of moves, nothing but the columns.
+pub(super) fn columns() -> Table {
+    Table::new(&COLUMNS)
+}
+
 fn table(moves: &[MoveReport]) -> Table {
     let mut table = Table::new(&COLUMNS);
     for report in moves {

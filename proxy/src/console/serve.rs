@@ -1,35 +1,61 @@
 //! The loop over a console client's messages, in the simple and the extended protocol.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::console::table::Table;
-use crate::console::words::{self, Command};
-use crate::console::{moving, show};
+use crate::console::table::{Formats, Table};
+use crate::console::words::{self, Command, Patience};
+use crate::console::{moving, placement, show};
 use crate::error::ClientError;
 use crate::fleet::{Database, Fleet};
 use crate::net::peer::{Peer, PeerGone};
-use crate::wire::frame::Frame;
-use crate::wire::view::{Bind, Describe, Parse, Query};
+use crate::serve::Ending;
+use crate::wire::frame::{Frame, WireFault};
+use crate::wire::view::{Bind, Close, Describe, Execute, Kind, Parse, Query};
 use crate::wire::write;
+
+/// The most prepared statements and portals of one client.
+const MOST_NAMES: usize = 1000;
+
+/// What a command answers: rows where it has columns, and the command's tag.
+type Answer = (Table, String);
+
+/// A statement that waits to be executed.
+#[derive(Debug, Clone, Default)]
+struct Portal {
+    text: String,
+    formats: Vec<i16>,
+    /// What it answers, where it was described before it is executed.
+    answer: Option<Answer>,
+}
 
 /// What a console session remembers.
 struct Console {
     fleet: Arc<Fleet>,
     database: Option<Arc<Database>>,
-    text: String,
-    answer: Option<(Table, String)>,
+    /// False: it may only look.
+    may_act: bool,
+    statements: HashMap<Vec<u8>, String>,
+    portals: HashMap<Vec<u8>, Portal>,
     skipping: bool,
 }
 
-/// Serves an authenticated console client until it leaves.
-pub async fn serve(fleet: Arc<Fleet>, mut peer: Peer) {
-    let mut console =
-        Console { database: only(&fleet), fleet, text: String::new(), answer: None, skipping: false };
+/// Serves an authenticated console client until it leaves. One that may not act may use SHOW.
+pub async fn serve(fleet: Arc<Fleet>, mut peer: Peer, may_act: bool) {
+    let mut console = Console {
+        database: only(&fleet),
+        fleet,
+        may_act,
+        statements: HashMap::new(),
+        portals: HashMap::new(),
+        skipping: false,
+    };
     for (name, value) in [
         ("server_version", concat!("15.0 (pgherd ", env!("CARGO_PKG_VERSION"), ")")),
         ("client_encoding", "UTF8"),
         ("server_encoding", "UTF8"),
         ("DateStyle", "ISO, MDY"),
+        ("TimeZone", "UTC"),
         ("integer_datetimes", "on"),
         ("standard_conforming_strings", "on"),
     ] {
@@ -62,31 +88,42 @@ impl Console {
                     return peer.flush().await;
                 }
             };
-            match frame.tag() {
-                b'X' => return Ok(()),
-                b'Q' => self.query(peer, &frame).await,
-                b'S' => {
-                    self.skipping = false;
-                    write::ready(peer.out(), b'I');
-                }
-                _ if self.skipping => {}
-                tag => {
-                    if let Err(error) = self.extended(peer, tag, &frame).await {
-                        self.skipping = true;
-                        error.encode(peer.out());
+            let tag = frame.tag();
+            let handled = async {
+                match tag {
+                    b'Q' => self.query(peer, &frame).await,
+                    b'S' => {
+                        self.skipping = false;
+                        self.portals.clear();
+                        write::ready(peer.out(), b'I');
+                    }
+                    _ if self.skipping => {}
+                    tag => {
+                        if let Err(error) = self.extended(peer, tag, &frame).await {
+                            self.skipping = true;
+                            error.encode(peer.out());
+                        }
                     }
                 }
+            };
+            if tag == b'X' {
+                return Ok(());
+            }
+            // A command that waits, such as PAUSE, does not outlive the daemon.
+            if shutdown.run_until_cancelled(handled).await.is_none() {
+                ClientError::shutting_down().encode(peer.out());
+                return peer.flush().await;
             }
         }
     }
 
     async fn query(&mut self, peer: &mut Peer, frame: &Frame) {
         let text = Query::read(frame).map(|query| String::from_utf8_lossy(query.text).into_owned());
-        match self.run(&text.unwrap_or_default()).await {
+        match self.run(peer, &text.unwrap_or_default()).await {
             Ok((table, tag)) => {
                 if table.has_columns() {
-                    table.describe(peer.out());
-                    table.rows(peer.out());
+                    table.describe(Formats::default(), peer.out());
+                    table.rows(Formats::default(), peer.out());
                 }
                 match tag.as_str() {
                     "" => write::empty_query(peer.out()),
@@ -98,74 +135,170 @@ impl Console {
         write::ready(peer.out(), b'I');
     }
 
-    /// One message of the extended protocol: one statement and one portal are enough here. A command
-    /// runs once: when it is described or executed, whichever is first.
+    /// One message of the extended protocol.
     async fn extended(&mut self, peer: &mut Peer, tag: u8, frame: &Frame) -> Result<(), ClientError> {
-        let broken = |fault: crate::wire::WireFault| ClientError::protocol(fault.to_string());
         match tag {
-            b'P' => {
-                self.text = String::from_utf8_lossy(Parse::read(frame).map_err(broken)?.text).into_owned();
-                self.answer = None;
-                write::parse_complete(peer.out());
-            }
-            b'B' => {
-                if !Bind::read(frame).map_err(broken)?.parameters.is_empty() {
-                    return Err(ClientError::unsupported(
-                        "the console takes no parameters",
-                        "Write the values into the command.",
-                    ));
+            b'P' => self.parse(peer, frame)?,
+            b'B' => self.bind(peer, frame)?,
+            b'D' => self.describe(peer, frame).await?,
+            b'E' => self.execute(peer, frame).await?,
+            b'C' => {
+                let close = Close::read(frame).map_err(broken)?;
+                match close.kind {
+                    Kind::Statement => drop(self.statements.remove(close.name)),
+                    Kind::Portal => drop(self.portals.remove(close.name)),
                 }
-                write::bind_complete(peer.out());
+                write::close_complete(peer.out());
             }
-            b'D' => {
-                let kind = Describe::read(frame).map_err(broken)?.kind;
-                if self.answer.is_none() {
-                    self.answer = Some(self.run(&self.text.clone()).await?);
-                }
-                if kind == crate::wire::view::Kind::Statement {
-                    write::parameter_description(peer.out(), &[]);
-                }
-                match &self.answer {
-                    Some((table, _)) if table.has_columns() => table.describe(peer.out()),
-                    _ => write::no_data(peer.out()),
-                }
-            }
-            b'E' => {
-                let (table, tag) = match self.answer.take() {
-                    Some(answer) => answer,
-                    None => self.run(&self.text.clone()).await?,
-                };
-                table.rows(peer.out());
-                write::command_complete(peer.out(), &tag);
-            }
-            b'C' => write::close_complete(peer.out()),
             b'H' => {}
             tag => return Err(ClientError::protocol(format!("invalid frontend message type {tag}"))),
         }
         Ok(())
     }
 
-    async fn run(&mut self, text: &str) -> Result<(Table, String), ClientError> {
-        let command = words::read(text).map_err(|error| {
-            ClientError::new("42601", error.to_string()).hint("SHOW HELP lists the commands.")
-        })?;
+    fn parse(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), ClientError> {
+        let parse = Parse::read(frame).map_err(broken)?;
+        let text = String::from_utf8_lossy(parse.text).into_owned();
+        command(&text)?;
+        if self.statements.len() >= MOST_NAMES {
+            return Err(ClientError::new("53400", format!("more than {MOST_NAMES} prepared statements")));
+        }
+        self.statements.insert(parse.name.to_vec(), text);
+        write::parse_complete(peer.out());
+        Ok(())
+    }
+
+    fn bind(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), ClientError> {
+        let bind = Bind::read(frame).map_err(broken)?;
+        if !bind.parameters.is_empty() {
+            return Err(ClientError::unsupported(
+                "the console takes no parameters",
+                "Write the values into the command.",
+            ));
+        }
+        let name = || String::from_utf8_lossy(bind.statement).into_owned();
+        let text = self.statements.get(bind.statement).cloned();
+        let text = text.ok_or_else(|| ClientError::no_such_statement(&name()))?;
+        if self.portals.len() >= MOST_NAMES {
+            return Err(ClientError::new("53400", format!("more than {MOST_NAMES} portals")));
+        }
+        let portal = Portal { text, formats: bind.result_formats.clone(), answer: None };
+        self.portals.insert(bind.portal.to_vec(), portal);
+        write::bind_complete(peer.out());
+        Ok(())
+    }
+
+    /// What only looks is asked to say its columns; what acts says them without acting.
+    async fn describe(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), ClientError> {
+        let describe = Describe::read(frame).map_err(broken)?;
+        let name = || String::from_utf8_lossy(describe.name).into_owned();
+        let (text, formats) = match describe.kind {
+            Kind::Statement => {
+                let text = self.statements.get(describe.name).cloned();
+                write::parameter_description(peer.out(), &[]);
+                (text.ok_or_else(|| ClientError::no_such_statement(&name()))?, Vec::new())
+            }
+            Kind::Portal => {
+                let portal = self.portals.get(describe.name).cloned();
+                let portal = portal.ok_or_else(|| ClientError::no_such_portal(&name()))?;
+                (portal.text, portal.formats)
+            }
+        };
+        let table = match command(&text)? {
+            Command::MoveStart { dry_run: false, .. } | Command::MoveAbort(_) => moving::columns(),
+            Command::MoveGc => Table::new(&["removed"]),
+            looking
+                if looking.only_looks() || matches!(looking, Command::Check | Command::MoveStart { .. }) =>
+            {
+                let answer = self.run(peer, &text).await?;
+                let table = answer.0.clone();
+                if let (Kind::Portal, Some(portal)) = (describe.kind, self.portals.get_mut(describe.name)) {
+                    portal.answer = Some(answer);
+                }
+                table
+            }
+            _ => Table::default(),
+        };
+        match table.has_columns() {
+            true => table.describe(Formats(&formats), peer.out()),
+            false => write::no_data(peer.out()),
+        }
+        Ok(())
+    }
+
+    async fn execute(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), ClientError> {
+        let execute = Execute::read(frame).map_err(broken)?;
+        let name = || String::from_utf8_lossy(execute.portal).into_owned();
+        let portal =
+            self.portals.get_mut(execute.portal).ok_or_else(|| ClientError::no_such_portal(&name()))?;
+        let formats = portal.formats.clone();
+        let (table, tag) = match portal.answer.take() {
+            Some(answer) => answer,
+            None => {
+                let text = portal.text.clone();
+                self.run(peer, &text).await?
+            }
+        };
+        table.rows(Formats(&formats), peer.out());
+        match tag.as_str() {
+            "" => write::empty_query(peer.out()),
+            tag => write::command_complete(peer.out(), tag),
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, peer: &mut Peer, text: &str) -> Result<Answer, ClientError> {
+        let command = command(text)?;
+        if !self.may_act && !command.only_looks() {
+            return Err(ClientError::new("42501", "permission denied: only the admin user may do that")
+                .hint("Users of stats_users may use SHOW."));
+        }
+        let fleet = Arc::clone(&self.fleet);
+        let done = |tag: &str| Ok((Table::default(), tag.to_owned()));
         let table = match command {
-            Command::Nothing => return Ok((Table::default(), String::new())),
+            Command::Nothing => return done(""),
+            Command::Courtesy(tag) => return done(tag),
+            Command::Unknown(what, hint) => return Err(ClientError::unsupported(what, hint)),
             Command::Use(name) => {
                 let database = self.fleet.databases.get(&name).cloned();
                 self.database = Some(database.ok_or_else(|| unknown_database(&name))?);
-                return Ok((Table::default(), "USE".to_owned()));
+                return done("USE");
             }
             Command::Reload => {
-                let reloaded = self.fleet.reloader.reload().await;
-                reloaded.map_err(|error| {
-                    ClientError::new("F0000", "the configuration was not reloaded").detail(error.to_string())
-                })?;
-                return Ok((Table::default(), "RELOAD".to_owned()));
+                let kept = self.reload().await?;
+                if !kept.is_empty() {
+                    let detail = format!("{} kept their values.", kept.join(", "));
+                    write::own_notice(peer.out(), "some changes need a restart", &detail);
+                }
+                return done("RELOAD");
             }
-            Command::Show(subject) => show::run(&self.fleet, self.database.as_deref(), &subject).await?,
-            Command::Where(key) => show::place(self.database()?, &key)?,
-            Command::Check => show::check(&self.fleet).await?,
+            Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Reconnect(_)
+            | Command::Kill(_)
+            | Command::KillClient(_)
+            | Command::Disable(_)
+            | Command::Enable(_)
+            | Command::WaitClose(_) => {
+                return Err(ClientError::unsupported("pools cannot be held yet", "RELOAD and SHUTDOWN can."));
+            }
+            Command::Shutdown(patience) => {
+                let ending = match patience {
+                    Patience::Nobody => Ending::Now,
+                    Patience::Servers => Ending::Transactions,
+                    Patience::Clients => Ending::Clients,
+                };
+                let ordered = fleet.orders.end(ending).await;
+                ordered.map_err(|error| ClientError::new("57P03", error.to_string()))?;
+                return done("SHUTDOWN");
+            }
+            Command::Show(subject) if subject == "HELP" => {
+                write::own_notice(peer.out(), "Console usage", &show::help());
+                return done("SHOW");
+            }
+            Command::Show(subject) => show::run(&fleet, self.database.as_deref(), &subject).await?,
+            Command::Where(key) => placement::place(self.database()?, &key)?,
+            Command::Check => show::check(&fleet).await?,
             Command::MoveStart { tenants, shards, to, dry_run } => {
                 moving::start(self.database()?, tenants.as_deref(), shards.as_deref(), &to, dry_run).await?
             }
@@ -177,12 +310,29 @@ impl Console {
         Ok((table, tag))
     }
 
+    async fn reload(&self) -> Result<Vec<String>, ClientError> {
+        let reloaded = self.fleet.orders.reload().await;
+        let kept = reloaded.map_err(|error| {
+            ClientError::new("F0000", "the configuration was not reloaded").detail(error.to_string())
+        })?;
+        Ok(kept.into_iter().map(str::to_owned).collect())
+    }
+
     fn database(&self) -> Result<&Arc<Database>, ClientError> {
         self.database.as_ref().ok_or_else(|| {
             ClientError::new("3D000", "there are several databases")
                 .hint("Say which: USE name, or herdctl --database name.")
         })
     }
+}
+
+fn command(text: &str) -> Result<Command, ClientError> {
+    words::read(text)
+        .map_err(|error| ClientError::new("42601", error.to_string()).hint("SHOW HELP lists the commands."))
+}
+
+fn broken(fault: WireFault) -> ClientError {
+    ClientError::protocol(fault.to_string())
 }
 
 fn unknown_database(name: &str) -> ClientError {

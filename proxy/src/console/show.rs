@@ -1,36 +1,63 @@
-//! The SHOW commands, where a tenant lives, and whether the fleet is ready. Names and columns are
-//! PgBouncer's where they mean the same.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::SystemTime;
+//! The subjects of SHOW, and whether the fleet is ready.
 
 use router::catalog::RelationKind;
-use router::ids::ServerId;
 
-use super::moving;
 use super::table::{Table, some};
+use super::{moving, placement, pooler, stats};
 use crate::check::Checked;
 use crate::config::Config;
 use crate::error::ClientError;
 use crate::fleet::{Database, Fleet};
-use crate::replicas::NodeRole;
 
 /// The subjects of SHOW.
-const SUBJECTS: [(&str, &str); 13] = [
+const SUBJECTS: [(&str, &str); 25] = [
     ("HELP", "these lines"),
     ("VERSION", "pgherd's version"),
+    ("STATE", "is everything paused?"),
     ("CONFIG", "the configuration in force"),
     ("DATABASES", "the databases that clients may name"),
-    ("SERVERS", "servers and their nodes: role, lag, shards, tenants"),
-    ("POOLS", "server connections by node, database and user"),
+    ("USERS", "the users that clients may be"),
+    ("POOLS", "clients and server connections by database and user"),
+    ("NODE_POOLS", "server connections by node, database and user"),
     ("CLIENTS", "who is connected"),
+    ("SERVERS", "server connections, one by one"),
+    ("LISTS", "how many there are of what"),
+    ("STATS", "transactions, statements, bytes and times by database: totals and averages"),
+    ("STATS_TOTALS", "the totals alone"),
+    ("STATS_AVERAGES", "the averages of the last minute alone"),
+    ("TOTALS", "the totals over all databases"),
+    ("USER_STATS", "the totals by database and user"),
+    ("PREPARED_STATEMENTS", "how often statements were prepared"),
+    ("MEM", "memory in use"),
+    ("METRICS", "what /metrics shows"),
+    ("NODES", "servers and their nodes: role, lag, shards, tenants"),
     ("SHARDS", "runs of shards and their server"),
     ("TENANTS", "tenants with a placement of their own"),
     ("MOVES", "all moves"),
     ("ACTIVE_MOVES", "moves that have not ended"),
-    ("STATS", "what was counted"),
     ("CATALOG", "the tables as pgherd sees them"),
+];
+
+/// The other commands.
+const COMMANDS: [(&str, &str); 15] = [
+    ("PAUSE [db]", "lend no connections any more; done when all are back"),
+    ("RESUME [db]", "lend again"),
+    ("RECONNECT [db]", "close each server connection as soon as nobody uses it"),
+    ("WAIT_CLOSE [db]", "wait until those are closed"),
+    ("KILL [db]", "drop all clients and server connections, and pause"),
+    ("KILL_CLIENT id", "drop one client"),
+    ("DISABLE db | ENABLE db", "let no new clients in; let them in again"),
+    ("RELOAD", "read the configuration file again"),
+    (
+        "SHUTDOWN [WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]",
+        "end; after transactions, or when the last client has left",
+    ),
+    ("USE name", "later commands mean this database"),
+    ("WHERE key", "tenant -> shard -> server, and why"),
+    ("CHECK", "is the fleet ready? each finding with what to do"),
+    ("MOVE START TENANTS 'k,k' TO server [DRY RUN]", "move tenants"),
+    ("MOVE START SHARDS '0-99,200' TO server [DRY RUN]", "move shards"),
+    ("MOVE SHOW id | MOVE ABORT id | MOVE GC", "one move; undo it; remove left-overs"),
 ];
 
 /// Answers `SHOW subject`.
@@ -49,21 +76,33 @@ pub(super) async fn run(
         })
     };
     Ok(match subject {
-        "HELP" => help(),
+        "HELP" => Table::default(),
         "VERSION" => version(),
+        "STATE" => pooler::state(fleet),
         "CONFIG" => config(fleet),
-        "DATABASES" => databases(fleet),
-        "SERVERS" => servers(fleet, database),
-        "POOLS" => pools(fleet),
-        "CLIENTS" => clients(fleet),
-        "SHARDS" => shards(chosen()?),
-        "TENANTS" => tenants(chosen()?),
+        "DATABASES" => pooler::databases(fleet),
+        "USERS" => pooler::users(fleet),
+        "POOLS" => pooler::pools(fleet),
+        "NODE_POOLS" => pooler::node_pools(fleet),
+        "CLIENTS" => pooler::clients(fleet),
+        "SERVERS" => pooler::servers(fleet),
+        "LISTS" => pooler::lists(fleet),
+        "STATS" => stats::all(fleet),
+        "STATS_TOTALS" => stats::totals(fleet),
+        "STATS_AVERAGES" => stats::averages(fleet),
+        "TOTALS" => stats::overall(fleet),
+        "USER_STATS" => stats::by_user(fleet),
+        "PREPARED_STATEMENTS" => stats::prepared(fleet),
+        "MEM" => pooler::memory(fleet),
+        "METRICS" => metrics(fleet),
+        "NODES" => placement::nodes(fleet, database),
+        "SHARDS" => placement::shards(chosen()?),
+        "TENANTS" => placement::tenants(chosen()?),
         "MOVES" => moving::list(chosen()?, false),
         "ACTIVE_MOVES" => match database {
             Some(database) => moving::list(database, true),
             None => Table::new(&["id"]),
         },
-        "STATS" => stats(fleet),
         "CATALOG" => catalog(chosen()?),
         _ => {
             return Err(ClientError::new("42704", format!("there is nothing called \"{subject}\" to show"))
@@ -72,23 +111,12 @@ pub(super) async fn run(
     })
 }
 
-fn help() -> Table {
-    let mut table = Table::new(&["command", "answer"]);
-    for (subject, answer) in SUBJECTS {
-        table.row([some(format!("SHOW {subject}")), some(answer)]);
-    }
-    for (command, answer) in [
-        ("USE name", "later commands mean this database"),
-        ("WHERE key", "tenant -> shard -> server, and why"),
-        ("CHECK", "is the fleet ready? each finding with what to do"),
-        ("RELOAD", "read the configuration file again"),
-        ("MOVE START TENANTS 'k,k' TO server [DRY RUN]", "move tenants"),
-        ("MOVE START SHARDS '0-99,200' TO server [DRY RUN]", "move shards"),
-        ("MOVE SHOW id | MOVE ABORT id | MOVE GC", "one move; undo it; remove left-overs"),
-    ] {
-        table.row([some(command), some(answer)]);
-    }
-    table
+/// What SHOW HELP says: a line a command.
+pub(super) fn help() -> String {
+    let shows = SUBJECTS.iter().map(|(subject, answer)| (format!("SHOW {subject}"), *answer));
+    let commands = COMMANDS.iter().map(|(command, answer)| ((*command).to_owned(), *answer));
+    let lines = shows.chain(commands).map(|(command, answer)| format!("\n\t{command:<48} {answer}"));
+    lines.collect()
 }
 
 fn version() -> Table {
@@ -98,11 +126,43 @@ fn version() -> Table {
 }
 
 fn config(fleet: &Fleet) -> Table {
-    let mut table = Table::new(&["key", "value"]);
-    for (key, value) in config_lines(&fleet.config.load()) {
-        table.row([some(key), some(value)]);
+    let mut table = Table::new(&["key", "value", "default", "changeable"]);
+    let config = fleet.config.load();
+    let defaults: Vec<(String, String)> = config_lines(&Config::default());
+    let default = |key: &str| defaults.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
+    for (key, value) in config_lines(&config) {
+        let changeable = !RESTART.contains(&key.as_str());
+        table.row([some(&key), some(value), default(&key), some(if changeable { "yes" } else { "no" })]);
+    }
+    for (key, value) in pgbouncer_lines(&config) {
+        table.row([some(key), some(value), None, some("yes")]);
     }
     table
+}
+
+/// Keys whose change needs a restart.
+const RESTART: [&str; 5] =
+    ["proxy.id", "proxy.listen", "proxy.http_listen", "proxy.so_reuseport", "proxy.peer_id"];
+
+/// The keys that tools ask PgBouncer for.
+fn pgbouncer_lines(config: &Config) -> Vec<(&'static str, String)> {
+    let seconds = |limit: Option<std::time::Duration>| limit.unwrap_or_default().as_secs_f64().to_string();
+    vec![
+        ("max_client_conn", config.proxy.max_client_connections.to_string()),
+        ("default_pool_size", config.pool.size.to_string()),
+        ("listen_port", config.proxy.listen.port().to_string()),
+        ("listen_addr", config.proxy.listen.ip().to_string()),
+        ("query_wait_timeout", seconds(Some(config.pool.wait_timeout))),
+        ("query_timeout", seconds(config.pool.query_timeout)),
+        ("idle_transaction_timeout", seconds(config.pool.idle_transaction_timeout)),
+        ("client_idle_timeout", seconds(config.proxy.client_idle_timeout)),
+        ("client_login_timeout", seconds(Some(config.proxy.client_login_timeout))),
+        ("server_idle_timeout", seconds(config.pool.idle_timeout)),
+        ("server_lifetime", seconds(config.pool.lifetime)),
+        ("server_connect_timeout", seconds(Some(config.pool.connect_timeout))),
+        ("max_prepared_statements", config.pool.prepared_statements.to_string()),
+        ("so_reuseport", u8::from(config.proxy.so_reuseport).to_string()),
+    ]
 }
 
 /// The keys that operators change, as the file names them. Never a password.
@@ -116,6 +176,11 @@ fn config_lines(config: &Config) -> Vec<(String, String)> {
         ("proxy.client_login_timeout", format!("{:?}", proxy.client_login_timeout)),
         ("proxy.client_idle_timeout", format!("{:?}", proxy.client_idle_timeout.unwrap_or_default())),
         ("proxy.max_statement_bytes", proxy.max_statement_bytes.to_string()),
+        ("proxy.so_reuseport", proxy.so_reuseport.to_string()),
+        ("proxy.peer_id", proxy.peer_id.to_string()),
+        ("proxy.slow_statement", format!("{:?}", proxy.slow_statement.unwrap_or_default())),
+        ("proxy.log_connections", proxy.log_connections.to_string()),
+        ("proxy.log_disconnections", proxy.log_disconnections.to_string()),
         ("proxy.shutdown_timeout", format!("{:?}", proxy.shutdown_timeout)),
         ("pool.size", pool.size.to_string()),
         ("pool.per_node", pool.per_node.to_string()),
@@ -132,6 +197,7 @@ fn config_lines(config: &Config) -> Vec<(String, String)> {
         ("moves.lock_timeout", format!("{:?}", moves.lock_timeout)),
         ("merge.max_bytes", config.merge.max_bytes.to_string()),
         ("admin.user", config.admin.user.clone()),
+        ("admin.stats_users", config.admin.stats_users.join(", ")),
     ];
     lines.extend(config.databases.iter().map(|database| ("database.name", database.name.clone())));
     lines.extend(config.servers.iter().map(|server| ("server.name", server.name.clone())));
@@ -139,145 +205,8 @@ fn config_lines(config: &Config) -> Vec<(String, String)> {
     lines.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-pub(super) fn databases(fleet: &Fleet) -> Table {
-    let mut table = Table::new(&[
-        "name",
-        "tenant_column",
-        "tenant_setting",
-        "shards",
-        "directory_version",
-        "catalog_version",
-    ]);
-    for (name, database) in fleet.databases_in_order() {
-        let directory = database.directory.load();
-        table.row([
-            some(name),
-            some(&database.config.tenant_column),
-            some(&database.config.tenant_setting),
-            some(directory.shard_count()),
-            some(directory.version()),
-            some(database.catalog.load().version),
-        ]);
-    }
-    table
-}
-
-pub(super) fn servers(fleet: &Fleet, database: Option<&Database>) -> Table {
-    let mut table =
-        Table::new(&["server", "node", "role", "lsn", "lag_bytes", "lag", "last_seen", "shards", "tenants"]);
-    let held = held(database);
-    for server in fleet.servers.iter() {
-        for node in server.status().nodes {
-            let (shards, tenants) = held.get(server.name()).copied().unwrap_or_default();
-            let primary = node.role == NodeRole::Primary;
-            table.row([
-                some(server.name()),
-                some(&node.node),
-                some(role(&node.role)),
-                some(node.lsn),
-                some(node.lag_bytes),
-                some(format!("{} ms", node.lag.as_millis())),
-                node.last_seen.map(|seen| format!("{} ms ago", seen.elapsed().as_millis())),
-                primary.then(|| shards.to_string()),
-                primary.then(|| tenants.to_string()),
-            ]);
-        }
-    }
-    table
-}
-
-/// How many shards, and tenants with a placement of their own, each server has.
-fn held(database: Option<&Database>) -> BTreeMap<String, (u32, u32)> {
-    let mut held: BTreeMap<String, (u32, u32)> = BTreeMap::new();
-    if let Some(database) = database {
-        let directory = database.directory.load();
-        for (_, server) in directory.shards() {
-            held.entry(directory.server_name(server).to_owned()).or_default().0 += 1;
-        }
-        for (_, server) in directory.tenants() {
-            held.entry(directory.server_name(server).to_owned()).or_default().1 += 1;
-        }
-    }
-    held
-}
-
-pub(super) fn pools(fleet: &Fleet) -> Table {
-    let mut table = Table::new(&[
-        "server",
-        "node",
-        "database",
-        "user",
-        "cl_waiting",
-        "sv_active",
-        "sv_idle",
-        "failing",
-        "maxwait_us",
-        "pool_mode",
-    ]);
-    for pool in fleet.pools.stats() {
-        table.row([
-            some(pool.server),
-            some(format!("{}:{}", pool.host, pool.port)),
-            some(pool.database),
-            some(pool.user),
-            some(pool.waiting),
-            some(pool.active),
-            some(pool.idle),
-            pool.failing,
-            some(pool.longest_wait.as_micros()),
-            some("transaction"),
-        ]);
-    }
-    table
-}
-
-pub(super) fn clients(fleet: &Fleet) -> Table {
-    let mut table =
-        Table::new(&["id", "user", "database", "addr", "application_name", "connect_time_s", "tls"]);
-    for client in fleet.registry.list() {
-        let age = SystemTime::now().duration_since(client.connected).unwrap_or_default().as_secs();
-        table.row([
-            some(client.id),
-            some(client.user),
-            some(client.database),
-            some(client.address),
-            some(client.application_name),
-            some(age),
-            some(client.encrypted),
-        ]);
-    }
-    table
-}
-
-fn shards(database: &Database) -> Table {
-    let mut table = Table::new(&["first", "last", "server"]);
-    let directory = database.directory.load();
-    let mut runs: Vec<(u32, u32, ServerId)> = Vec::new();
-    for (shard, server) in directory.shards() {
-        match runs.last_mut() {
-            Some((_, last, held)) if *held == server => *last = shard.0,
-            Some(_) | None => runs.push((shard.0, shard.0, server)),
-        }
-    }
-    for (first, last, server) in runs {
-        table.row([some(first), some(last), some(directory.server_name(server))]);
-    }
-    table
-}
-
-fn tenants(database: &Database) -> Table {
-    let mut table = Table::new(&["tenant", "shard", "server"]);
-    let directory = database.directory.load();
-    let mut tenants: Vec<_> = directory.tenants().collect();
-    tenants.sort();
-    for (key, server) in tenants {
-        let shard = key.shard(directory.shard_count());
-        table.row([some(key), some(shard.0), some(directory.server_name(server))]);
-    }
-    table
-}
-
-fn stats(fleet: &Fleet) -> Table {
+/// What was counted, as `/metrics` has it.
+fn metrics(fleet: &Fleet) -> Table {
     let mut table = Table::new(&["metric", "value"]);
     for line in fleet.metrics.text().lines().filter(|line| !line.starts_with('#')) {
         if let Some((metric, value)) = line.rsplit_once(' ') {
@@ -304,14 +233,6 @@ fn catalog(database: &Database) -> Table {
     table
 }
 
-fn role(role: &NodeRole) -> String {
-    match role {
-        NodeRole::Primary => "primary".to_owned(),
-        NodeRole::Replica => "replica".to_owned(),
-        NodeRole::Unusable { reason } => format!("unusable: {reason}"),
-    }
-}
-
 fn describe(kind: &RelationKind) -> String {
     match kind {
         RelationKind::Sharded { .. } => "sharded".to_owned(),
@@ -321,39 +242,6 @@ fn describe(kind: &RelationKind) -> String {
         RelationKind::Sequence => "sequence".to_owned(),
         RelationKind::Unsafe { reason } => format!("unsafe: {reason}"),
     }
-}
-
-/// Answers `WHERE key`.
-///
-/// # Errors
-/// 22P02 where the text is no key of the database's type; 0A000 before there is a sharded table.
-pub(super) fn place(database: &Arc<Database>, text: &str) -> Result<Table, ClientError> {
-    let key_type = database.catalog.load().key_type.ok_or_else(|| {
-        ClientError::unsupported(
-            "the database has no sharded table yet",
-            format!("Create a table with a column {} first.", database.config.tenant_column),
-        )
-    })?;
-    let key = key_type.parse(text).ok_or_else(|| {
-        ClientError::new(
-            "22P02",
-            format!("\"{text}\" is no tenant key of this database, whose keys are {key_type:?}"),
-        )
-    })?;
-    let directory = database.directory.load();
-    let place = directory.locate(&key);
-    let shard = key.shard(directory.shard_count());
-    let own = directory.tenants().any(|(tenant, _)| *tenant == key);
-    let mut why = match own {
-        true => "a placement of its own".to_owned(),
-        false => format!("xxh3_64 mod {} gives shard {}", directory.shard_count(), shard.0),
-    };
-    if let Some(mark) = place.mark {
-        why.push_str(&format!("; move {} to {} is under way", mark.id, directory.server_name(mark.to)));
-    }
-    let mut table = Table::new(&["tenant", "shard", "server", "why"]);
-    table.row([some(&key), some(shard.0), some(directory.server_name(place.server)), some(why)]);
-    Ok(table)
 }
 
 /// Answers `CHECK`.

@@ -1,5 +1,5 @@
-//! A command's text -> what is asked. Words are case-insensitive; values stand in single quotes or
-//! bare; a semicolon at the end is allowed.
+//! A command's text -> what is asked. Words are case-insensitive; values stand bare, in single quotes,
+//! or, where they are names, in double quotes; a semicolon at the end is allowed.
 
 use router::ids::MoveId;
 
@@ -18,6 +18,28 @@ pub(super) enum Command {
     Check,
     /// Read the configuration again.
     Reload,
+    /// Lend no connections any more, and wait until all are back.
+    Pause(Option<String>),
+    /// Lend again.
+    Resume(Option<String>),
+    /// Close every connection as soon as it is not used.
+    Reconnect(Option<String>),
+    /// Drop all clients and server connections, and pause.
+    Kill(Option<String>),
+    /// Drop one client.
+    KillClient(i32),
+    /// Let no new clients in.
+    Disable(String),
+    /// Let them in again.
+    Enable(String),
+    /// Wait until no connection from before the last change is open.
+    WaitClose(Option<String>),
+    /// End the daemon.
+    Shutdown(Patience),
+    /// A driver's own settings at its start: accepted, and without any effect.
+    Courtesy(&'static str),
+    /// What PgBouncer has and pgherd does not.
+    Unknown(&'static str, &'static str),
     /// Begin moves.
     MoveStart {
         /// Tenants, separated by commas.
@@ -37,10 +59,60 @@ pub(super) enum Command {
     MoveGc,
 }
 
+/// For whom a shutdown waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// For nobody.
+    Nobody,
+    /// For transactions.
+    Servers,
+    /// Until the last client has left by itself.
+    Clients,
+}
+
+impl Command {
+    /// True where it only looks: what a stats user may do.
+    pub(super) fn only_looks(&self) -> bool {
+        match self {
+            Command::Nothing
+            | Command::Show(_)
+            | Command::Use(_)
+            | Command::Where(_)
+            | Command::Courtesy(_)
+            | Command::Unknown(..)
+            | Command::MoveShow(_) => true,
+            Command::Check
+            | Command::Reload
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Reconnect(_)
+            | Command::Kill(_)
+            | Command::KillClient(_)
+            | Command::Disable(_)
+            | Command::Enable(_)
+            | Command::WaitClose(_)
+            | Command::Shutdown(_)
+            | Command::MoveStart { .. }
+            | Command::MoveAbort(_)
+            | Command::MoveGc => false,
+        }
+    }
+}
+
 /// The text is no command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("syntax error at or near \"{0}\"")]
 pub(super) struct NoCommand(pub(super) String);
+
+/// Settings that drivers set by themselves when they connect.
+const COURTESIES: [&str; 6] = [
+    "CLIENT_ENCODING",
+    "APPLICATION_NAME",
+    "EXTRA_FLOAT_DIGITS",
+    "DATESTYLE",
+    "TIMEZONE",
+    "STANDARD_CONFORMING_STRINGS",
+];
 
 /// Reads a command.
 pub(super) fn read(text: &str) -> Result<Command, NoCommand> {
@@ -48,13 +120,40 @@ pub(super) fn read(text: &str) -> Result<Command, NoCommand> {
     let words: Vec<&str> = tokens.iter().map(String::as_str).collect();
     let upper: Vec<String> = words.iter().map(|word| word.to_ascii_uppercase()).collect();
     let upper: Vec<&str> = upper.iter().map(String::as_str).collect();
+    let database = || tokens.get(1).cloned();
     match upper.as_slice() {
         [] => Ok(Command::Nothing),
+        ["SHOW"] => Ok(Command::Show("HELP".to_owned())),
         ["SHOW", subject] => Ok(Command::Show((*subject).to_owned())),
         ["USE", _] => Ok(Command::Use(tokens[1].clone())),
         ["WHERE", _] => Ok(Command::Where(tokens[1].clone())),
         ["CHECK"] => Ok(Command::Check),
         ["RELOAD"] => Ok(Command::Reload),
+        ["PAUSE"] | ["PAUSE", _] => Ok(Command::Pause(database())),
+        ["RESUME"] | ["RESUME", _] => Ok(Command::Resume(database())),
+        ["RECONNECT"] | ["RECONNECT", _] => Ok(Command::Reconnect(database())),
+        ["KILL"] | ["KILL", _] => Ok(Command::Kill(database())),
+        ["KILL_CLIENT", _] => client_id(words[1]).map(Command::KillClient),
+        ["DISABLE", _] => Ok(Command::Disable(tokens[1].clone())),
+        ["ENABLE", _] => Ok(Command::Enable(tokens[1].clone())),
+        ["WAIT_CLOSE"] | ["WAIT_CLOSE", _] => Ok(Command::WaitClose(database())),
+        ["SHUTDOWN"] => Ok(Command::Shutdown(Patience::Nobody)),
+        ["SHUTDOWN", "WAIT_FOR_SERVERS"] => Ok(Command::Shutdown(Patience::Servers)),
+        ["SHUTDOWN", "WAIT_FOR_CLIENTS"] => Ok(Command::Shutdown(Patience::Clients)),
+        ["SUSPEND"] => Ok(Command::Unknown(
+            "SUSPEND is not supported",
+            "PAUSE holds statements; so_reuseport or a socket of systemd's lets another process take over.",
+        )),
+        ["SET", name, ..] if COURTESIES.contains(&name.split('=').next().unwrap_or_default()) => {
+            Ok(Command::Courtesy("SET"))
+        }
+        ["SET", ..] => Ok(Command::Unknown(
+            "settings are not changed in the console",
+            "Change the configuration file, then RELOAD: so it is still true after a restart.",
+        )),
+        ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Courtesy("BEGIN")),
+        ["COMMIT"] => Ok(Command::Courtesy("COMMIT")),
+        ["ROLLBACK"] => Ok(Command::Courtesy("ROLLBACK")),
         ["MOVE", "GC"] => Ok(Command::MoveGc),
         ["MOVE", "SHOW", _] => move_id(words[2]).map(Command::MoveShow),
         ["MOVE", "ABORT", _] => move_id(words[2]).map(Command::MoveAbort),
@@ -76,14 +175,18 @@ fn move_id(word: &str) -> Result<MoveId, NoCommand> {
     word.parse().map(MoveId).map_err(|_| NoCommand(word.to_owned()))
 }
 
+fn client_id(word: &str) -> Result<i32, NoCommand> {
+    word.parse().map_err(|_| NoCommand(word.to_owned()))
+}
+
 /// Cuts a text into words and quoted values.
 fn tokens(text: &str) -> Result<Vec<String>, NoCommand> {
     let mut tokens = Vec::new();
     let mut rest = text.trim().trim_end_matches(';').trim_end();
-    while !rest.is_empty() {
-        let (token, after) = match rest.strip_prefix('\'') {
-            Some(quoted) => quoted_token(quoted).ok_or_else(|| NoCommand(rest.to_owned()))?,
-            None => {
+    while let Some(first) = rest.chars().next() {
+        let (token, after) = match first {
+            '\'' | '"' => quoted_token(&rest[1..], first).ok_or_else(|| NoCommand(rest.to_owned()))?,
+            _ => {
                 let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
                 (rest[..end].to_owned(), &rest[end..])
             }
@@ -94,16 +197,17 @@ fn tokens(text: &str) -> Result<Vec<String>, NoCommand> {
     Ok(tokens)
 }
 
-fn quoted_token(quoted: &str) -> Option<(String, &str)> {
+/// A token up to its closing mark; a mark that stands twice is one of its letters.
+fn quoted_token(quoted: &str, mark: char) -> Option<(String, &str)> {
     let mut token = String::new();
     let mut rest = quoted;
     loop {
-        let end = rest.find('\'')?;
+        let end = rest.find(mark)?;
         token.push_str(&rest[..end]);
         rest = &rest[end + 1..];
-        match rest.strip_prefix('\'') {
+        match rest.strip_prefix(mark) {
             Some(more) => {
-                token.push('\'');
+                token.push(mark);
                 rest = more;
             }
             None => return Some((token, rest)),
@@ -119,6 +223,10 @@ mod tests {
     fn commands_are_read_whatever_their_case() {
         assert_eq!(read("show pools;"), Ok(Command::Show("POOLS".into())));
         assert_eq!(read("WHERE 'o''neil'"), Ok(Command::Where("o'neil".into())));
+        assert_eq!(read("pause \"my \"\"db\"\"\""), Ok(Command::Pause(Some("my \"db\"".into()))));
+        assert_eq!(read("PAUSE;"), Ok(Command::Pause(None)));
+        assert_eq!(read("shutdown wait_for_clients"), Ok(Command::Shutdown(Patience::Clients)));
+        assert_eq!(read("SET client_encoding='UTF8'"), Ok(Command::Courtesy("SET")));
         assert_eq!(read("move abort 7"), Ok(Command::MoveAbort(MoveId(7))));
         assert_eq!(read("  ;"), Ok(Command::Nothing));
         assert_eq!(
@@ -134,8 +242,28 @@ mod tests {
 
     #[test]
     fn what_is_no_command_is_named() {
-        for text in ["SELECT 1", "MOVE ABORT x", "WHERE 'open", "MOVE START TENANTS 1 TO beta AT once"] {
+        let none = [
+            "SELECT 1",
+            "MOVE ABORT x",
+            "WHERE 'open",
+            "MOVE START TENANTS 1 TO beta AT once",
+            "KILL_CLIENT me",
+            "DISABLE",
+            "SHUTDOWN now",
+            "PAUSE a b",
+        ];
+        for text in none {
             assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn who_may_only_look_changes_nothing() {
+        for text in ["SHOW POOLS", "WHERE 1", "USE app", ""] {
+            assert!(read(text).is_ok_and(|command| command.only_looks()), "{text}");
+        }
+        for text in ["PAUSE", "KILL_CLIENT 1", "SHUTDOWN", "RELOAD", "MOVE GC", "DISABLE app", "CHECK"] {
+            assert!(read(text).is_ok_and(|command| !command.only_looks()), "{text}");
         }
     }
 }

@@ -64,10 +64,10 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
     let config = Arc::new(config);
     let mut daemon = Daemon::bind(Arc::clone(&config), file).await?;
     let parts =
-        (daemon.metrics.clone(), daemon.shutdown.clone(), daemon.tasks.clone(), daemon.reloader.clone());
+        (daemon.metrics.clone(), daemon.shutdown.clone(), daemon.tasks.clone(), daemon.orders.clone());
     let board = daemon.board.clone();
     let assembling = async {
-        let (metrics, shutdown, tasks, reloader) = parts;
+        let (metrics, shutdown, tasks, orders) = parts;
         let servers = Arc::new(Servers::new(&config));
         servers.probe(&config, &tasks, &shutdown);
         let mut tls = HashMap::new();
@@ -87,11 +87,11 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
             proxy_id: config.proxy.id.clone(),
             pools: Pools::new((&config.pool).into()),
             config: ArcSwap::new(Arc::clone(&config)),
-            reloader,
+            orders,
             servers,
             tls,
             databases,
-            registry: Registry::default(),
+            registry: Registry::of_peer(config.proxy.peer_id),
             server_metrics: config
                 .servers
                 .iter()

@@ -14,9 +14,10 @@ impl Host for Fleet {
         if startup.database != CONSOLE {
             return client::serve(self, startup).await;
         }
-        let Startup { stream, leftover, slot, .. } = startup;
+        let Startup { stream, leftover, slot, user, .. } = startup;
+        let may_act = user == self.config.load().admin.user;
         let limit = usize::try_from(self.config.load().proxy.max_statement_bytes).unwrap_or(usize::MAX);
-        console::serve(self, Peer::new(stream, leftover, limit)).await;
+        console::serve(self, Peer::new(stream, leftover, limit), may_act).await;
         drop(slot);
     }
 
@@ -24,6 +25,10 @@ impl Host for Fleet {
         if let Some(secret) = request.secret.first_chunk::<4>().filter(|_| request.secret.len() == 4) {
             self.registry.cancel(request.process, i32::from_be_bytes(*secret)).await;
         }
+    }
+
+    fn clients(&self) -> usize {
+        self.registry.len()
     }
 
     fn reload(&self, config: Arc<Config>) {

@@ -30,14 +30,14 @@ use crate::metrics::{Metrics, ServerMetrics};
 use crate::net::ServerTls;
 use crate::pool::Pools;
 use crate::replicas::{Server, Servers};
-use crate::serve::Reloader;
+use crate::serve::Orders;
 
 /// The daemon's parts.
 pub struct Fleet {
     /// The configuration in force.
     pub config: ArcSwap<Config>,
-    /// Asks for a new reading of the configuration.
-    pub reloader: Reloader,
+    /// Asks for a new reading of the configuration, or for the end.
+    pub orders: Orders,
     /// The servers, by name.
     pub servers: Arc<Servers>,
     /// TLS towards each server.

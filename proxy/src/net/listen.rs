@@ -69,6 +69,31 @@ impl Listener {
         }
     }
 
+    /// Closes it. The kernel would reset the connections that it has made and nobody has accepted, so
+    /// those come first.
+    pub fn close(self) -> io::Result<Vec<Accepted>> {
+        let mut accepted = Vec::new();
+        match self {
+            Listener::Tcp(listener) => {
+                let listener = listener.into_std()?;
+                while let Ok((stream, from)) = listener.accept() {
+                    stream.set_nonblocking(true)?;
+                    let stream = TcpStream::from_std(stream)?;
+                    tune(&stream)?;
+                    accepted.push(Accepted::Tcp(stream, from));
+                }
+            }
+            Listener::Unix(listener) => {
+                let listener = listener.into_std()?;
+                while let Ok((stream, _)) = listener.accept() {
+                    stream.set_nonblocking(true)?;
+                    accepted.push(Accepted::Unix(UnixStream::from_std(stream)?));
+                }
+            }
+        }
+        Ok(accepted)
+    }
+
     /// The next client. Cancel-safe.
     pub async fn accept(&self) -> io::Result<Accepted> {
         match self {

@@ -21,15 +21,18 @@ pub(super) struct Door<H> {
     pub(super) host: Arc<H>,
     pub(super) metrics: Metrics,
     pub(super) tasks: TaskTracker,
+    /// Cancelled when no new clients are wanted.
+    pub(super) closing: CancellationToken,
+    /// Cancelled when those that are here are to end.
     pub(super) shutdown: CancellationToken,
 }
 
 impl<H: Host> Door<H> {
-    /// Accepts clients until shutdown begins.
+    /// Accepts clients until no new ones are wanted; those whose connection stands already are received.
     pub(super) async fn attend(self: Arc<Self>, listener: Listener) {
         /// When the machine is out of file descriptors, closing some takes a moment.
         const AFTER_FAILURE: Duration = Duration::from_millis(50);
-        while let Some(accepted) = self.shutdown.run_until_cancelled(listener.accept()).await {
+        while let Some(accepted) = self.closing.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok(accepted) => {
                     self.tasks.spawn(Arc::clone(&self).welcome(accepted));
@@ -40,11 +43,27 @@ impl<H: Host> Door<H> {
                 }
             }
         }
+        match listener.close() {
+            Ok(waiting) => waiting.into_iter().for_each(|accepted| {
+                self.tasks.spawn(Arc::clone(&self).welcome(accepted));
+            }),
+            Err(error) => tracing::warn!(%error, "the last connections could not be accepted"),
+        }
     }
 
     async fn welcome(self: Arc<Self>, accepted: Accepted) {
         let gate = self.gate.load_full();
-        let Some(arrival) = self.shutdown.run_until_cancelled(receive(accepted, &gate)).await else { return };
+        /// How long a login may still take once the daemon ends.
+        const LAST_LOGINS: Duration = Duration::from_secs(1);
+        let ending = async {
+            self.shutdown.cancelled().await;
+            tokio::time::sleep(LAST_LOGINS).await;
+        };
+        let arrival = tokio::select! {
+            biased;
+            arrival = receive(accepted, &gate) => arrival,
+            () = ending => return,
+        };
         match arrival {
             Ok(Arrival::Client(startup)) => {
                 self.metrics.login(LoginOutcome::Accepted);

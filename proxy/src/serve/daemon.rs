@@ -13,13 +13,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::accept::Door;
 use super::host::Host;
-use super::reload::{Questions, Reloader, Standing};
+use super::reload::{Ending, Order, Orders, Standing};
 use super::signals::{Signals, Wish};
 use crate::client::{Gate, GateTls};
 use crate::config::{Config, ProxyConfig};
@@ -66,9 +67,9 @@ pub struct Daemon {
     pub readiness: Readiness,
     /// What `/` shows.
     pub board: Board,
-    /// For the console: reads the configuration again.
-    pub reloader: Reloader,
-    questions: Questions,
+    /// For the console: reads the configuration again, or ends the daemon.
+    pub orders: Orders,
+    ordered: mpsc::Receiver<Order>,
     standing: Standing,
     gate: Gate,
     listeners: Vec<Listener>,
@@ -87,7 +88,7 @@ impl Daemon {
         let http_listener =
             TcpListener::bind(http).await.map_err(|source| taken(http.to_string(), source))?;
         let (metrics, readiness, board) = (Metrics::default(), Readiness::default(), Board::default());
-        let (reloader, questions) = Reloader::new();
+        let (orders, ordered) = Orders::new();
         let web_end = CancellationToken::new();
         tokio::spawn(web::serve(
             http_listener,
@@ -101,8 +102,8 @@ impl Daemon {
             tasks: TaskTracker::new(),
             readiness,
             board,
-            reloader,
-            questions,
+            orders,
+            ordered,
             standing: Standing { config, file },
             gate,
             listeners,
@@ -113,7 +114,7 @@ impl Daemon {
 
     /// Lets the fleet be assembled; `None` where a signal ends the daemon meanwhile.
     pub async fn while_starting<T>(&mut self, assembling: impl Future<Output = T>) -> Option<T> {
-        let ended = async { while self.signals.next().await == Wish::Reload {} };
+        let ended = second(&mut self.signals);
         tokio::select! {
             assembled = assembling => Some(assembled),
             () = ended => None,
@@ -127,6 +128,7 @@ impl Daemon {
             host,
             metrics: self.metrics,
             tasks: self.tasks.clone(),
+            closing: CancellationToken::new(),
             shutdown: self.shutdown.clone(),
         });
         for listener in self.listeners {
@@ -135,40 +137,69 @@ impl Daemon {
         self.readiness.ready();
         tracing::info!(listen = %self.standing.config.proxy.listen, "ready for clients");
 
-        let (mut signals, mut standing, mut questions) = (self.signals, self.standing, self.questions);
-        let patience = loop {
+        let (mut signals, mut standing, mut ordered) = (self.signals, self.standing, self.ordered);
+        let ending = loop {
             let wish = tokio::select! {
                 wish = signals.next() => wish,
-                Some(reply) = questions.recv() => {
-                    // Whoever asked may have left.
-                    let _ = reply.send(standing.renew(&door).await);
-                    continue;
-                }
+                Some(order) = ordered.recv() => match order {
+                    Order::Reload(reply) => {
+                        // Whoever asked may have left.
+                        let _ = reply.send(standing.renew(&door).await);
+                        continue;
+                    }
+                    Order::End(ending) => break ending,
+                },
             };
             match wish {
                 // What came of it stands in the log.
                 Wish::Reload => drop(standing.renew(&door).await),
-                Wish::Drain => break standing.config.proxy.shutdown_timeout,
-                Wish::DrainSoon => break standing.config.proxy.shutdown_timeout.min(HASTE),
-                Wish::Quit => break Duration::ZERO,
+                Wish::Drain => break Ending::Transactions,
+                Wish::DrainSoon => break Ending::Haste,
+                Wish::Quit => break Ending::Now,
             }
         };
         self.readiness.draining();
+        door.closing.cancel();
+        self.tasks.close();
+        if ending == Ending::Clients {
+            tracing::info!("draining: no new clients; those that are here may stay until they leave");
+            let left = async {
+                while door.host.clients() > 0 {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            tokio::select! {
+                () = left => {}
+                () = second(&mut signals) => tracing::warn!("a signal: clients are sent away"),
+            }
+        }
+        let patience = match ending {
+            Ending::Clients | Ending::Transactions => standing.config.proxy.shutdown_timeout,
+            Ending::Haste => standing.config.proxy.shutdown_timeout.min(HASTE),
+            Ending::Now => Duration::ZERO,
+        };
         tracing::info!(?patience, "draining: no new clients, transactions may end");
         self.shutdown.cancel();
-        self.tasks.close();
         drain(&self.tasks, patience, &mut signals).await;
         self.web_end.cancel();
     }
 }
 
+/// How often it is seen whether the last client has left.
+const LOOK: Duration = Duration::from_millis(100);
+
 async fn drain(tasks: &TaskTracker, patience: Duration, signals: &mut Signals) {
-    let again = async { while signals.next().await == Wish::Reload {} };
     tokio::select! {
+        biased;
         () = tasks.wait() => tracing::info!("all clients have left"),
         () = tokio::time::sleep(patience) => tracing::warn!(tasks = tasks.len(), "transactions are cut off"),
-        () = again => tracing::warn!(tasks = tasks.len(), "a second signal: transactions are cut off"),
+        () = second(signals) => tracing::warn!(tasks = tasks.len(), "a second signal: transactions are cut off"),
     }
+}
+
+/// The next signal that wants the end.
+async fn second(signals: &mut Signals) {
+    while signals.next().await == Wish::Reload {}
 }
 
 /// TLS for clients, where it is configured.

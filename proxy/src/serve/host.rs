@@ -14,6 +14,9 @@ pub trait Host: Send + Sync + 'static {
     /// Cancels what the named session runs, if the secret is right.
     fn cancel(self: Arc<Self>, request: CancelRequest) -> impl Future<Output = ()> + Send;
 
+    /// How many clients are there.
+    fn clients(&self) -> usize;
+
     /// Puts a configuration in force for what begins from now on.
     fn reload(&self, config: Arc<Config>);
 }

@@ -6,7 +6,7 @@
 //! | `accept` | from a listener to sessions |
 //! | `host` | whom a client is handed to once it is authenticated |
 //! | `logging` | log lines |
-//! | `reload` | reading the configuration again |
+//! | `reload` | what the console asks: read the configuration again, end |
 //! | `signals` | what the operator asks for |
 
 mod accept;
@@ -21,4 +21,4 @@ mod tests;
 pub use daemon::{CannotServe, Daemon};
 pub use host::Host;
 pub use logging::log_to_stderr;
-pub use reload::{NotReloaded, Reloaded, Reloader};
+pub use reload::{Ending, NotReloaded, Orders, Reloaded};

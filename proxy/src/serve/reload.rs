@@ -1,4 +1,4 @@
-//! Reading the configuration again: on SIGHUP, or because the console asks.
+//! What the console asks of the daemon: to read its configuration again, or to end. SIGHUP reads it, too.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,17 +27,44 @@ pub enum NotReloaded {
 /// What a reload did: the keys whose change needs a restart.
 pub type Reloaded = Result<Vec<&'static str>, NotReloaded>;
 
-/// Asks the daemon to read its configuration again; clones ask the same daemon.
+/// For whom the end of the daemon waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// For nobody.
+    Now,
+    /// For transactions, a few seconds.
+    Haste,
+    /// For transactions, within `shutdown_timeout`.
+    Transactions,
+    /// Until the last client has left by itself.
+    Clients,
+}
+
+/// What is asked of the daemon.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Read the configuration again, and say what came of it.
+    Reload(oneshot::Sender<Reloaded>),
+    /// End.
+    End(Ending),
+}
+
+/// Asks things of the daemon; clones ask the same one.
 #[derive(Clone, Debug)]
-pub struct Reloader(mpsc::Sender<oneshot::Sender<Reloaded>>);
+pub struct Orders(mpsc::Sender<Order>);
 
-/// Where the questions of [`Reloader`]s arrive.
-pub(super) type Questions = mpsc::Receiver<oneshot::Sender<Reloaded>>;
+impl Orders {
+    pub(super) fn new() -> (Orders, mpsc::Receiver<Order>) {
+        let (sender, orders) = mpsc::channel(4);
+        (Orders(sender), orders)
+    }
 
-impl Reloader {
-    pub(super) fn new() -> (Reloader, Questions) {
-        let (sender, questions) = mpsc::channel(4);
-        (Reloader(sender), questions)
+    /// Ends the daemon.
+    ///
+    /// # Errors
+    /// [`NotReloaded::NotServing`] where it is starting or ending.
+    pub async fn end(&self, ending: Ending) -> Result<(), NotReloaded> {
+        self.0.send(Order::End(ending)).await.map_err(|_| NotReloaded::NotServing)
     }
 
     /// Reads the file again and puts it in force.
@@ -46,7 +73,7 @@ impl Reloader {
     /// [`NotReloaded`]; then nothing has changed.
     pub async fn reload(&self) -> Reloaded {
         let (reply, answer) = oneshot::channel();
-        self.0.send(reply).await.map_err(|_| NotReloaded::NotServing)?;
+        self.0.send(Order::Reload(reply)).await.map_err(|_| NotReloaded::NotServing)?;
         answer.await.map_err(|_| NotReloaded::NotServing)?
     }
 }

@@ -40,6 +40,10 @@ impl Host for Mirror {
 
     async fn cancel(self: Arc<Self>, _request: CancelRequest) {}
 
+    fn clients(&self) -> usize {
+        0
+    }
+
     fn reload(&self, _config: Arc<Config>) {}
 }
 
@@ -62,7 +66,7 @@ fn served(change: impl FnOnce(&mut Config)) -> Served {
             password: Password::new("right"),
             ..UserConfig::default()
         }],
-        admin: AdminConfig { user: "boss".into(), password: Password::new("boss") },
+        admin: AdminConfig { user: "boss".into(), password: Password::new("boss"), ..AdminConfig::default() },
         ..Config::default()
     };
     change(&mut config);
@@ -74,6 +78,7 @@ fn served(change: impl FnOnce(&mut Config)) -> Served {
         host: Arc::new(Mirror),
         metrics: Metrics::default(),
         tasks: TaskTracker::new(),
+        closing: shutdown.clone(),
         shutdown: shutdown.clone(),
     };
     tokio::spawn(Arc::new(door).attend(listener));

@@ -45,8 +45,14 @@ impl OwnColumn {
 
 /// `T`: the columns of a result of the proxy's own, in text format.
 pub fn row_description(out: &mut BytesMut, columns: &[OwnColumn]) {
-    let fields = columns.iter().map(|column| {
-        FieldDescription::new(column.name.clone(), 0, 0, column.type_oid, column.type_size, -1, 0)
+    row_description_in(out, columns, &[]);
+}
+
+/// `T`: the same, each column in the format of its place; 0, text, where there is none.
+pub fn row_description_in(out: &mut BytesMut, columns: &[OwnColumn], formats: &[i16]) {
+    let formats = formats.iter().copied().chain(std::iter::repeat(0));
+    let fields = columns.iter().zip(formats).map(|(column, format)| {
+        FieldDescription::new(column.name.clone(), 0, 0, column.type_oid, column.type_size, -1, format)
     });
     put(out, &RowDescription::new(fields.collect()));
 }
@@ -71,6 +77,12 @@ pub fn columns(out: &mut BytesMut, columns: &[Column<'_>]) {
 /// `D`: one row; `None` is NULL.
 pub fn data_row<'a>(out: &mut BytesMut, values: impl IntoIterator<Item = Option<&'a [u8]>>) {
     framed(out, b'D', |out| put_values(out, values));
+}
+
+/// `N`: a notice of the proxy's own.
+pub fn own_notice(out: &mut BytesMut, message: &str, detail: &str) {
+    let fields = [(b'S', "NOTICE"), (b'V', "NOTICE"), (b'C', "00000"), (b'M', message), (b'D', detail)];
+    put(out, &NoticeResponse::new(fields.map(|(code, text)| (code, text.to_owned())).to_vec()));
 }
 
 /// `1`: a statement is prepared.

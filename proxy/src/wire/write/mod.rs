@@ -6,8 +6,8 @@ mod frontend;
 
 pub use backend::{
     OwnColumn, backend_key, bind_complete, close_complete, columns, command_complete, data_row, empty_query,
-    error, no_data, notice, parameter_description, parameter_status, parse_complete, portal_suspended, ready,
-    row_description,
+    error, no_data, notice, own_notice, parameter_description, parameter_status, parse_complete,
+    portal_suspended, ready, row_description, row_description_in,
 };
 pub use frontend::{
     bind, close, copy_data, copy_done, copy_fail, describe, describe_portal, describe_statement, execute,
