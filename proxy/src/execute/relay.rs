@@ -243,7 +243,11 @@ impl<'a> Relay<'a> {
                     self.peer.out().extend_from_slice(frame.bytes());
                     return Ok(());
                 }
-                b'G' => self.copy_in(frame).await?,
+                b'G' => {
+                    self.copy_in(frame).await?;
+                    // While it copied, the server heard no Flush: without this one it keeps its word.
+                    write::flush(self.connection.out());
+                }
                 b'Z' => return Err(out_of_step(b'Z')),
                 _ => self.pass(frame).await?,
             }
