@@ -133,6 +133,18 @@ impl ClientError {
             .hint("raise [pool] size, or end transactions sooner")
     }
 
+    /// 53400: a tenant has, or wants, more than it may.
+    pub fn tenant_limit(most: usize, of: &str) -> ClientError {
+        ClientError::new("53400", format!("the tenant may have no more than {most} {of}"))
+            .hint("send less at once, or raise the limit in its [[database.tenant]]")
+    }
+
+    /// 57P03: the database is paused, and was not resumed in time.
+    pub fn paused(database: &str) -> ClientError {
+        ClientError::new("57P03", format!("database \"{database}\" is paused"))
+            .hint("an operator resumes it with RESUME in the console")
+    }
+
     /// 57P03: no primary in time.
     pub fn no_primary(server: &str) -> ClientError {
         ClientError::new("57P03", format!("server {server} has no primary at present"))

@@ -99,10 +99,47 @@ fn database(mut section: Section<'_>) -> DatabaseConfig {
         shards: section.number("shards", u64::from(default.shards), 1..=65_536) as u32,
         harmless_functions: section.or("harmless_functions", default.harmless_functions),
         regions: section.tables("region").into_iter().map(region).collect(),
+        pool: own_pool(&mut section, "max_db_connections"),
+        max_client_connections: bound(&mut section, "max_db_client_connections"),
+        tenant_limits: TenantLimits {
+            weight: 1,
+            max_connections: bound(&mut section, "tenant_max_connections"),
+            max_in_flight: bound(&mut section, "tenant_max_in_flight"),
+            max_per_second: section.number("tenant_max_per_second", 0, 0..=MAX_COUNT) as u32,
+        },
+        tenants: Vec::new(),
     };
+    let limits = config.tenant_limits;
+    let tenants = section.tables("tenant").into_iter().map(|rule| tenant(rule, limits)).collect();
+    let config = DatabaseConfig { tenants, ..config };
     check::database(&section, &config);
     section.finish();
     config
+}
+
+/// A tenant's own rule; what it does not say is as for every tenant.
+fn tenant(mut section: Section<'_>, every: TenantLimits) -> TenantRule {
+    let rule = TenantRule {
+        key: section.required("key"),
+        limits: TenantLimits {
+            weight: section.number("weight", u64::from(every.weight), 1..=1000) as u32,
+            max_connections: bound_or(&mut section, "max_connections", every.max_connections),
+            max_in_flight: bound_or(&mut section, "max_in_flight", every.max_in_flight),
+            max_per_second: section.number("max_per_second", u64::from(every.max_per_second), 0..=MAX_COUNT)
+                as u32,
+        },
+    };
+    section.finish();
+    rule
+}
+
+fn own_pool(section: &mut Section<'_>, max_connections: &'static str) -> OwnPool {
+    let size = bound(section, "pool_size");
+    OwnPool {
+        mode: section.or("pool_mode", None),
+        size: (size > 0).then_some(size),
+        max_connections: bound(section, max_connections),
+    }
 }
 
 fn region(mut section: Section<'_>) -> RegionRule {
@@ -127,12 +164,18 @@ fn server(mut section: Section<'_>) -> ServerConfig {
 
 fn user(mut section: Section<'_>) -> UserConfig {
     let default = UserConfig::default();
-    let pool_size = section.number("pool_size", 0, 0..=MAX_COUNT) as usize;
     let config = UserConfig {
         name: section.required("name"),
         password: password(&mut section),
         fan_out: section.or("fan_out", default.fan_out),
-        pool_size: (pool_size > 0).then_some(pool_size),
+        pool: own_pool(&mut section, "max_user_connections"),
+        max_client_connections: bound(&mut section, "max_user_client_connections"),
+        timeouts: OwnTimeouts {
+            query_timeout: section.or("query_timeout", None),
+            transaction_timeout: section.or("transaction_timeout", None),
+            idle_transaction_timeout: section.or("idle_transaction_timeout", None),
+            client_idle_timeout: section.or("client_idle_timeout", None),
+        },
     };
     section.finish();
     config
@@ -168,7 +211,11 @@ fn peer(mut section: Section<'_>) -> PeerConfig {
 fn pool(mut section: Section<'_>) -> PoolConfig {
     let default = PoolConfig::default();
     let config = PoolConfig {
+        mode: section.or("mode", default.mode),
         size: count(&mut section, "size", default.size),
+        min_size: bound(&mut section, "min_size"),
+        reserve_size: bound(&mut section, "reserve_size"),
+        reserve_timeout: section.or("reserve_timeout", default.reserve_timeout),
         per_node: count(&mut section, "per_node", default.per_node),
         wait_timeout: section.or("wait_timeout", default.wait_timeout),
         max_waiting: count(&mut section, "max_waiting", default.max_waiting),
@@ -176,7 +223,11 @@ fn pool(mut section: Section<'_>) -> PoolConfig {
         lifetime: section.or("lifetime", default.lifetime),
         connect_timeout: section.or("connect_timeout", default.connect_timeout),
         check_delay: section.or("check_delay", default.check_delay),
+        login_retry: section.or("login_retry", default.login_retry),
+        tenant_share: section.number("tenant_share", default.tenant_share as u64, 1..=100) as usize,
+        reset_query: section.or("reset_query", default.reset_query),
         query_timeout: section.or("query_timeout", default.query_timeout),
+        transaction_timeout: section.or("transaction_timeout", default.transaction_timeout),
         idle_transaction_timeout: section.or("idle_transaction_timeout", default.idle_transaction_timeout),
         prepared_statements: count(&mut section, "prepared_statements", default.prepared_statements),
     };
@@ -226,6 +277,15 @@ const MAX_COUNT: u64 = 1_000_000;
 
 fn count(section: &mut Section<'_>, key: &'static str, default: usize) -> usize {
     section.number(key, default as u64, 1..=MAX_COUNT) as usize
+}
+
+/// A number that may be 0: no bound.
+fn bound(section: &mut Section<'_>, key: &'static str) -> usize {
+    bound_or(section, key, 0)
+}
+
+fn bound_or(section: &mut Section<'_>, key: &'static str, default: usize) -> usize {
+    section.number(key, default as u64, 0..=MAX_COUNT) as usize
 }
 
 /// `password`, or the file or environment variable that holds it.

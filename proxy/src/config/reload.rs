@@ -1,6 +1,6 @@
 //! What of a newer configuration can be put in force without a restart.
 
-use super::settings::Config;
+use super::settings::{Config, DatabaseConfig};
 
 impl Config {
     /// The newer configuration, as far as it can be put in force now, and the keys whose change
@@ -19,11 +19,27 @@ impl Config {
         keep(&mut kept, "proxy.so_reuseport", &self.proxy.so_reuseport, &mut config.proxy.so_reuseport);
         keep(&mut kept, "proxy.peer_id", &self.proxy.peer_id, &mut config.proxy.peer_id);
         keep(&mut kept, "directory.store", &self.directory.store, &mut config.directory.store);
-        keep(&mut kept, "database", &self.databases, &mut config.databases);
+        let mut standing = self.databases.clone();
+        for database in &mut standing {
+            if let Some(newer) = config.database(&database.name) {
+                database.adopt_bounds(newer);
+            }
+        }
+        keep(&mut kept, "database", &standing, &mut config.databases);
         keep(&mut kept, "server", &self.servers, &mut config.servers);
         keep(&mut kept, "admin", &self.admin, &mut config.admin);
         keep(&mut kept, "replicas", &self.replicas, &mut config.replicas);
         (config, kept)
+    }
+}
+
+impl DatabaseConfig {
+    /// Takes over what bounds its clients, pools and tenants.
+    fn adopt_bounds(&mut self, newer: &DatabaseConfig) {
+        self.pool = newer.pool.clone();
+        self.max_client_connections = newer.max_client_connections;
+        self.tenant_limits = newer.tenant_limits;
+        self.tenants.clone_from(&newer.tenants);
     }
 }
 
@@ -37,7 +53,22 @@ fn keep<T: PartialEq + Clone>(kept: &mut Vec<&'static str>, key: &'static str, s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::UserConfig;
+    use crate::config::{TenantRule, UserConfig};
+
+    #[test]
+    fn a_database_s_bounds_come_in_force_and_its_tenant_column_does_not() {
+        let database = DatabaseConfig { name: "app".into(), ..DatabaseConfig::default() };
+        let mut newer = Config { databases: vec![database], ..Config::default() };
+        let standing = newer.clone();
+        newer.databases[0].pool.size = Some(3);
+        newer.databases[0].tenants.push(TenantRule::default());
+        let (config, kept) = standing.reloaded(newer.clone());
+        assert_eq!((config.databases == newer.databases, kept.len()), (true, 0));
+        newer.databases[0].tenant_column = "customer".into();
+        let (config, kept) = standing.reloaded(newer);
+        assert_eq!((config.databases[0].pool.size, kept), (Some(3), vec!["database"]));
+        assert_eq!(config.databases[0].tenant_column, "tenant_id");
+    }
 
     #[test]
     fn users_come_in_force_and_listeners_do_not() {

@@ -163,6 +163,14 @@ pub struct DatabaseConfig {
     pub harmless_functions: Vec<String>,
     /// Tenants that must stay on servers of one region.
     pub regions: Vec<RegionRule>,
+    /// What its pools do otherwise than `[pool]` says.
+    pub pool: OwnPool,
+    /// The most clients of this database at once; 0 is no bound of its own.
+    pub max_client_connections: usize,
+    /// What every tenant may have, unless a rule of its own says otherwise.
+    pub tenant_limits: TenantLimits,
+    /// Rules of single tenants: the key as text, and what it may have.
+    pub tenants: Vec<TenantRule>,
 }
 
 impl Default for DatabaseConfig {
@@ -174,8 +182,75 @@ impl Default for DatabaseConfig {
             shards: 4096,
             harmless_functions: Vec::new(),
             regions: Vec::new(),
+            pool: OwnPool::default(),
+            max_client_connections: 0,
+            tenant_limits: TenantLimits::default(),
+            tenants: Vec::new(),
         }
     }
+}
+
+/// What the pools of one database, or of one user, do otherwise than `[pool]` says. A user's word
+/// counts before its database's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnPool {
+    /// How long a client keeps its connections.
+    pub mode: Option<PoolMode>,
+    /// The most connections of one pool.
+    pub size: Option<usize>,
+    /// The most connections of all pools together of this database, or of this user, to one node; 0 is
+    /// no bound of its own.
+    pub max_connections: usize,
+}
+
+/// How long a client keeps its server connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolMode {
+    /// For a transaction.
+    Transaction,
+    /// From its first statement to its end.
+    Session,
+}
+
+/// What one tenant may have; 0 is no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenantLimits {
+    /// How many turns it gets where others get one, and how many times their share.
+    pub weight: u32,
+    /// The most connections of one pool.
+    pub max_connections: usize,
+    /// The most statements at once.
+    pub max_in_flight: usize,
+    /// The most statements a second.
+    pub max_per_second: u32,
+}
+
+impl Default for TenantLimits {
+    fn default() -> Self {
+        TenantLimits { weight: 1, max_connections: 0, max_in_flight: 0, max_per_second: 0 }
+    }
+}
+
+/// `[[database.tenant]]`: what one tenant may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TenantRule {
+    /// The tenant's key as text.
+    pub key: String,
+    /// What it may have.
+    pub limits: TenantLimits,
+}
+
+/// How long a user's clients and statements may take, where that is not what everybody's may.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnTimeouts {
+    /// How long a statement may run.
+    pub query_timeout: Option<Duration>,
+    /// How long a transaction may last.
+    pub transaction_timeout: Option<Duration>,
+    /// How long a client may say nothing inside a transaction.
+    pub idle_transaction_timeout: Option<Duration>,
+    /// How long a client may say nothing outside a transaction.
+    pub client_idle_timeout: Option<Duration>,
 }
 
 /// `[[database.region]]`: these tenants stay on servers of this region.
@@ -255,13 +330,24 @@ pub struct UserConfig {
     pub password: Password,
     /// True: the user may run statements over all tenants.
     pub fan_out: bool,
-    /// This user's own `[pool] size`.
-    pub pool_size: Option<usize>,
+    /// What its pools do otherwise than `[pool]` says.
+    pub pool: OwnPool,
+    /// The most clients of this user at once; 0 is no bound of its own.
+    pub max_client_connections: usize,
+    /// How long its clients and statements may take.
+    pub timeouts: OwnTimeouts,
 }
 
 impl Default for UserConfig {
     fn default() -> Self {
-        UserConfig { name: String::new(), password: Password::default(), fan_out: true, pool_size: None }
+        UserConfig {
+            name: String::new(),
+            password: Password::default(),
+            fan_out: true,
+            pool: OwnPool::default(),
+            max_client_connections: 0,
+            timeouts: OwnTimeouts::default(),
+        }
     }
 }
 
@@ -294,8 +380,16 @@ pub struct PeerConfig {
 /// `[pool]`: connections to servers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolConfig {
+    /// How long a client keeps its server connections.
+    pub mode: PoolMode,
     /// The most connections of one user and database to one node.
     pub size: usize,
+    /// How many connections a pool that was used once keeps open.
+    pub min_size: usize,
+    /// How many more than `size` a pool may have while somebody has waited for `reserve_timeout`.
+    pub reserve_size: usize,
+    /// How long somebody has to wait before the reserve is used.
+    pub reserve_timeout: Duration,
     /// The most connections of all users and databases to one node.
     pub per_node: usize,
     /// How long a statement may wait for a connection.
@@ -308,10 +402,18 @@ pub struct PoolConfig {
     pub lifetime: Option<Duration>,
     /// How long dialling and logging in may take.
     pub connect_timeout: Duration,
+    /// How long the error of a failed login stands before the next try.
+    pub login_retry: Duration,
     /// A connection unused for longer is checked before it is lent.
     pub check_delay: Duration,
+    /// The most of a pool, in percent, that one tenant may hold while others are active.
+    pub tenant_share: usize,
+    /// What ends a client's session on a connection that it kept; empty: nothing.
+    pub reset_query: String,
     /// How long a statement may run.
     pub query_timeout: Option<Duration>,
+    /// How long a transaction may last.
+    pub transaction_timeout: Option<Duration>,
     /// How long a client may say nothing inside a transaction.
     pub idle_transaction_timeout: Option<Duration>,
     /// The most prepared statements kept on one connection.
@@ -321,15 +423,23 @@ pub struct PoolConfig {
 impl Default for PoolConfig {
     fn default() -> Self {
         PoolConfig {
+            mode: PoolMode::Transaction,
             size: 20,
+            min_size: 0,
+            reserve_size: 0,
+            reserve_timeout: Duration::from_secs(5),
             per_node: 80,
             wait_timeout: Duration::from_secs(30),
             max_waiting: 10_000,
             idle_timeout: Some(Duration::from_secs(600)),
             lifetime: Some(Duration::from_secs(3600)),
             connect_timeout: Duration::from_secs(5),
+            login_retry: Duration::from_secs(1),
             check_delay: Duration::from_secs(30),
+            tenant_share: 50,
+            reset_query: "DISCARD ALL".into(),
             query_timeout: None,
+            transaction_timeout: None,
             idle_transaction_timeout: None,
             prepared_statements: 500,
         }

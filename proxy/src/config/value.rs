@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::settings::{LogFormat, NodeAddress, Password, PinScope, StoreConfig, TlsMode};
+use super::settings::{LogFormat, NodeAddress, Password, PinScope, PoolMode, StoreConfig, TlsMode};
 
 /// A type that a value of the file can have. The error says what is wrong, without the key.
 pub(super) trait Value: Sized {
@@ -132,6 +132,25 @@ impl Value for PinScope {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let words = [("tenant", PinScope::Tenant), ("session", PinScope::Session), ("none", PinScope::None)];
         word(value, &words)
+    }
+}
+
+const POOL_MODES: [(&str, PoolMode); 2] =
+    [("transaction", PoolMode::Transaction), ("session", PoolMode::Session)];
+
+impl Value for PoolMode {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        word(value, &POOL_MODES)
+    }
+}
+
+impl Value for Option<PoolMode> {
+    /// The empty string is none of its own.
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        match value {
+            DeValue::String(text) if text.is_empty() => Ok(None),
+            other => PoolMode::read(other).map(Some),
+        }
     }
 }
 

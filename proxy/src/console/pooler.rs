@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use super::table::Holds::{Number, Text};
 use super::table::{Table, some};
 use crate::fleet::Fleet;
-use crate::pool::PoolStats;
 
 /// SHOW STATE.
 pub(super) fn state(_fleet: &Fleet) -> Table {
@@ -53,7 +52,7 @@ pub(super) fn databases(fleet: &Fleet) -> Table {
     for (name, database) in fleet.databases_in_order() {
         let directory = database.directory.load();
         let of = pools.iter().filter(|pool| pool.database == name);
-        let open: usize = of.map(|pool| pool.active + pool.idle).sum();
+        let open: usize = of.map(|pool| pool.open()).sum();
         let clients = clients.iter().filter(|client| client.database == name).count();
         table.row([
             some(name),
@@ -61,9 +60,9 @@ pub(super) fn databases(fleet: &Fleet) -> Table {
             home.as_ref().map(|node| node.port.to_string()),
             some(name),
             None,
-            some(config.pool.size),
-            some(0),
-            some(0),
+            some(database.config.pool.size.unwrap_or(config.pool.size)),
+            some(config.pool.min_size),
+            some(config.pool.reserve_size),
             some(config.pool.lifetime.unwrap_or_default().as_secs()),
             some("transaction"),
             None,
@@ -99,17 +98,16 @@ pub(super) fn users(fleet: &Fleet) -> Table {
     let config = fleet.config.load();
     let (pools, clients) = (fleet.pools.stats(), fleet.registry.list());
     for user in &config.users {
-        let open: usize =
-            pools.iter().filter(|pool| pool.user == user.name).map(|pool| pool.active + pool.idle).sum();
+        let open: usize = pools.iter().filter(|pool| pool.user == user.name).map(|pool| pool.open()).sum();
         let clients = clients.iter().filter(|client| client.user == user.name).count();
         table.row([
             some(&user.name),
-            user.pool_size.map(|size| size.to_string()),
+            user.pool.size.map(|size| size.to_string()),
             None,
             None,
-            some(0),
+            some(user.pool.max_connections),
             some(open),
-            some(0),
+            some(user.max_client_connections),
             some(clients),
             some(user.fan_out),
         ]);
@@ -124,6 +122,8 @@ struct Pool {
     clients_waiting: usize,
     active: usize,
     idle: usize,
+    used: usize,
+    login: usize,
     longest_wait: std::time::Duration,
 }
 
@@ -160,9 +160,9 @@ pub(super) fn pools(fleet: &Fleet) -> Table {
             some(0),
             some(0),
             some(pool.idle),
+            some(pool.used),
             some(0),
-            some(0),
-            some(0),
+            some(pool.login),
             some(pool.longest_wait.as_secs()),
             some(pool.longest_wait.subsec_micros()),
             some("transaction"),
@@ -174,12 +174,14 @@ pub(super) fn pools(fleet: &Fleet) -> Table {
 
 fn by_user(fleet: &Fleet) -> BTreeMap<(String, String), Pool> {
     let mut pools: BTreeMap<(String, String), Pool> = BTreeMap::new();
-    for PoolStats { database, user, active, idle, waiting, longest_wait, .. } in fleet.pools.stats() {
-        let pool = pools.entry((database, user)).or_default();
-        pool.active += active;
-        pool.idle += idle;
-        pool.clients_waiting += waiting;
-        pool.longest_wait = pool.longest_wait.max(longest_wait);
+    for stats in fleet.pools.stats() {
+        let pool = pools.entry((stats.database, stats.user)).or_default();
+        pool.active += stats.active;
+        pool.idle += stats.idle;
+        pool.used += stats.used;
+        pool.login += stats.login;
+        pool.clients_waiting += stats.waiting;
+        pool.longest_wait = pool.longest_wait.max(stats.longest_wait);
     }
     for client in fleet.registry.list() {
         pools.entry((client.database, client.user)).or_default().clients_active += 1;
@@ -336,7 +338,7 @@ pub(super) fn memory(fleet: &Fleet) -> Table {
     let clients = fleet.registry.len();
     table.row([some("clients"), None, some(clients), None, None]);
     let pools = fleet.pools.stats();
-    let open: usize = pools.iter().map(|pool| pool.active + pool.idle).sum();
+    let open: usize = pools.iter().map(|pool| pool.open()).sum();
     table.row([some("server_connections"), None, some(open), None, None]);
     table
 }

@@ -18,7 +18,7 @@ use crate::execute::transaction::{Branch, Mode, Permit, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet};
 use crate::metrics::SessionCounters;
-use crate::pool::{CheckoutError, Fate, Lent, Request};
+use crate::pool::{CheckoutError, Fate, Lent, PoolHandle, Request};
 use crate::replicas::{Node, SessionPin};
 use crate::server::Target;
 
@@ -66,7 +66,7 @@ pub struct Executor {
     /// Statements of a pipeline that were sent and whose replies have not come: on what role, since when.
     pub(super) uncounted: Vec<(Role, Instant)>,
     path: Option<(Option<String>, SearchPath)>,
-    targets: Mutex<HashMap<(String, u16), Arc<Target>>>,
+    pools: Mutex<HashMap<(String, u16), Arc<PoolHandle>>>,
 }
 
 /// What keeps a branch from being used for the moment.
@@ -109,7 +109,7 @@ impl Executor {
             cancellable: Arc::default(),
             uncounted: Vec::new(),
             path: None,
-            targets: Mutex::default(),
+            pools: Mutex::default(),
         }
     }
 
@@ -347,14 +347,14 @@ impl Executor {
     }
 
     async fn checkout(&self, server: &str, node: &Node, plan: &Plan) -> Result<Lent, ClientError> {
-        let target = self.target(server, node);
+        let pool = self.pool(server, node);
         let tenant = match &plan.tenants {
             Tenants::Some(keys) => keys.first(),
             Tenants::None | Tenants::All => None,
         };
         let prefer = self.settings.fingerprint();
         let begun = Instant::now();
-        let lent = self.fleet.pools.checkout(Request { target: &target, tenant, prefer });
+        let lent = self.fleet.pools.checkout(Request { pool: &pool, tenant, prefer });
         let lent = self.cancellable.unless_requested(lent).await;
         let waited = begun.elapsed();
         self.counters.assigned(waited);
@@ -362,14 +362,15 @@ impl Executor {
             metrics.waited(waited);
         }
         let lent = lent?;
-        lent.map_err(|error| not_lent(server, &error))
+        lent.map_err(|error| not_lent(server, &self.database.name, &error))
     }
 
-    /// Where to dial and as whom; the same for all of a session's connections to a node.
-    fn target(&self, server: &str, node: &Node) -> Arc<Target> {
+    /// The pool of a node; the same for all of a session's connections to it.
+    fn pool(&self, server: &str, node: &Node) -> Arc<PoolHandle> {
         let key = (node.host.clone(), node.port);
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(targets.entry(key).or_insert_with(|| Arc::new(self.new_target(server, node))))
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(self.fleet.pools.pool(&Arc::new(self.new_target(server, node))));
+        Arc::clone(pools.entry(key).or_insert_with(new))
     }
 
     fn new_target(&self, server: &str, node: &Node) -> Target {
@@ -442,14 +443,17 @@ impl Executor {
 }
 
 /// What the client is told where no connection was lent.
-fn not_lent(server: &str, error: &CheckoutError) -> ClientError {
+fn not_lent(server: &str, database: &str, error: &CheckoutError) -> ClientError {
     match error {
         CheckoutError::TimedOut { .. } => ClientError::pool_exhausted(server),
         CheckoutError::TooManyWaiting => {
             ClientError::new("53300", format!("too many wait for a connection to server {server}"))
                 .hint("raise [pool] max_waiting, or end transactions sooner")
         }
+        CheckoutError::TenantFull { most } => ClientError::tenant_limit(*most, "connections at once"),
+        CheckoutError::Paused => ClientError::paused(database),
         CheckoutError::Dial(why) => ClientError::cannot_connect(server, why.to_string()),
+        CheckoutError::Failing(_) => ClientError::cannot_connect(server, error.to_string()),
         CheckoutError::ShuttingDown => ClientError::shutting_down(),
     }
 }

@@ -85,7 +85,7 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
         }
         Ok::<Fleet, CannotAssemble>(Fleet {
             proxy_id: config.proxy.id.clone(),
-            pools: Pools::new((&config.pool).into()),
+            pools: Pools::new((&*config).into()),
             config: ArcSwap::new(Arc::clone(&config)),
             orders,
             servers,

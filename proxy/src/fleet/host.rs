@@ -32,6 +32,7 @@ impl Host for Fleet {
     }
 
     fn reload(&self, config: Arc<Config>) {
+        self.pools.configure((&*config).into());
         self.config.store(config);
     }
 }

@@ -76,7 +76,8 @@ fn gauge(fleet: &Fleet) {
     }
     for pool in fleet.pools.stats() {
         let node = format!("{}:{}", pool.host, pool.port);
-        *open.entry((pool.server, node)).or_default() += pool.active + pool.idle;
+        let connections = pool.open();
+        *open.entry((pool.server, node)).or_default() += connections;
     }
     for ((server, node), count) in open {
         metrics.connections(&server, &node).set(i64::try_from(count).unwrap_or(i64::MAX));

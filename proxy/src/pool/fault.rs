@@ -14,12 +14,24 @@ pub enum CheckoutError {
         /// How long it waited.
         waited: Duration,
     },
+    /// The tenant holds as many as it may have, and gave none back in time.
+    #[error("the tenant has {most} connections, as many as it may have")]
+    TenantFull {
+        /// How many it may have.
+        most: usize,
+    },
+    /// The database is paused and was not resumed in time.
+    #[error("the database is paused")]
+    Paused,
     /// Too many wait already, and of this tenant not fewer than of others.
     #[error("too many wait for a connection")]
     TooManyWaiting,
-    /// None could be made: the genuine error, now or a moment ago.
+    /// None could be made.
     #[error(transparent)]
     Dial(Arc<DialError>),
+    /// None could be made a moment ago, and it is not tried again yet.
+    #[error("server login has been failing, cached error: {0}")]
+    Failing(Arc<DialError>),
     /// The pools are closed.
     #[error("the proxy is shutting down")]
     ShuttingDown,

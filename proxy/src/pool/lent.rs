@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::node::{Node, PoolKey};
+use super::node::Node;
+use super::shares::TenantHash;
 use crate::server::Connection;
 
 /// What becomes of a connection that is given back.
@@ -17,27 +18,56 @@ pub enum Fate {
     Close,
 }
 
+/// How far a connection is whose place in a pool is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It is being made.
+    Login,
+    /// It is lent.
+    Lent,
+}
+
+/// A place in a pool that is taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Which pool of the node.
+    pub(super) pool: usize,
+    /// By whom.
+    pub(super) tenant: TenantHash,
+    /// The pool's generation when it was taken.
+    pub(super) generation: u64,
+    /// For what.
+    pub(super) stage: Stage,
+}
+
 /// The right to have one connection of a pool open. Dropped, somebody else may.
 #[derive(Debug)]
 pub(super) struct Slot {
-    owner: Option<(Arc<Node>, PoolKey)>,
+    owner: Option<(Arc<Node>, Place)>,
 }
 
 impl Slot {
-    pub(super) fn new(node: Arc<Node>, key: PoolKey) -> Slot {
-        Slot { owner: Some((node, key)) }
+    pub(super) fn new(node: Arc<Node>, place: Place) -> Slot {
+        Slot { owner: Some((node, place)) }
     }
 
     /// The right, for who hands it on by himself.
-    pub(super) fn take(&mut self) -> Option<(Arc<Node>, PoolKey)> {
+    pub(super) fn take(&mut self) -> Option<(Arc<Node>, Place)> {
         self.owner.take()
+    }
+
+    /// The connection was made.
+    pub(super) fn logged_in(&mut self) {
+        if let Some((_, place)) = &mut self.owner {
+            place.stage = Stage::Lent;
+        }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some((node, key)) = self.owner.take() {
-            node.give_back(&key, None);
+        if let Some((node, place)) = self.owner.take() {
+            node.give_back(place, None);
         }
     }
 }
@@ -49,12 +79,11 @@ pub struct Lent {
     /// Present until it is given back or dropped.
     connection: Option<Connection>,
     slot: Slot,
-    generation: u64,
 }
 
 impl Lent {
-    pub(super) fn new(connection: Connection, slot: Slot, generation: u64) -> Lent {
-        Lent { connection: Some(connection), slot, generation }
+    pub(super) fn new(connection: Connection, slot: Slot) -> Lent {
+        Lent { connection: Some(connection), slot }
     }
 
     /// Gives it back.
@@ -67,14 +96,16 @@ impl Lent {
             self.connection = Some(connection);
             return;
         }
-        if let Some((node, key)) = self.slot.take() {
-            node.give_back(&key, Some((connection, self.generation)));
+        if let Some((node, place)) = self.slot.take() {
+            node.give_back(place, Some(connection));
         }
     }
 
-    /// Takes the parts, within the node's lock, where nothing may be dropped.
-    pub(super) fn into_parts(mut self) -> (Option<Connection>, Option<(Arc<Node>, PoolKey)>) {
-        (self.connection.take(), self.slot.take())
+    /// Takes the connection, within the node's lock, where nothing may be dropped: the place is the
+    /// caller's.
+    pub(super) fn into_connection(mut self) -> Option<Connection> {
+        self.slot.take();
+        self.connection.take()
     }
 }
 
@@ -97,9 +128,9 @@ impl Drop for Lent {
         let Some(connection) = self.connection.take() else { return };
         let runs = connection.owed() > 0 && !connection.is_lost();
         match (runs, Handle::try_current(), self.slot.take()) {
-            (true, Ok(runtime), Some((node, key))) => {
+            (true, Ok(runtime), Some((node, place))) => {
                 let tasks = node.tasks.clone();
-                let slot = Slot::new(node, key);
+                let slot = Slot::new(node, place);
                 // The slot stays taken until the server is free of the statement.
                 tasks.spawn_on(
                     async move {

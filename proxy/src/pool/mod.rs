@@ -8,22 +8,32 @@
 //! | file | what |
 //! | --- | --- |
 //! | `settings` | the bounds |
-//! | `pools` | checkout, checkin, reaping, draining |
+//! | `pools` | checkout, checkin, reaping, draining, what an operator does |
 //! | `node` | who gets a connection, may dial, or waits |
+//! | `census` | the pools of a node, counted |
+//! | `state` | one pool |
 //! | `queue` | the fair queue |
+//! | `shares` | how much of a pool one tenant may hold |
 //! | `lent` | what is lent, and how it comes back |
+//! | `returns` | waiting for what is lent to come back |
+//! | `switch` | databases that are paused or disabled |
 //! | `stats` | what `SHOW POOLS` shows |
 
+mod census;
 mod fault;
 mod lent;
 mod node;
 mod pools;
 mod queue;
+mod returns;
 mod settings;
+mod shares;
+mod state;
 mod stats;
+mod switch;
 
 pub use fault::CheckoutError;
 pub use lent::{Fate, Lent};
-pub use pools::{Pools, Request};
+pub use pools::{PoolHandle, Pools, Request};
 pub use settings::{PoolSettings, settings_fingerprint};
 pub use stats::PoolStats;

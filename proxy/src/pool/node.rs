@@ -1,64 +1,48 @@
 //! One node's connections: who gets one, who may dial, who waits.
 //!
-//! A pool counts as open what is idle, lent, being dialed or being closed. When something comes
-//! back it goes, in this order: to a waiter of another pool that is short while the node is full,
-//! to a waiter of its own pool, to the idle ones.
+//! What comes back goes, in this order: away, where another pool is short and only this place can
+//! serve it; to whoever's turn it is in its own pool; to the idle ones. A tenant that holds its share
+//! is passed over until it has given something back.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::sync::{Notify, oneshot};
+use arc_swap::ArcSwap;
+use router::ids::TenantKey;
+use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
+use super::census::NodeState;
 use super::fault::CheckoutError;
-use super::lent::{Lent, Slot};
-use super::queue::FairQueue;
-use super::settings::{PoolSettings, settings_fingerprint};
+use super::lent::{Lent, Place, Slot, Stage};
+use super::returns::Returns;
+use super::settings::PoolSettings;
+use super::shares::{Claim, TenantHash};
+use super::state::{PoolKey, Waiter};
 use super::stats::PoolStats;
 use crate::server::{Connection, DialError, Target};
-
-/// A pool within its node.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct PoolKey {
-    pub(super) database: String,
-    pub(super) user: String,
-}
 
 /// One node's pools.
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) tasks: TaskTracker,
-    pub(super) settings: Arc<PoolSettings>,
-    pub(super) released: Arc<Notify>,
+    settings: Arc<ArcSwap<PoolSettings>>,
+    returns: Arc<Returns>,
     state: Mutex<NodeState>,
 }
 
-#[derive(Debug, Default)]
-struct NodeState {
-    pools: HashMap<PoolKey, Pool>,
-    open: usize,
-    generation: u64,
-    /// What the connections of this generation look at while they wait.
-    given_up: Arc<AtomicBool>,
-    closed: bool,
-}
-
-#[derive(Debug)]
-struct Pool {
-    server: String,
-    /// The most recently used is the last.
-    idle: Vec<Connection>,
-    open: usize,
-    waiting: FairQueue<Waiter>,
-    failing: Option<(Instant, Arc<DialError>)>,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    sender: oneshot::Sender<Result<Grant, CheckoutError>>,
-    since: Instant,
+/// What a checkout asks of a node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wish<'a> {
+    /// Which pool.
+    pub(super) pool: usize,
+    /// For whom.
+    pub(super) tenant: Option<&'a TenantKey>,
+    /// The tenant's hash.
+    pub(super) hash: TenantHash,
+    /// The settings that the connection had best have.
+    pub(super) prefer: Option<u64>,
 }
 
 /// What a checkout is given.
@@ -67,8 +51,8 @@ struct Waiter {
 pub(super) enum Grant {
     /// A connection.
     Lent(Lent),
-    /// The right to make one, as of this generation.
-    Dial(Slot, u64),
+    /// The right to make one.
+    Dial(Slot),
 }
 
 /// What a checkout is told.
@@ -82,197 +66,253 @@ pub(super) enum Answer {
 }
 
 impl Node {
-    pub(super) fn new(settings: Arc<PoolSettings>, tasks: TaskTracker, released: Arc<Notify>) -> Node {
-        Node { tasks, settings, released, state: Mutex::default() }
+    pub(super) fn new(
+        settings: Arc<ArcSwap<PoolSettings>>,
+        tasks: TaskTracker,
+        returns: Arc<Returns>,
+    ) -> Node {
+        Node { tasks, settings, returns, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, NodeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The pool of a database and user: its number, and what keeps it from being forgotten.
+    pub(super) fn pool(&self, target: &Arc<Target>, paused: bool) -> (usize, Arc<PoolKey>) {
+        let settings = self.settings.load();
+        self.lock().pool_of(target, &settings, paused)
+    }
+
     /// Asks for a connection: an idle one, the right to dial, or a place in the line.
-    pub(super) fn ask(
-        self: &Arc<Node>,
-        target: &Target,
-        tenant: u64,
-        prefer: Option<u64>,
-    ) -> Result<Answer, CheckoutError> {
-        let key = PoolKey { database: target.database.clone(), user: target.user.clone() };
+    pub(super) fn ask(self: &Arc<Node>, wish: Wish<'_>) -> Result<Answer, CheckoutError> {
+        let now = Instant::now();
         let mut guard = self.lock();
         let state = &mut *guard;
         if state.closed {
             return Err(CheckoutError::ShuttingDown);
         }
-        let pool = state.pools.entry(key.clone()).or_insert_with(|| Pool::new(&target.server));
-        if let Some(connection) = pool.take_idle(prefer) {
-            let slot = Slot::new(self.clone(), key);
-            return Ok(Answer::Now(Grant::Lent(Lent::new(connection, slot, state.generation))));
-        }
-        if let Some(error) = pool.failing()
-            && pool.open == 0
-        {
-            return Err(CheckoutError::Dial(error));
-        }
-        let may_dial = pool.may_grow(&self.settings) && pool.waiting.len() == 0;
-        let evicted = if may_dial && self.is_full(state) { state.evict_idle() } else { None };
-        if may_dial && !self.is_full(state) {
-            state.open(&key);
-            let generation = state.generation;
-            drop(guard);
-            if let Some(_evicted) = evicted {
-                Connection::close(_evicted)
+        let pool = state.pool(wish.pool);
+        let limits = pool.bounds.tenants.of(wish.tenant);
+        let claim = Claim { tenant: wish.hash, weight: limits.weight, most: limits.max_connections };
+        if pool.permits(claim, now) {
+            if let Some(connection) = pool.take_idle(wish.prefer) {
+                let place = state.lend(wish.pool, claim, Stage::Lent, now);
+                return Ok(Answer::Now(Grant::Lent(Lent::new(connection, Slot::new(self.clone(), place)))));
             }
-            return Ok(Answer::Now(Grant::Dial(Slot::new(self.clone(), key), generation)));
-        }
-        state.line_up(&key, tenant, self.settings.max_waiting).map(Answer::Wait)
-    }
-
-    /// A connection, or only its slot, comes back.
-    pub(super) fn give_back(self: &Arc<Node>, key: &PoolKey, connection: Option<(Connection, u64)>) {
-        let mut guard = self.lock();
-        let state = &mut *guard;
-        let spent = match connection {
-            None => {
-                state.close_one(key);
-                None
+            if let Some(error) = pool.failing()
+                && pool.open == 0
+            {
+                return Err(CheckoutError::Failing(error));
             }
-            Some((connection, generation)) => {
-                let stale = state.closed || generation != state.generation || self.is_old(&connection);
-                if stale || (self.is_full(state) && state.another_is_shorter(key, &self.settings)) {
-                    state.close_one(key);
-                    Some(connection)
-                } else {
-                    self.pass_on(state, key, connection);
-                    None
+            if pool.may_grow() {
+                let mut evicted = Vec::new();
+                let room = state.make_room(wish.pool, self.settings.load().per_node, &mut evicted);
+                let place = room.then(|| state.lend(wish.pool, claim, Stage::Login, now));
+                if place.is_some() || !evicted.is_empty() {
+                    let answer = match place {
+                        Some(place) => Ok(Answer::Now(Grant::Dial(Slot::new(self.clone(), place)))),
+                        None => self.line_up(state, wish.pool, claim),
+                    };
+                    drop(guard);
+                    evicted.into_iter().for_each(Connection::close);
+                    return answer;
                 }
             }
-        };
-        self.grow(state);
-        drop(guard);
-        if let Some(_spent) = spent {
-            Connection::close(_spent)
         }
-        self.released.notify_waiters();
+        self.line_up(state, wish.pool, claim)
     }
 
-    /// To who waits for it in its pool, or to the idle ones.
-    fn pass_on(self: &Arc<Node>, state: &mut NodeState, key: &PoolKey, connection: Connection) {
-        let generation = state.generation;
-        let Some(pool) = state.pools.get_mut(key) else { return };
-        let mut connection = connection;
-        while let Some(waiter) = pool.waiting.pop() {
-            let lent = Lent::new(connection, Slot::new(self.clone(), key.clone()), generation);
-            match waiter.sender.send(Ok(Grant::Lent(lent))) {
-                Ok(()) => return,
-                Err(unwanted) => match unwanted.map(Grant::disarm) {
-                    Ok(Some(back)) => connection = back,
-                    Ok(None) | Err(_) => return,
-                },
-            }
-        }
-        pool.idle.push(connection);
+    fn line_up(&self, state: &mut NodeState, pool: usize, claim: Claim) -> Result<Answer, CheckoutError> {
+        let (sender, receiver) = oneshot::channel();
+        let limit = self.settings.load().max_waiting;
+        state.line_up(pool, claim, Waiter { sender, since: Instant::now() }, limit)?;
+        Ok(Answer::Wait(receiver))
     }
 
-    /// Lets waiters dial while the node has room, the shortest pools first.
-    fn grow(self: &Arc<Node>, state: &mut NodeState) {
-        state.tell_of_failures();
-        while !self.is_full(state) {
-            let Some(key) = state.shortest_waiting(&self.settings) else { return };
-            let generation = state.generation;
-            let Some(waiter) = state.pools.get_mut(&key).and_then(|pool| pool.waiting.pop()) else { return };
-            let slot = Slot::new(self.clone(), key.clone());
-            match waiter.sender.send(Ok(Grant::Dial(slot, generation))) {
-                Ok(()) => state.open(&key),
-                Err(unwanted) => drop(unwanted.map(Grant::disarm)),
-            }
-        }
-    }
-
-    fn is_full(&self, state: &NodeState) -> bool {
-        self.settings.per_node > 0 && state.open >= self.settings.per_node
-    }
-
-    /// A tenth of the lifetime is spread over the connections, so that they do not all end at once.
-    fn is_old(&self, connection: &Connection) -> bool {
-        self.settings.lifetime.is_some_and(|lifetime| {
-            let spread = u32::try_from(connection.id % 101).unwrap_or(0);
-            connection.created.elapsed() > lifetime.mul_f64(0.9) + lifetime.mul_f64(0.002) * spread
-        })
-    }
-
-    /// A login failed: its error stands for a while. `None`: a login succeeded.
-    pub(super) fn note_login(&self, key: &PoolKey, failed: Option<Arc<DialError>>) {
-        let mut state = self.lock();
-        if let Some(pool) = state.pools.get_mut(key) {
-            pool.failing = failed.map(|error| (Instant::now() + self.settings.login_retry, error));
-        }
-    }
-
-    /// Closes what lies idle for too long, and forgets pools that nobody uses.
-    pub(super) fn reap(self: &Arc<Node>) {
+    /// Somebody has waited for long: one connection of the reserve may be made, for the next in turn.
+    pub(super) fn use_reserve(self: &Arc<Node>, pool: usize) {
+        let now = Instant::now();
         let mut guard = self.lock();
         let state = &mut *guard;
-        let mut spent = Vec::new();
-        for pool in state.pools.values_mut() {
-            let (gone, kept) = std::mem::take(&mut pool.idle).into_iter().partition(|connection| {
-                self.is_old(connection)
-                    || self.settings.idle_timeout.is_some_and(|limit| connection.last_used.elapsed() > limit)
-            });
-            let gone: Vec<Connection> = gone;
-            pool.idle = kept;
-            pool.open -= gone.len();
-            state.open -= gone.len();
-            pool.waiting.retain(|waiter| !waiter.sender.is_closed());
-            spent.extend(gone);
+        let per_node = self.settings.load().per_node;
+        if state.pool(pool).may_grow_into_reserve() && state.obstacle(pool, per_node).is_none() {
+            self.let_dial(state, pool, now);
         }
-        state.pools.retain(|_, pool| pool.open > 0 || pool.waiting.len() > 0 || pool.failing().is_some());
-        self.grow(state);
+    }
+
+    /// A connection, or only its place, comes back.
+    pub(super) fn give_back(self: &Arc<Node>, place: Place, connection: Option<Connection>) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let spent = state.take_back(place, connection, &self.settings.load());
+        if state.waiters > 0 {
+            self.serve(state);
+        }
+        drop(guard);
+        if let Some(spent) = spent {
+            spent.close();
+        }
+        self.returns.tell();
+    }
+
+    /// Serves who can be served: with idle connections, then with the right to dial, the shortest pools
+    /// first.
+    fn serve(self: &Arc<Node>, state: &mut NodeState) {
+        let now = Instant::now();
+        state.tell_of_failures();
+        for pool in state.waiting_pools() {
+            while let Some(connection) = state.next_idle(pool, now) {
+                if !self.hand_over(state, pool, connection, now) {
+                    break;
+                }
+            }
+        }
+        let per_node = self.settings.load().per_node;
+        while let Some(pool) = state.shortest_waiting(per_node, now) {
+            if !self.let_dial(state, pool, now) {
+                break;
+            }
+        }
+        state.count_waiters();
+    }
+
+    /// Gives an idle connection to the next in turn; false where there is none.
+    fn hand_over(
+        self: &Arc<Node>,
+        state: &mut NodeState,
+        pool: usize,
+        connection: Connection,
+        now: Instant,
+    ) -> bool {
+        let Some((claim, waiter)) = state.pool(pool).next_waiter(now) else {
+            state.pool(pool).idle.push(connection);
+            return false;
+        };
+        let place = state.lend(pool, claim, Stage::Lent, now);
+        let lent = Lent::new(connection, Slot::new(self.clone(), place));
+        if let Err(Ok(unwanted)) = waiter.sender.send(Ok(Grant::Lent(lent))) {
+            state.undo(place, unwanted.disarm());
+        }
+        true
+    }
+
+    /// Gives the right to dial to the next in turn; false where there is none.
+    fn let_dial(self: &Arc<Node>, state: &mut NodeState, pool: usize, now: Instant) -> bool {
+        let Some((claim, waiter)) = state.pool(pool).next_waiter(now) else { return false };
+        let place = state.lend(pool, claim, Stage::Login, now);
+        let slot = Slot::new(self.clone(), place);
+        if let Err(Ok(unwanted)) = waiter.sender.send(Ok(Grant::Dial(slot))) {
+            state.undo(place, unwanted.disarm());
+        }
+        true
+    }
+
+    /// A login succeeded.
+    pub(super) fn logged_in(&self, pool: usize) -> Arc<AtomicBool> {
+        let mut state = self.lock();
+        let pool = state.pool(pool);
+        pool.failing = None;
+        pool.login = pool.login.saturating_sub(1);
+        state.given_up.clone()
+    }
+
+    /// A login failed: its error stands for a while.
+    pub(super) fn login_failed(&self, pool: usize, error: Arc<DialError>) {
+        let until = Instant::now() + self.settings.load().login_retry;
+        self.lock().pool(pool).failing = Some((until, error));
+    }
+
+    /// Why a checkout that waited got nothing.
+    pub(super) fn refusal(&self, wish: Wish<'_>, begun: Instant) -> CheckoutError {
+        let mut state = self.lock();
+        let pool = state.pool(wish.pool);
+        let most = pool.bounds.tenants.of(wish.tenant).max_connections;
+        if pool.paused {
+            CheckoutError::Paused
+        } else if most > 0 && pool.shares.held(wish.hash) >= most {
+            CheckoutError::TenantFull { most }
+        } else {
+            CheckoutError::TimedOut { waited: begun.elapsed() }
+        }
+    }
+
+    /// Closes what lies idle for too long, and forgets pools that nobody uses. Answers the right to make
+    /// the connections that pools are short of their least.
+    pub(super) fn reap(self: &Arc<Node>) -> Vec<(usize, Slot, Arc<Target>)> {
+        let settings = self.settings.load();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let spent = state.reap(&settings);
+        let wanted = state.fill(settings.per_node, Instant::now());
+        self.serve(state);
         drop(guard);
         spent.into_iter().for_each(Connection::close);
+        let slot =
+            |(place, target): (Place, Arc<Target>)| (place.pool, Slot::new(self.clone(), place), target);
+        wanted.into_iter().map(slot).collect()
+    }
+
+    /// Other bounds are in force.
+    pub(super) fn configure(self: &Arc<Node>) {
+        let settings = self.settings.load();
+        self.change(|state| {
+            for pool in state.pools_of(None) {
+                pool.bounds = settings.bounds(&pool.key.database, &pool.key.user);
+            }
+            Vec::new()
+        });
+    }
+
+    /// Nothing of a database (or of any) is lent any more; what comes back is closed.
+    pub(super) fn pause(self: &Arc<Node>, database: Option<&str>) {
+        self.change(|state| {
+            let pause = |pool: &mut super::state::Pool| {
+                pool.paused = true;
+                pool.renew()
+            };
+            state.each_pool_of(database, pause)
+        });
+    }
+
+    /// What was paused is lent again.
+    pub(super) fn resume(self: &Arc<Node>, database: Option<&str>) {
+        self.change(|state| {
+            state.pools_of(database).for_each(|pool| pool.paused = false);
+            Vec::new()
+        });
     }
 
     /// Closes the idle connections now and the lent ones when they come back.
-    pub(super) fn renew(self: &Arc<Node>) {
-        self.empty(|state| state.generation += 1);
+    pub(super) fn renew(self: &Arc<Node>, database: Option<&str>) {
+        self.change(|state| state.each_pool_of(database, super::state::Pool::renew));
     }
 
     /// As [`Self::renew`], and who waits for an answer on a lent one is told that it does not come.
     pub(super) fn give_up(self: &Arc<Node>) {
-        self.empty(|state| {
-            state.generation += 1;
+        self.change(|state| {
             std::mem::take(&mut state.given_up).store(true, Ordering::Relaxed);
+            state.each_pool_of(None, super::state::Pool::renew)
         });
-    }
-
-    /// Raised when the node is given up.
-    pub(super) fn given_up(&self) -> Arc<AtomicBool> {
-        self.lock().given_up.clone()
     }
 
     /// As [`Self::renew`]; nothing is lent any more, and who waits is told.
     pub(super) fn shut(self: &Arc<Node>) {
-        self.empty(|state| {
+        self.change(|state| {
             state.closed = true;
-            for pool in state.pools.values_mut() {
-                pool.refuse_all(&CheckoutError::ShuttingDown);
-            }
+            state.pools_of(None).for_each(|pool| pool.refuse_all(&CheckoutError::ShuttingDown));
+            state.each_pool_of(None, super::state::Pool::renew)
         });
     }
 
-    fn empty(self: &Arc<Node>, first: impl FnOnce(&mut NodeState)) {
+    fn change(self: &Arc<Node>, how: impl FnOnce(&mut NodeState) -> Vec<Connection>) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        first(state);
-        let mut spent = Vec::new();
-        for pool in state.pools.values_mut() {
-            pool.open -= pool.idle.len();
-            state.open -= pool.idle.len();
-            spent.append(&mut pool.idle);
-        }
-        self.grow(state);
+        let spent = how(state);
+        self.serve(state);
         drop(guard);
         spent.into_iter().for_each(Connection::close);
-        self.released.notify_waiters();
+        self.returns.tell();
     }
 
     /// How many connections are open or being made.
@@ -280,21 +320,19 @@ impl Node {
         self.lock().open
     }
 
+    /// How many connections of a database are lent or being made.
+    pub(super) fn out(&self, database: Option<&str>) -> usize {
+        self.lock().pools_of(database).map(|pool| pool.open - pool.idle.len()).sum()
+    }
+
+    /// How many lent connections of a database are closed when they come back.
+    pub(super) fn stale(&self, database: Option<&str>) -> usize {
+        self.lock().pools_of(database).map(|pool| pool.stale).sum()
+    }
+
     pub(super) fn stats(&self, host: &str, port: u16) -> Vec<PoolStats> {
-        let state = self.lock();
-        let stats = state.pools.iter().map(|(key, pool)| PoolStats {
-            server: pool.server.clone(),
-            host: host.to_owned(),
-            port,
-            database: key.database.clone(),
-            user: key.user.clone(),
-            active: pool.open - pool.idle.len(),
-            idle: pool.idle.len(),
-            waiting: pool.waiting.iter().filter(|waiter| !waiter.sender.is_closed()).count(),
-            longest_wait: pool.longest_wait(),
-            failing: pool.failing().map(|error| error.to_string()),
-        });
-        stats.collect()
+        let check_delay = self.settings.load().check_delay;
+        self.lock().stats(host, port, check_delay)
     }
 }
 
@@ -302,136 +340,11 @@ impl Grant {
     /// Takes back what nobody wanted, within the node's lock: nothing is given back by a drop.
     fn disarm(self) -> Option<Connection> {
         match self {
-            Grant::Lent(lent) => lent.into_parts().0,
-            Grant::Dial(mut slot, _) => {
+            Grant::Lent(lent) => lent.into_connection(),
+            Grant::Dial(mut slot) => {
                 slot.take();
                 None
             }
         }
-    }
-}
-
-impl NodeState {
-    fn open(&mut self, key: &PoolKey) {
-        self.open += 1;
-        if let Some(pool) = self.pools.get_mut(key) {
-            pool.open += 1;
-        }
-    }
-
-    fn close_one(&mut self, key: &PoolKey) {
-        self.open -= 1;
-        if let Some(pool) = self.pools.get_mut(key) {
-            pool.open -= 1;
-        }
-    }
-
-    /// Takes the connection of any pool that has been idle for longest.
-    fn evict_idle(&mut self) -> Option<Connection> {
-        let oldest = |pool: &Pool| pool.idle.first().map(|connection| connection.last_used);
-        let pool =
-            self.pools.values_mut().filter(|pool| !pool.idle.is_empty()).min_by_key(|pool| oldest(pool))?;
-        pool.open -= 1;
-        self.open -= 1;
-        Some(pool.idle.remove(0))
-    }
-
-    /// True where another pool's waiter should have this pool's place: it has fewer connections, or
-    /// nobody waits here.
-    fn another_is_shorter(&self, key: &PoolKey, settings: &PoolSettings) -> bool {
-        let Some(mine) = self.pools.get(key) else { return false };
-        let shorter = |pool: &Pool| mine.waiting.len() == 0 || pool.open + 1 < mine.open;
-        self.pools
-            .iter()
-            .any(|(other, pool)| other != key && pool.waits() && pool.may_grow(settings) && shorter(pool))
-    }
-
-    fn shortest_waiting(&self, settings: &PoolSettings) -> Option<PoolKey> {
-        let waiting = self.pools.iter().filter(|(_, pool)| pool.waits() && pool.may_grow(settings));
-        waiting.min_by_key(|(_, pool)| pool.open).map(|(key, _)| key.clone())
-    }
-
-    /// Who waits for a pool that has no connection and can make none is told why.
-    fn tell_of_failures(&mut self) {
-        for pool in self.pools.values_mut().filter(|pool| pool.open == 0) {
-            if let Some(error) = pool.failing() {
-                pool.refuse_all(&CheckoutError::Dial(error));
-            }
-        }
-    }
-
-    fn line_up(
-        &mut self,
-        key: &PoolKey,
-        tenant: u64,
-        limit: usize,
-    ) -> Result<oneshot::Receiver<Result<Grant, CheckoutError>>, CheckoutError> {
-        let (sender, receiver) = oneshot::channel();
-        let Some(pool) = self.pools.get_mut(key) else { return Err(CheckoutError::ShuttingDown) };
-        if pool.waiting.len() >= limit {
-            pool.waiting.retain(|waiter| !waiter.sender.is_closed());
-        }
-        if pool.waiting.len() >= limit {
-            let last = pool.waiting.make_room(tenant).ok_or(CheckoutError::TooManyWaiting)?;
-            // Who has left meanwhile need not be told.
-            let _ = last.sender.send(Err(CheckoutError::TooManyWaiting));
-        }
-        pool.waiting.push(tenant, Waiter { sender, since: Instant::now() });
-        Ok(receiver)
-    }
-}
-
-impl Pool {
-    fn new(server: &str) -> Pool {
-        Pool {
-            server: server.to_owned(),
-            idle: Vec::new(),
-            open: 0,
-            waiting: FairQueue::new(),
-            failing: None,
-        }
-    }
-
-    fn may_grow(&self, settings: &PoolSettings) -> bool {
-        self.open < settings.size && self.failing().is_none()
-    }
-
-    fn waits(&self) -> bool {
-        self.waiting.len() > 0
-    }
-
-    /// The error that stands.
-    fn failing(&self) -> Option<Arc<DialError>> {
-        self.failing.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, error)| error.clone())
-    }
-
-    /// The most recently used, or one of the last few that has these settings.
-    fn take_idle(&mut self, prefer: Option<u64>) -> Option<Connection> {
-        const LAST_FEW: usize = 8;
-        let from = self.idle.len().saturating_sub(LAST_FEW);
-        let fits = |wanted: u64| {
-            let few = self.idle.iter().enumerate().skip(from);
-            few.rev().find(|(_, idle)| settings_fingerprint(&idle.settings) == wanted).map(|(place, _)| place)
-        };
-        match prefer.and_then(fits) {
-            Some(place) => Some(self.idle.remove(place)),
-            None => self.idle.pop(),
-        }
-    }
-
-    fn refuse_all(&mut self, error: &CheckoutError) {
-        while let Some(waiter) = self.waiting.pop() {
-            // Who has left meanwhile need not be told.
-            let _ = waiter.sender.send(Err(error.clone()));
-        }
-    }
-
-    fn longest_wait(&self) -> Duration {
-        self.waiting
-            .iter()
-            .filter(|waiter| !waiter.sender.is_closed())
-            .map(|waiter| waiter.since.elapsed())
-            .max()
-            .unwrap_or_default()
     }
 }

@@ -1,28 +1,49 @@
-//! All pools of a fleet: checkout, checkin, reaping, draining.
+//! All pools of a fleet: checkout, checkin, reaping, draining, and what an operator does to them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use router::ids::TenantKey;
-use tokio::sync::Notify;
 use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::fault::CheckoutError;
 use super::lent::{Fate, Lent, Slot};
-use super::node::{Answer, Grant, Node, PoolKey};
+use super::node::{Answer, Grant, Node, Wish};
+use super::returns::Returns;
 use super::settings::PoolSettings;
+use super::state::PoolKey;
 use super::stats::PoolStats;
+use super::switch::Switches;
 use crate::server::{Connection, Target};
+
+/// One pool: a database and user on a node. A session keeps one for each node that it uses, so that a
+/// checkout looks nothing up.
+#[derive(Debug)]
+pub struct PoolHandle {
+    node: Arc<Node>,
+    target: Arc<Target>,
+    number: usize,
+    /// A pool is not forgotten while somebody has this.
+    _key: Arc<PoolKey>,
+}
+
+impl PoolHandle {
+    /// Where its connections are dialed to.
+    pub fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+}
 
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
-    /// Node, database and user.
-    pub target: &'a Arc<Target>,
+    /// Of which pool.
+    pub pool: &'a PoolHandle,
     /// For whom, to be fair among tenants; all without a tenant count as one.
     pub tenant: Option<&'a TenantKey>,
     /// The [`super::settings_fingerprint`] of the session settings that it had best have already.
@@ -32,10 +53,11 @@ pub struct Request<'a> {
 /// All pools of a fleet.
 #[derive(Debug)]
 pub struct Pools {
-    settings: Arc<PoolSettings>,
+    settings: Arc<ArcSwap<PoolSettings>>,
     nodes: DashMap<(String, u16), Arc<Node>>,
     tasks: TaskTracker,
-    released: Arc<Notify>,
+    returns: Arc<Returns>,
+    switches: Switches,
     closed: CancellationToken,
     next_id: AtomicU64,
 }
@@ -44,30 +66,57 @@ impl Pools {
     /// Empty pools within these bounds.
     pub fn new(settings: PoolSettings) -> Pools {
         Pools {
-            settings: Arc::new(settings),
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
             nodes: DashMap::new(),
             tasks: TaskTracker::new(),
-            released: Arc::default(),
+            returns: Arc::default(),
+            switches: Switches::default(),
             closed: CancellationToken::new(),
             next_id: AtomicU64::new(1),
         }
+    }
+
+    /// The bounds in force.
+    pub fn settings(&self) -> Arc<PoolSettings> {
+        self.settings.load_full()
+    }
+
+    /// Puts other bounds in force.
+    pub fn configure(&self, settings: PoolSettings) {
+        self.settings.store(Arc::new(settings));
+        self.each_node().iter().for_each(|(_, node)| node.configure());
+    }
+
+    /// The pool that a target's connections belong to.
+    pub fn pool(&self, target: &Arc<Target>) -> PoolHandle {
+        let node = self.node(target);
+        let paused = || self.switches.of(&target.database).paused;
+        let (number, key) = node.pool(target, paused());
+        if paused() {
+            // Said meanwhile, perhaps before the pool was there.
+            node.pause(Some(&target.database));
+        }
+        PoolHandle { node, target: Arc::clone(target), number, _key: key }
     }
 
     /// Lends a connection that is clean and answers. Dropping the future gives up the place in the
     /// line.
     pub async fn checkout(&self, request: Request<'_>) -> Result<Lent, CheckoutError> {
         let begun = Instant::now();
-        let deadline = (begun + self.settings.wait_timeout).into();
-        let node = self.node(request.target)?;
-        let tenant = request.tenant.map_or(0, fairness_key);
+        let wait_timeout = self.settings.load().wait_timeout;
+        let deadline = begun + wait_timeout;
+        let PoolHandle { node, target, number, .. } = request.pool;
+        let hash = request.tenant.map_or(0, fairness_key);
+        let wish = Wish { pool: *number, tenant: request.tenant, hash, prefer: request.prefer };
         loop {
-            let grant = match node.ask(request.target, tenant, request.prefer)? {
+            let grant = match node.ask(wish)? {
                 Answer::Now(grant) => grant,
-                Answer::Wait(turn) => match timeout_at(deadline, turn).await {
-                    Ok(Ok(served)) => served?,
-                    Ok(Err(_)) => return Err(CheckoutError::ShuttingDown),
-                    Err(_) => return Err(CheckoutError::TimedOut { waited: begun.elapsed() }),
-                },
+                Answer::Wait(turn) => {
+                    match timeout_at(deadline.into(), self.served(node, *number, turn)).await {
+                        Ok(served) => served?,
+                        Err(_) => return Err(node.refusal(wish, begun)),
+                    }
+                }
             };
             match grant {
                 Grant::Lent(mut lent) => {
@@ -75,23 +124,39 @@ impl Pools {
                         return Ok(lent);
                     }
                 }
-                Grant::Dial(slot, generation) => {
-                    let dialed =
-                        timeout_at(deadline, self.dial(&node, request.target, slot, generation)).await;
+                Grant::Dial(slot) => {
+                    let dialed = timeout_at(deadline.into(), self.dial(node, *number, target, slot)).await;
                     match dialed {
                         Ok(Ok(lent)) => return Ok(lent),
                         Ok(Err(CheckoutError::Dial(error))) if error.is_crowded() => {
                             // Others hold the node's last places: one may come free, here or there.
                             const AGAIN: Duration = Duration::from_millis(100);
-                            if Instant::now() + AGAIN >= begun + self.settings.wait_timeout {
+                            if Instant::now() + AGAIN >= deadline {
                                 return Err(CheckoutError::Dial(error));
                             }
                             sleep(AGAIN).await;
                         }
                         Ok(Err(error)) => return Err(error),
-                        Err(_) => return Err(CheckoutError::TimedOut { waited: begun.elapsed() }),
+                        Err(_) => return Err(node.refusal(wish, begun)),
                     }
                 }
+            }
+        }
+    }
+
+    /// Waits for one's turn; one that takes long opens the pool's reserve.
+    async fn served(
+        &self,
+        node: &Arc<Node>,
+        pool: usize,
+        mut turn: tokio::sync::oneshot::Receiver<Result<Grant, CheckoutError>>,
+    ) -> Result<Grant, CheckoutError> {
+        let patience = self.settings.load().reserve_timeout;
+        loop {
+            match timeout(patience, &mut turn).await {
+                Ok(Ok(served)) => return served,
+                Ok(Err(_)) => return Err(CheckoutError::ShuttingDown),
+                Err(_) => node.use_reserve(pool),
             }
         }
     }
@@ -102,25 +167,39 @@ impl Pools {
         lent.end(fate);
     }
 
+    /// Takes back a connection that a session kept to its end: it is reset, then others may use it.
+    /// Where it cannot be reset it is closed.
+    pub async fn checkin_after_session(&self, mut lent: Lent) {
+        let settings = self.settings();
+        if !settings.reset_query.is_empty() {
+            let reset = timeout(settings.check_timeout, lent.simple(&settings.reset_query)).await;
+            let done = matches!(reset, Ok(Ok(outcome)) if outcome.error.is_none());
+            if !done {
+                return lent.end(Fate::Close);
+            }
+            lent.settings.clear();
+            lent.statements.clear();
+        }
+        lent.end(Fate::Keep);
+    }
+
     /// Closes the idle connections to a node, and the lent ones when they come back.
     pub fn close_node(&self, host: &str, port: u16) {
-        let node = self.nodes.get(&(host.to_owned(), port)).map(|entry| entry.value().clone());
-        if let Some(node) = node {
-            node.renew();
+        if let Some(node) = self.known_node(host, port) {
+            node.renew(None);
         }
     }
 
     /// As [`Self::close_node`], and whoever waits for an answer of the node is told that none comes.
     pub fn give_up_node(&self, host: &str, port: u16) {
-        let node = self.nodes.get(&(host.to_owned(), port)).map(|entry| entry.value().clone());
-        if let Some(node) = node {
+        if let Some(node) = self.known_node(host, port) {
             node.give_up();
         }
     }
 
     /// As [`Self::close_node`] for every node.
     pub fn close_all(&self) {
-        self.each_node().iter().for_each(|(_, node)| node.renew());
+        self.reconnect(None);
     }
 
     /// Every pool at this moment.
@@ -136,11 +215,19 @@ impl Pools {
         stats
     }
 
-    /// Closes what is idle for too long, until the token is canceled: the task of the pools.
+    /// Closes what is idle for too long and makes what pools lack of their least, until the token is
+    /// canceled: the task of the pools.
     pub async fn reap(&self, shutdown: CancellationToken) {
         const TICK: Duration = Duration::from_secs(1);
         while shutdown.run_until_cancelled(sleep(TICK)).await.is_some() {
-            self.each_node().iter().for_each(|(_, node)| node.reap());
+            for (_, node) in self.each_node() {
+                for (pool, slot, target) in node.reap() {
+                    // What goes wrong stands at the pool.
+                    if let Ok(lent) = self.dial(&node, pool, &target, slot).await {
+                        lent.end(Fate::Keep);
+                    }
+                }
+            }
         }
     }
 
@@ -150,15 +237,7 @@ impl Pools {
         self.closed.cancel();
         self.each_node().iter().for_each(|(_, node)| node.shut());
         self.tasks.close();
-        loop {
-            let released = self.released.notified();
-            tokio::pin!(released);
-            released.as_mut().enable();
-            if self.each_node().iter().all(|(_, node)| node.open() == 0) {
-                break;
-            }
-            released.await;
-        }
+        self.returns.until(|| self.each_node().iter().all(|(_, node)| node.open() == 0)).await;
         self.tasks.wait().await;
     }
 
@@ -166,42 +245,39 @@ impl Pools {
         self.nodes.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect()
     }
 
-    fn node(&self, target: &Target) -> Result<Arc<Node>, CheckoutError> {
-        if self.closed.is_cancelled() {
-            return Err(CheckoutError::ShuttingDown);
-        }
-        let key = (target.host.clone(), target.port);
-        if let Some(node) = self.nodes.get(&key) {
-            return Ok(node.clone());
-        }
-        let made = || Arc::new(Node::new(self.settings.clone(), self.tasks.clone(), self.released.clone()));
-        let node = self.nodes.entry(key).or_insert_with(made).clone();
+    fn known_node(&self, host: &str, port: u16) -> Option<Arc<Node>> {
+        self.nodes.get(&(host.to_owned(), port)).map(|entry| entry.value().clone())
+    }
+
+    fn node(&self, target: &Target) -> Arc<Node> {
+        let made =
+            || Arc::new(Node::new(self.settings.clone(), self.tasks.clone(), Arc::clone(&self.returns)));
+        let node = self.nodes.entry((target.host.clone(), target.port)).or_insert_with(made).clone();
         if self.closed.is_cancelled() {
             node.shut();
         }
-        Ok(node)
+        node
     }
 
     async fn dial(
         &self,
         node: &Arc<Node>,
+        pool: usize,
         target: &Arc<Target>,
-        slot: Slot,
-        generation: u64,
+        mut slot: Slot,
     ) -> Result<Lent, CheckoutError> {
-        let key = PoolKey { database: target.database.clone(), user: target.user.clone() };
         match Connection::dial(target).await {
             Ok(mut connection) => {
-                node.note_login(&key, None);
-                connection.given_up = node.given_up();
+                connection.given_up = node.logged_in(pool);
+                slot.logged_in();
                 connection.id = self.next_id.fetch_add(1, Ordering::Relaxed);
-                connection.statements.set_limit(self.settings.prepared_statements);
-                Ok(Lent::new(connection, slot, generation))
+                connection.statements.set_limit(self.settings.load().prepared_statements);
+                Ok(Lent::new(connection, slot))
             }
             Err(error) => {
                 let error = Arc::new(error);
                 if !error.is_crowded() {
-                    node.note_login(&key, Some(error.clone()));
+                    node.login_failed(pool, error.clone());
                 }
                 Err(CheckoutError::Dial(error))
             }
@@ -213,10 +289,67 @@ impl Pools {
         if !lent.still_there() {
             return false;
         }
-        if lent.last_used.elapsed() < self.settings.check_delay {
+        let settings = self.settings.load();
+        if lent.last_used.elapsed() < settings.check_delay {
             return true;
         }
-        matches!(timeout(self.settings.check_timeout, lent.simple("")).await, Ok(Ok(_))) && lent.is_clean()
+        let patience = settings.check_timeout;
+        drop(settings);
+        matches!(timeout(patience, lent.simple("")).await, Ok(Ok(_))) && lent.is_clean()
+    }
+}
+
+/// What an operator does. `None` is every database.
+impl Pools {
+    /// PAUSE: from now on nothing is lent, and what comes back is closed; who asks waits. True where
+    /// it was not paused. [`Self::all_returned`] says when nothing is out any more.
+    pub fn pause(&self, database: Option<&str>) -> bool {
+        let changed = self.switches.switch(database, |switched| switched.paused = true);
+        self.each_node().iter().for_each(|(_, node)| node.pause(database));
+        changed
+    }
+
+    /// RESUME: what PAUSE and KILL stopped goes on. True where something was paused.
+    pub fn resume(&self, database: Option<&str>) -> bool {
+        let changed = self.switches.switch(database, |switched| switched.paused = false);
+        self.each_node().iter().for_each(|(_, node)| node.resume(database));
+        changed
+    }
+
+    /// True while nothing of a database is lent.
+    pub fn is_paused(&self, database: &str) -> bool {
+        self.switches.of(database).paused
+    }
+
+    /// Waits until no connection is lent or being made.
+    pub async fn all_returned(&self, database: Option<&str>) {
+        self.returns.until(|| self.each_node().iter().all(|(_, node)| node.out(database) == 0)).await;
+    }
+
+    /// RECONNECT: closes the idle connections now, and the lent ones when they come back.
+    pub fn reconnect(&self, database: Option<&str>) {
+        self.each_node().iter().for_each(|(_, node)| node.renew(database));
+    }
+
+    /// WAIT_CLOSE: waits until the connections that RECONNECT found are closed.
+    pub async fn all_renewed(&self, database: Option<&str>) {
+        self.returns.until(|| self.each_node().iter().all(|(_, node)| node.stale(database) == 0)).await;
+    }
+
+    /// DISABLE: no new client may enter. True where it was enabled. Whoever admits clients asks
+    /// [`Self::is_disabled`].
+    pub fn disable(&self, database: &str) -> bool {
+        self.switches.switch(Some(database), |switched| switched.disabled = true)
+    }
+
+    /// ENABLE: clients may enter again. True where it was disabled.
+    pub fn enable(&self, database: &str) -> bool {
+        self.switches.switch(Some(database), |switched| switched.disabled = false)
+    }
+
+    /// True where no new client may enter.
+    pub fn is_disabled(&self, database: &str) -> bool {
+        self.switches.of(database).disabled
     }
 }
 
@@ -224,5 +357,5 @@ fn fairness_key(tenant: &TenantKey) -> u64 {
     use std::hash::{Hash, Hasher};
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
     tenant.hash(&mut hasher);
-    hasher.finish()
+    hasher.finish().max(1)
 }

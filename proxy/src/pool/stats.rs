@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::PoolMode;
+
 /// One pool at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStats {
@@ -15,14 +17,31 @@ pub struct PoolStats {
     pub database: String,
     /// The role.
     pub user: String,
-    /// Connections lent, or being made.
+    /// Connections lent (PgBouncer's `sv_active`).
     pub active: usize,
-    /// Connections that wait for work.
+    /// Connections that may be lent at once (`sv_idle`).
     pub idle: usize,
-    /// Checkouts that wait for a connection.
+    /// Connections unused for so long that they are checked before they are lent (`sv_used`).
+    pub used: usize,
+    /// Connections being made (`sv_login`).
+    pub login: usize,
+    /// Checkouts that wait for a connection (`cl_waiting`).
     pub waiting: usize,
-    /// How long the longest of them has waited.
+    /// How long the longest of them has waited (`maxwait`).
     pub longest_wait: Duration,
     /// Why logging in fails at present.
     pub failing: Option<String>,
+    /// How long a client keeps a connection.
+    pub mode: PoolMode,
+    /// The most connections.
+    pub size: usize,
+    /// True while nothing is lent because an operator said so.
+    pub paused: bool,
+}
+
+impl PoolStats {
+    /// How many connections are open or being made.
+    pub fn open(&self) -> usize {
+        self.active + self.idle + self.used + self.login
+    }
 }

@@ -1,0 +1,155 @@
+//! One pool of a node: its connections, who waits for them, and what each tenant holds. Lives within
+//! the node's lock; does nothing by itself.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::fault::CheckoutError;
+use super::node::Grant;
+use super::queue::FairQueue;
+use super::settings::{Bounds, settings_fingerprint};
+use super::shares::{Claim, Shares};
+use crate::server::{Connection, DialError, Target};
+
+/// A pool within its node.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct PoolKey {
+    pub(super) database: String,
+    pub(super) user: String,
+}
+
+/// One pool.
+#[derive(Debug)]
+pub(super) struct Pool {
+    /// Shared with every handle: a pool that somebody has a handle of is not forgotten.
+    pub(super) key: Arc<PoolKey>,
+    /// How the newest handle dials.
+    pub(super) target: Arc<Target>,
+    pub(super) bounds: Bounds,
+    /// The most recently used is the last.
+    pub(super) idle: Vec<Connection>,
+    /// What is idle, lent, or being made.
+    pub(super) open: usize,
+    /// How many of them are being made.
+    pub(super) login: usize,
+    /// Who holds what is lent or being made.
+    pub(super) shares: Shares,
+    pub(super) waiting: FairQueue<Waiter>,
+    pub(super) failing: Option<(Instant, Arc<DialError>)>,
+    /// Connections of an older generation are closed when they come back.
+    pub(super) generation: u64,
+    /// How many of those are still out.
+    pub(super) stale: usize,
+    pub(super) paused: bool,
+}
+
+/// Who waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) sender: oneshot::Sender<Result<Grant, CheckoutError>>,
+    pub(super) since: Instant,
+}
+
+impl Pool {
+    pub(super) fn new(key: Arc<PoolKey>, target: Arc<Target>, bounds: Bounds, paused: bool) -> Pool {
+        Pool {
+            key,
+            target,
+            bounds,
+            idle: Vec::new(),
+            open: 0,
+            login: 0,
+            shares: Shares::default(),
+            waiting: FairQueue::new(),
+            failing: None,
+            generation: 0,
+            stale: 0,
+            paused,
+        }
+    }
+
+    /// True where this tenant may hold one connection more.
+    pub(super) fn permits(&self, claim: Claim, now: Instant) -> bool {
+        !self.paused && self.shares.permit(claim, self.bounds.size, self.bounds.tenant_share, now)
+    }
+
+    /// True where one connection more may be made.
+    pub(super) fn may_grow(&self) -> bool {
+        !self.paused && self.open < self.bounds.size && self.failing().is_none()
+    }
+
+    /// As [`Self::may_grow`], into the reserve.
+    pub(super) fn may_grow_into_reserve(&self) -> bool {
+        !self.paused && self.open < self.bounds.size + self.bounds.reserve && self.failing().is_none()
+    }
+
+    /// True where somebody waits whom a connection more would serve.
+    pub(super) fn is_short(&self) -> bool {
+        self.waiting.len() > 0 && self.may_grow()
+    }
+
+    /// The error that stands.
+    pub(super) fn failing(&self) -> Option<Arc<DialError>> {
+        self.failing.as_ref().filter(|(until, _)| Instant::now() < *until).map(|(_, error)| error.clone())
+    }
+
+    /// The next waiter that may hold a connection more.
+    pub(super) fn next_waiter(&mut self, now: Instant) -> Option<(Claim, Waiter)> {
+        let (shares, bounds) = (&self.shares, &self.bounds);
+        self.waiting.pop(|claim| shares.permit(claim, bounds.size, bounds.tenant_share, now))
+    }
+
+    /// True where somebody waits that may hold a connection more.
+    pub(super) fn has_eligible_waiter(&self, now: Instant) -> bool {
+        let (shares, bounds) = (&self.shares, &self.bounds);
+        self.waiting.any(|claim| shares.permit(claim, bounds.size, bounds.tenant_share, now))
+    }
+
+    /// The most recently used, or one of the last few that has these settings.
+    pub(super) fn take_idle(&mut self, prefer: Option<u64>) -> Option<Connection> {
+        const LAST_FEW: usize = 8;
+        let from = self.idle.len().saturating_sub(LAST_FEW);
+        let fits = |wanted: u64| {
+            let few = self.idle.iter().enumerate().skip(from);
+            few.rev().find(|(_, idle)| settings_fingerprint(&idle.settings) == wanted).map(|(place, _)| place)
+        };
+        match prefer.and_then(fits) {
+            Some(place) => Some(self.idle.remove(place)),
+            None => self.idle.pop(),
+        }
+    }
+
+    /// From now on, what is open is of an older generation. Answers the idle ones, to be closed.
+    pub(super) fn renew(&mut self) -> Vec<Connection> {
+        self.generation += 1;
+        self.open -= self.idle.len();
+        self.stale = self.open;
+        std::mem::take(&mut self.idle)
+    }
+
+    /// Everybody who waits is told.
+    pub(super) fn refuse_all(&mut self, error: &CheckoutError) {
+        for waiter in self.waiting.drain() {
+            // Who has left meanwhile need not be told.
+            let _ = waiter.sender.send(Err(error.clone()));
+        }
+    }
+
+    /// How many wait, and for how long the first has.
+    pub(super) fn wait(&self) -> (usize, Duration) {
+        let still = || self.waiting.iter().filter(|waiter| !waiter.sender.is_closed());
+        (still().count(), still().map(|waiter| waiter.since.elapsed()).max().unwrap_or_default())
+    }
+
+    /// True where the pool can be forgotten: nothing is open, nobody waits or can come.
+    pub(super) fn is_deserted(&self) -> bool {
+        // The node's own map and the pool have one each.
+        const OWN: usize = 2;
+        self.open == 0
+            && self.waiting.len() == 0
+            && self.failing().is_none()
+            && Arc::strong_count(&self.key) <= OWN
+    }
+}
