@@ -8,6 +8,7 @@ use proxy::config::{Config, LogFormat};
 use proxy::demo::{self, DemoOptions};
 use proxy::fleet;
 use proxy::serve::log_to_stderr;
+use tokio::runtime::Builder;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         Command::Serve { config } => serve(config),
         Command::Demo { dir, fresh, servers, replicas } => {
             log_to_stderr("warn", LogFormat::Text);
-            run(0, demo::run(DemoOptions { dir, fresh, servers, replicas }))
+            run(demo::run(DemoOptions { dir, fresh, servers, replicas }))
         }
     }
 }
@@ -71,16 +72,14 @@ fn serve(file: PathBuf) -> ExitCode {
         }
     };
     log_to_stderr("info", config.proxy.log_format);
-    run(config.proxy.worker_threads, fleet::serve(config, file))
+    run(fleet::serve(config, file))
 }
 
-/// Runs the daemon on `threads` threads; 0 is one a core.
-fn run<E: std::fmt::Display>(threads: usize, daemon: impl Future<Output = Result<(), E>>) -> ExitCode {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if threads > 0 {
-        builder.worker_threads(threads);
-    }
-    let outcome = match builder.enable_all().build() {
+/// Runs the daemon. Clients have threads of their own; the rest, which mostly waits, shares these.
+fn run<E: std::fmt::Display>(daemon: impl Future<Output = Result<(), E>>) -> ExitCode {
+    const THREADS: usize = 2;
+    let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+    let outcome = match runtime {
         Ok(runtime) => runtime.block_on(daemon).map_err(|error| format!("{error:#}")),
         Err(error) => Err(format!("no threads could be started: {error}")),
     };

@@ -13,7 +13,7 @@ use crate::execute::everywhere::sum;
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
-use crate::net::peer::Peer;
+use crate::net::peer::{Copied, Peer};
 use crate::pool::Lent;
 use crate::wire::frame::Frame;
 use crate::wire::view::Fields;
@@ -84,7 +84,14 @@ async fn distribute(
 ) -> Result<(), Trouble> {
     let mut splitter = RowSplitter::new(&copy.format);
     loop {
-        let frame = peer.frame().await?;
+        let frame = match peer.copied().await? {
+            Copied::Data(part) => {
+                splitter.feed(&part);
+                hand_out(executor, &mut splitter, decision, copy).await?;
+                continue;
+            }
+            Copied::Frame(frame) => frame,
+        };
         match frame.tag() {
             b'd' => {
                 splitter.feed(frame.body());

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use crate::error::ClientError;
 use crate::execute::trouble::Trouble;
 use crate::metrics::rows_of;
-use crate::net::peer::Peer;
-use crate::server::Connection;
+use crate::net::peer::{Copied, Peer};
+use crate::server::{Connection, Reply};
 use crate::wire::frame::Frame;
 use crate::wire::{view, write};
 
@@ -87,6 +87,28 @@ impl<'a> Relay<'a> {
         }
     }
 
+    /// As [`Self::reply`], with the rows before it passed on. Rows and notices do not wait here for
+    /// more to come.
+    async fn reply_after_rows(&mut self) -> Result<Frame, Trouble> {
+        if let Some(frame) = self.early.take() {
+            return Ok(frame);
+        }
+        loop {
+            let reply = tokio::select! {
+                biased;
+                reply = self.connection.reply() => reply?,
+                gone = self.peer.departure() => return Err(gone.into()),
+            };
+            match reply {
+                Reply::Frame(frame) => return Ok(frame),
+                Reply::Rows(rows) => self.peer.relay(rows, self.connection.rest()).await?,
+            }
+            if !self.connection.has_read() {
+                self.peer.flush().await?;
+            }
+        }
+    }
+
     /// Relays the replies to one simple query up to its ReadyForQuery, which is not relayed.
     ///
     /// # Errors
@@ -95,7 +117,7 @@ impl<'a> Relay<'a> {
         let mut relayed = Relayed::default();
         let mut failed = false;
         loop {
-            let frame = match self.reply().await {
+            let frame = match self.reply_after_rows().await {
                 Ok(frame) => frame,
                 // A server that says why before it closes has told the client.
                 Err(Trouble::Relay(_) | Trouble::Tell(_)) if failed => return Err(Trouble::Told),
@@ -232,7 +254,7 @@ impl<'a> Relay<'a> {
 
     async fn execution(&mut self) -> Result<(), Trouble> {
         loop {
-            let frame = self.reply().await?;
+            let frame = self.reply_after_rows().await?;
             match frame.tag() {
                 b'E' => {
                     self.error(&frame)?;
@@ -254,17 +276,17 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Passes a message on, and with it all rows that have been read already.
+    /// Passes a message on.
     async fn pass(&mut self, frame: Frame) -> Result<(), Trouble> {
         match frame.tag() {
             b'S' => self.parameter(&frame),
             _ => self.peer.out().extend_from_slice(frame.bytes()),
         }
-        while let Some(rows) = self.connection.buffered_rows() {
-            self.peer.out().extend_from_slice(&rows);
-            self.peer.relieve().await?;
+        match frame.tag() {
+            // Who raises a notice wants it to be seen now.
+            b'N' if !self.connection.has_read() => Ok(self.peer.flush().await?),
+            _ => Ok(self.peer.relieve().await?),
         }
-        Ok(self.peer.relieve().await?)
     }
 
     /// A parameter changed; the client hears it if it is news and the same on every node.
@@ -298,9 +320,10 @@ impl<'a> Relay<'a> {
                     self.early = Some(frame.map_err(Trouble::from)?);
                     return Ok(());
                 }
-                frame = self.peer.frame(), if roomy => {
-                    let frame = frame?;
-                    match frame.tag() {
+                copied = self.peer.copied(), if roomy => match copied? {
+                    // Where one message ends and the next begins means nothing to a server.
+                    Copied::Data(part) => write::copy_data(self.connection.out(), &part),
+                    Copied::Frame(frame) => match frame.tag() {
                         b'd' => self.connection.out().extend_from_slice(frame.bytes()),
                         b'c' | b'f' => {
                             self.connection.out().extend_from_slice(frame.bytes());

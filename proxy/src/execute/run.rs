@@ -53,7 +53,7 @@ impl Executor {
         }
         loop {
             let decision = self.decide(ask.statement, ask.parameters).await?;
-            let answered = peer.out().len();
+            let answered = peer.written();
             match self.interpret(peer, ask, rows, &decision).await {
                 Ok(completion) => {
                     self.count(&decision, begun);
@@ -67,7 +67,7 @@ impl Executor {
                 Err(Hindrance::Trouble(trouble)) => {
                     self.note_lost(ask.statement, &decision, &trouble);
                     tries += 1;
-                    let fresh = peer.out().len() == answered && tries < MOST_TRIES;
+                    let fresh = peer.written() == answered && tries < MOST_TRIES;
                     let alone = self.transaction.mode == Mode::Auto && ask.statement.access() == Access::Read;
                     if !(fresh && alone && trouble.is_connection_failure()) {
                         self.count(&decision, begun);

@@ -4,6 +4,7 @@
 pub mod dial;
 pub mod listen;
 pub mod peer;
+mod shelf;
 mod stream;
 pub mod tls;
 

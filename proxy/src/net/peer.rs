@@ -1,25 +1,37 @@
 //! The client's end: its stream with what was read ahead and what is still to be written.
 //!
 //! Reading ahead is bounded, and so is what waits to be written: [`Peer::relieve`] waits for a slow
-//! client before more is taken from a server.
+//! client before more is taken from a server. A client that is silent holds no buffers.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::shelf;
 use crate::net::stream::Stream;
-use crate::wire::frame::{Frame, WireFault, cut};
+use crate::wire::frame::{Frame, SERVER_LIMIT, WireFault, cut, cut_begun, cut_rest};
 
 /// Above this many bytes of answer the client must take some before more is made.
 const RELIEF: usize = 64 * 1024;
 /// How much is read ahead of what is being answered.
 const READ_AHEAD: usize = 64 * 1024;
+/// With less room than this a read is not worth its call.
+const SPARE: usize = 4 * 1024;
 
 /// A client's connection.
 #[derive(Debug)]
 pub struct Peer {
     stream: Stream,
     input: BytesMut,
+    /// How many bytes are still to come of a message of COPY whose beginning was taken.
+    input_rest: usize,
     output: BytesMut,
+    /// How many bytes are missing of the row that the output ends with.
+    output_rest: usize,
+    torn: bool,
     limit: usize,
     received: u64,
     sent: u64,
@@ -37,18 +49,43 @@ pub enum PeerGone {
     /// Its bytes are no message.
     #[error("the client broke the protocol: {0}")]
     Wire(#[from] WireFault),
+    /// It has the beginning of a row whose end will not come: nothing else can be told to it.
+    #[error("the server was lost in the middle of a row")]
+    Torn,
+}
+
+/// What a client sends while it copies.
+#[derive(Debug)]
+pub enum Copied {
+    /// Data: the body of CopyData, or a part of a long one.
+    Data(BytesMut),
+    /// Another message.
+    Frame(Frame),
 }
 
 impl Peer {
     /// A client after its start-up: its stream and the bytes that came behind the last message.
     /// `limit` is the longest message in bytes.
     pub fn new(stream: Stream, leftover: BytesMut, limit: usize) -> Peer {
-        let received = leftover.len() as u64;
-        Peer { stream, input: leftover, output: BytesMut::with_capacity(8192), limit, received, sent: 0 }
+        Peer {
+            stream,
+            received: leftover.len() as u64,
+            input: leftover,
+            input_rest: 0,
+            output: BytesMut::new(),
+            output_rest: 0,
+            torn: false,
+            limit,
+            sent: 0,
+        }
     }
 
     /// Where answers are written to; they leave with [`Peer::flush`].
     pub fn out(&mut self) -> &mut BytesMut {
+        self.torn |= self.output_rest > 0;
+        if self.output.capacity() == 0 {
+            self.output = shelf::take();
+        }
         &mut self.output
     }
 
@@ -62,6 +99,11 @@ impl Peer {
         self.sent
     }
 
+    /// How many bytes were written for it since its start-up, sent or not.
+    pub fn written(&self) -> u64 {
+        self.sent + self.output.len() as u64
+    }
+
     /// The next message. Cancel-safe.
     ///
     /// # Errors
@@ -71,59 +113,125 @@ impl Peer {
             if let Some(frame) = self.buffered_frame()? {
                 return Ok(frame);
             }
-            match self.stream.read_buf(&mut self.input).await? {
-                0 => return Err(PeerGone::Closed),
-                count => self.received += count as u64,
-            }
+            poll_fn(|task| self.poll_fill(task)).await?;
         }
     }
 
-    /// The next message if it has been read already.
+    /// The next message if it has been read already. What is missing of a message that was taken in
+    /// part is dropped.
     ///
     /// # Errors
     /// [`PeerGone::Wire`] where the bytes are no message.
     pub fn buffered_frame(&mut self) -> Result<Option<Frame>, PeerGone> {
+        cut_rest(&mut self.input, &mut self.input_rest);
+        if self.input_rest > 0 {
+            return Ok(None);
+        }
         Ok(cut(&mut self.input, self.limit)?)
+    }
+
+    /// The next message of a COPY; a long one comes in parts, whatever its length. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`Peer::frame`].
+    pub async fn copied(&mut self) -> Result<Copied, PeerGone> {
+        loop {
+            if self.input_rest > 0 {
+                let part = cut_rest(&mut self.input, &mut self.input_rest);
+                if !part.is_empty() {
+                    return Ok(Copied::Data(part));
+                }
+            } else if let Some((mut part, rest)) = cut_begun(&mut self.input, b"d", READ_AHEAD) {
+                self.input_rest = rest;
+                return Ok(Copied::Data(part.split_off(Frame::HEADER)));
+            } else if let Some(frame) = cut(&mut self.input, SERVER_LIMIT)? {
+                return Ok(Copied::Frame(frame));
+            }
+            poll_fn(|task| self.poll_fill(task)).await?;
+        }
     }
 
     /// Resolves when the client goes away; reads ahead a bounded number of bytes meanwhile, and waits
     /// for ever once they are full. Cancel-safe.
     pub async fn departure(&mut self) -> PeerGone {
         while self.input.len() < READ_AHEAD {
-            match self.stream.read_buf(&mut self.input).await {
-                Ok(0) => return PeerGone::Closed,
-                Ok(count) => self.received += count as u64,
-                Err(error) => return error.into(),
+            if let Err(gone) = poll_fn(|task| self.poll_fill(task)).await {
+                return gone;
             }
         }
         std::future::pending().await
     }
 
-    /// Sends all that was written.
+    /// Reads more, into a buffer that is there only while there is something in it.
+    fn poll_fill(&mut self, task: &mut Context<'_>) -> Poll<Result<(), PeerGone>> {
+        if self.input.capacity() == 0 {
+            self.input = shelf::take();
+        } else if self.input.capacity() - self.input.len() < SPARE {
+            self.input.reserve(shelf::SIZE);
+        }
+        let read = pin!(self.stream.read_buf(&mut self.input)).poll(task);
+        if read.is_pending() && self.input.is_empty() {
+            shelf::put(std::mem::take(&mut self.input));
+        }
+        Poll::Ready(match ready!(read) {
+            Ok(0) => Err(PeerGone::Closed),
+            Ok(count) => {
+                self.received += count as u64;
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    /// Sends all that was written. Cancel-safe.
     ///
     /// # Errors
-    /// [`PeerGone::Io`].
+    /// [`PeerGone::Io`], and [`PeerGone::Torn`] where something was written into the middle of a row.
     pub async fn flush(&mut self) -> Result<(), PeerGone> {
-        if !self.output.is_empty() {
-            self.sent += self.output.len() as u64;
-            self.stream.write_all_buf(&mut self.output).await?;
-            self.stream.flush().await?;
+        if self.torn {
+            self.output = BytesMut::new();
+            return Err(PeerGone::Torn);
         }
-        if self.output.capacity() > 4 * RELIEF {
-            self.output = BytesMut::with_capacity(8192);
+        if self.output.is_empty() {
+            return Ok(());
         }
+        while !self.output.is_empty() {
+            self.sent += self.stream.write_buf(&mut self.output).await? as u64;
+        }
+        self.stream.flush().await?;
+        shelf::put(std::mem::take(&mut self.output));
         Ok(())
     }
 
     /// Sends what was written where it has grown large.
     ///
     /// # Errors
-    /// [`PeerGone::Io`].
+    /// As [`Peer::flush`].
     pub async fn relieve(&mut self) -> Result<(), PeerGone> {
         match self.output.len() {
             0..RELIEF => Ok(()),
             _ => self.flush().await,
         }
+    }
+
+    /// Passes rows on as they came, without a copy where they are many. `rest` bytes are missing of the
+    /// last of them.
+    ///
+    /// # Errors
+    /// As [`Peer::flush`].
+    pub async fn relay(&mut self, rows: BytesMut, rest: usize) -> Result<(), PeerGone> {
+        if self.output.len() + rows.len() < RELIEF {
+            if self.output.capacity() == 0 {
+                self.output = shelf::take();
+            }
+            self.output.extend_from_slice(&rows);
+            self.output_rest = rest;
+            return Ok(());
+        }
+        self.flush().await?;
+        self.output = rows;
+        self.output_rest = rest;
+        self.flush().await
     }
 
     /// Ends the connection politely, within the patience of the network.

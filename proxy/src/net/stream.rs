@@ -1,6 +1,7 @@
 //! One byte stream to a client or a server, whatever carries it.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -27,6 +28,27 @@ impl Stream {
             Stream::Plain(_) => false,
             Stream::Tls(_) | Stream::Unix(_) => true,
         }
+    }
+
+    /// The same connection, woken from now on by the runtime of the calling task.
+    ///
+    /// # Errors
+    /// The machine is out of file descriptors, or the other runtime is gone: the connection is closed.
+    pub fn move_here(self) -> io::Result<Stream> {
+        Ok(match self {
+            Stream::Plain(stream) => Stream::Plain(TcpStream::from_std(stream.into_std()?)?),
+            Stream::Unix(stream) => Stream::Unix(UnixStream::from_std(stream.into_std()?)?),
+            Stream::Tls(mut secure) => {
+                // TLS does not let its stream go: a duplicate of the socket takes its place.
+                let stream = match secure.as_mut() {
+                    TlsStream::Server(secure) => secure.get_mut().0,
+                    TlsStream::Client(secure) => secure.get_mut().0,
+                };
+                let socket = stream.as_fd().try_clone_to_owned()?;
+                *stream = TcpStream::from_std(socket.into())?;
+                Stream::Tls(secure)
+            }
+        })
     }
 }
 

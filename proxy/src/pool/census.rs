@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::fault::CheckoutError;
@@ -11,7 +10,7 @@ use super::settings::PoolSettings;
 use super::shares::Claim;
 use super::state::{Pool, PoolKey, Waiter};
 use super::stats::PoolStats;
-use crate::server::{Connection, Target};
+use crate::server::{Alarms, Connection, Target};
 
 /// The pools of one node.
 #[derive(Debug, Default)]
@@ -23,8 +22,8 @@ pub(super) struct NodeState {
     pub(super) open: usize,
     /// At least as many as wait in all pools; 0 only where nobody does.
     pub(super) waiters: usize,
-    /// What the connections made from now on look at while they wait.
-    pub(super) given_up: Arc<AtomicBool>,
+    /// Of the connections made since the node was last given up.
+    pub(super) alarms: Alarms,
     pub(super) closed: bool,
 }
 

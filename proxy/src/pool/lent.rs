@@ -86,6 +86,12 @@ impl Lent {
         Lent { connection: Some(connection), slot }
     }
 
+    /// Has it woken by the runtime of the calling task; false where it is lost over that.
+    pub(super) fn move_here(&mut self) -> bool {
+        self.connection = self.connection.take().and_then(|connection| connection.move_here().ok());
+        self.connection.is_some()
+    }
+
     /// Gives it back.
     pub(super) fn end(mut self, fate: Fate) {
         let Some(mut connection) = self.connection.take() else { return };

@@ -4,12 +4,12 @@
 //! serve it; to whoever's turn it is in its own pool; to the idle ones. A tenant that holds its share
 //! is passed over until it has given something back.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use router::ids::TenantKey;
+use tokio::runtime::Id;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +21,7 @@ use super::settings::PoolSettings;
 use super::shares::{Claim, TenantHash};
 use super::state::{PoolKey, Waiter};
 use super::stats::PoolStats;
-use crate::server::{Connection, DialError, Target};
+use crate::server::{Alarm, Connection, DialError, Target};
 
 /// One node's pools.
 #[derive(Debug)]
@@ -43,6 +43,8 @@ pub(super) struct Wish<'a> {
     pub(super) hash: TenantHash,
     /// The settings that the connection had best have.
     pub(super) prefer: Option<u64>,
+    /// The runtime that had best wake who waits for it.
+    pub(super) home: Id,
 }
 
 /// What a checkout is given.
@@ -96,7 +98,7 @@ impl Node {
         let limits = pool.bounds.tenants.of(wish.tenant);
         let claim = Claim { tenant: wish.hash, weight: limits.weight, most: limits.max_connections };
         if pool.permits(claim, now) {
-            if let Some(connection) = pool.take_idle(wish.prefer) {
+            if let Some(connection) = pool.take_idle(wish.prefer, wish.home) {
                 let place = state.lend(wish.pool, claim, Stage::Lent, now);
                 return Ok(Answer::Now(Grant::Lent(Lent::new(connection, Slot::new(self.clone(), place)))));
             }
@@ -209,12 +211,12 @@ impl Node {
     }
 
     /// A login succeeded.
-    pub(super) fn logged_in(&self, pool: usize) -> Arc<AtomicBool> {
+    pub(super) fn logged_in(&self, pool: usize, alarm: &Arc<Alarm>) {
         let mut state = self.lock();
         let pool = state.pool(pool);
         pool.failing = None;
         pool.login = pool.login.saturating_sub(1);
-        state.given_up.clone()
+        state.alarms.add(alarm);
     }
 
     /// A login failed: its error stands for a while.
@@ -291,7 +293,7 @@ impl Node {
     /// As [`Self::renew`], and who waits for an answer on a lent one is told that it does not come.
     pub(super) fn give_up(self: &Arc<Node>) {
         self.change(|state| {
-            std::mem::take(&mut state.given_up).store(true, Ordering::Relaxed);
+            state.alarms.raise();
             state.each_pool_of(None, super::state::Pool::renew)
         });
     }

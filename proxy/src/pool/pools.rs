@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use router::ids::TenantKey;
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -107,7 +108,8 @@ impl Pools {
         let deadline = begun + wait_timeout;
         let PoolHandle { node, target, number, .. } = request.pool;
         let hash = request.tenant.map_or(0, fairness_key);
-        let wish = Wish { pool: *number, tenant: request.tenant, hash, prefer: request.prefer };
+        let home = Handle::current().id();
+        let wish = Wish { pool: *number, tenant: request.tenant, hash, prefer: request.prefer, home };
         loop {
             let grant = match node.ask(wish)? {
                 Answer::Now(grant) => grant,
@@ -120,7 +122,7 @@ impl Pools {
             };
             match grant {
                 Grant::Lent(mut lent) => {
-                    if self.is_well(&mut lent).await {
+                    if lent.move_here() && self.is_well(&mut lent).await {
                         return Ok(lent);
                     }
                 }
@@ -268,7 +270,7 @@ impl Pools {
     ) -> Result<Lent, CheckoutError> {
         match Connection::dial(target).await {
             Ok(mut connection) => {
-                connection.given_up = node.logged_in(pool);
+                node.logged_in(pool, &connection.alarm);
                 slot.logged_in();
                 connection.id = self.next_id.fetch_add(1, Ordering::Relaxed);
                 connection.statements.set_limit(self.settings.load().prepared_statements);

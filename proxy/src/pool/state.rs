@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Id;
 use tokio::sync::oneshot;
 
 use super::fault::CheckoutError;
@@ -107,15 +108,17 @@ impl Pool {
         self.waiting.any(|claim| shares.permit(claim, bounds.size, bounds.tenant_share, now))
     }
 
-    /// The most recently used, or one of the last few that has these settings.
-    pub(super) fn take_idle(&mut self, prefer: Option<u64>) -> Option<Connection> {
+    /// The most recently used of those that this runtime wakes, or one of the last few of them that has
+    /// these settings; one of another runtime only where there is none.
+    pub(super) fn take_idle(&mut self, prefer: Option<u64>, home: Id) -> Option<Connection> {
         const LAST_FEW: usize = 8;
-        let from = self.idle.len().saturating_sub(LAST_FEW);
+        let near = || self.idle.iter().enumerate().rev().filter(|(_, idle)| idle.home() == home);
         let fits = |wanted: u64| {
-            let few = self.idle.iter().enumerate().skip(from);
-            few.rev().find(|(_, idle)| settings_fingerprint(&idle.settings) == wanted).map(|(place, _)| place)
+            let mut few = near().take(LAST_FEW);
+            few.find(|(_, idle)| settings_fingerprint(&idle.settings) == wanted).map(|(place, _)| place)
         };
-        match prefer.and_then(fits) {
+        let place = prefer.and_then(fits).or_else(|| near().next().map(|(place, _)| place));
+        match place {
             Some(place) => Some(self.idle.remove(place)),
             None => self.idle.pop(),
         }

@@ -1,4 +1,7 @@
 //! From a listener to sessions: one task a client.
+//!
+//! Logins, which cost more than a statement, and the console stay on the runtime that accepts; who is
+//! authenticated moves to a worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +13,9 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::host::Host;
-use crate::client::{Arrival, Ended, Gate, receive};
+use super::workers::Workers;
+use crate::client::{Arrival, Ended, Gate, Startup, receive};
+use crate::config::CONSOLE;
 use crate::metrics::{LoginOutcome, Metrics};
 use crate::net::Listener;
 use crate::net::listen::Accepted;
@@ -25,6 +30,7 @@ pub(super) struct Door<H> {
     pub(super) closing: CancellationToken,
     /// Cancelled when those that are here are to end.
     pub(super) shutdown: CancellationToken,
+    pub(super) workers: Workers,
 }
 
 impl<H: Host> Door<H> {
@@ -67,14 +73,36 @@ impl<H: Host> Door<H> {
         match arrival {
             Ok(Arrival::Client(startup)) => {
                 self.metrics.login(LoginOutcome::Accepted);
-                let (user, database, address) = (&startup.user, &startup.database, &startup.address);
-                let _present = Present::new(self.metrics.database(database).clients);
-                let span = tracing::info_span!("client", %user, %database, %address);
-                Arc::clone(&self.host).serve(*startup).instrument(span).await;
+                self.admit(*startup).await;
             }
             Ok(Arrival::Cancel(request)) => Arc::clone(&self.host).cancel(request).await,
             Err(ended) => self.note(&ended),
         }
+    }
+
+    /// Lets a client take its seat. The console keeps to this runtime: what it asks for is the operator's.
+    async fn admit(&self, mut startup: Startup) {
+        let (user, database, address) = (&startup.user, &startup.database, &startup.address);
+        let present = Present::new(self.metrics.database(database).clients);
+        let span = tracing::info_span!("client", %user, %database, %address);
+        let host = Arc::clone(&self.host);
+        let seat = if database == CONSOLE { None } else { self.workers.seat() };
+        let Some(seat) = seat else {
+            host.serve(startup).instrument(span).await;
+            return drop(present);
+        };
+        let runtime = seat.runtime();
+        let served = async move {
+            match startup.stream.move_here() {
+                Ok(stream) => {
+                    startup.stream = stream;
+                    host.serve(startup).await;
+                }
+                Err(error) => tracing::warn!(%error, "a client could not be taken over by its worker"),
+            }
+            drop((present, seat));
+        };
+        self.tasks.spawn_on(served.instrument(span), &runtime);
     }
 
     /// Who goes away again, or is no client at all, is not worth a line above DEBUG.

@@ -22,6 +22,7 @@ use super::accept::Door;
 use super::host::Host;
 use super::reload::{Ending, Order, Orders, Standing};
 use super::signals::{Signals, Wish};
+use super::workers::Workers;
 use crate::client::{Gate, GateTls};
 use crate::config::{Config, ProxyConfig};
 use crate::metrics::Metrics;
@@ -50,6 +51,9 @@ pub enum CannotServe {
     /// The certificate cannot be read.
     #[error("TLS for clients: {0}")]
     Certificate(io::Error),
+    /// No threads could be started.
+    #[error("no threads could be started: {0}")]
+    Threads(io::Error),
     /// Signals cannot be listened to.
     #[error("cannot listen to signals: {0}")]
     Signals(io::Error),
@@ -73,6 +77,7 @@ pub struct Daemon {
     standing: Standing,
     gate: Gate,
     listeners: Vec<Listener>,
+    workers: Workers,
     signals: Signals,
     web_end: CancellationToken,
 }
@@ -84,6 +89,7 @@ impl Daemon {
         let signals = Signals::listen().map_err(CannotServe::Signals)?;
         let gate = Gate::new(Arc::clone(&config), tls(&config.proxy)?);
         let listeners = listeners(&config.proxy)?;
+        let workers = Workers::start(config.proxy.worker_threads).map_err(CannotServe::Threads)?;
         let http = config.proxy.http_listen;
         let http_listener =
             TcpListener::bind(http).await.map_err(|source| taken(http.to_string(), source))?;
@@ -107,6 +113,7 @@ impl Daemon {
             standing: Standing { config, file },
             gate,
             listeners,
+            workers,
             signals,
             web_end,
         })
@@ -130,6 +137,7 @@ impl Daemon {
             tasks: self.tasks.clone(),
             closing: CancellationToken::new(),
             shutdown: self.shutdown.clone(),
+            workers: self.workers,
         });
         for listener in self.listeners {
             self.tasks.spawn(Arc::clone(&door).attend(listener));

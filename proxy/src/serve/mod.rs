@@ -8,6 +8,7 @@
 //! | `logging` | log lines |
 //! | `reload` | what the console asks: read the configuration again, end |
 //! | `signals` | what the operator asks for |
+//! | `workers` | the threads that clients are served on |
 
 mod accept;
 mod daemon;
@@ -17,6 +18,7 @@ mod reload;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 pub use daemon::{CannotServe, Daemon};
 pub use host::Host;

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::accept::Door;
 use super::host::Host;
+use super::workers::Workers;
 use crate::client::{CancelRequest, Gate, Startup};
 use crate::config::{AdminConfig, Config, DatabaseConfig, Password, UserConfig};
 use crate::metrics::Metrics;
@@ -80,6 +81,7 @@ fn served(change: impl FnOnce(&mut Config)) -> Served {
         tasks: TaskTracker::new(),
         closing: shutdown.clone(),
         shutdown: shutdown.clone(),
+        workers: Workers::start(2).expect("threads"),
     };
     tokio::spawn(Arc::new(door).attend(listener));
     Served { address, shutdown }

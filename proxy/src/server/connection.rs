@@ -8,14 +8,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::runtime::{Handle, Id};
 
+use super::alarm::Alarm;
 use super::cancel::{CancelHandle, Gate};
 use super::handshake::Welcome;
 use super::prepared::PreparedStatements;
@@ -23,16 +24,16 @@ use super::target::Target;
 use crate::net::Stream;
 use crate::wire::frame::{SERVER_LIMIT, next_tag};
 use crate::wire::view::{Fields, error_fields, parameter_status, ready_status};
-use crate::wire::{Frame, WireFault, cut, cut_run, write};
+use crate::wire::{Frame, WireFault, cut, cut_begun, cut_rest, cut_run, write};
 
 /// The least that is asked for in one read.
 const READ_LEAST: usize = 8 << 10;
 /// The most that is asked for in one read, once reads come back full.
 const READ_MOST: usize = 128 << 10;
+/// A row of which so much has come is passed on before it is whole.
+const LONG_ROW: usize = 64 << 10;
 /// A flush reads no more answers than this ahead of who takes them.
 const READ_AHEAD: usize = 1 << 20;
-/// How often who waits for a node looks whether it was given up.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// The transaction status of a server's last ReadyForQuery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,15 @@ pub enum WhyGone {
     Protocol(#[from] WireFault),
 }
 
+/// What a server says to who relays it.
+#[derive(Debug)]
+pub enum Reply {
+    /// A message that is not a row.
+    Frame(Frame),
+    /// Rows, or pieces of COPY, as they came; the last may be a part of a long one.
+    Rows(BytesMut),
+}
+
 /// One connection to one node.
 #[derive(Debug)]
 pub struct Connection {
@@ -107,11 +117,15 @@ pub struct Connection {
     pub last_used: Instant,
     /// Its number among the connections of its pools; 0 outside them.
     pub id: u64,
+    /// The runtime that wakes who waits for it.
+    home: Id,
     /// Raised when the node is given up: an answer that it still owes will not come.
-    pub given_up: Arc<AtomicBool>,
+    pub alarm: Arc<Alarm>,
     target: Arc<Target>,
     stream: Stream,
     inbound: BytesMut,
+    /// How many bytes are still to come of a row whose beginning was taken.
+    rest: usize,
     outbound: BytesMut,
     unflushed: bool,
     read_size: usize,
@@ -135,10 +149,12 @@ impl Connection {
             created: now,
             last_used: now,
             id: 0,
-            given_up: Arc::default(),
+            alarm: Arc::default(),
+            home: Handle::current().id(),
             target,
             stream: welcome.stream,
             inbound: welcome.inbound,
+            rest: 0,
             outbound: BytesMut::new(),
             unflushed: false,
             read_size: READ_LEAST,
@@ -239,6 +255,24 @@ impl Connection {
             && self.inbound.is_empty()
     }
 
+    /// The runtime that wakes who waits for this connection.
+    pub fn home(&self) -> Id {
+        self.home
+    }
+
+    /// The same connection, woken from now on by the runtime of the calling task.
+    ///
+    /// # Errors
+    /// The connection could not be moved, and is closed.
+    pub fn move_here(mut self) -> io::Result<Connection> {
+        let here = Handle::current().id();
+        if self.home != here {
+            self.stream = self.stream.move_here()?;
+            self.home = here;
+        }
+        Ok(self)
+    }
+
     /// True once the connection is lost.
     pub fn is_lost(&self) -> bool {
         self.lost
@@ -251,23 +285,36 @@ impl Connection {
             if let Some(frame) = self.buffered_frame()? {
                 return Ok(frame);
             }
-            let exchange = std::future::poll_fn(|task| self.poll_exchange(task));
-            match tokio::time::timeout(LOOK, exchange).await {
-                Ok(exchanged) => exchanged?,
-                Err(_) => self.not_given_up()?,
+            std::future::poll_fn(|task| self.poll_exchange(task)).await?;
+        }
+    }
+
+    /// As [`Self::frame`], but a row, or a piece of COPY, that is too long to be held is not waited for:
+    /// it is given as far as it has come, and [`Self::rest`] says what is missing.
+    pub async fn reply(&mut self) -> Result<Reply, ServerGone> {
+        loop {
+            if let Some(rows) = self.buffered_rows() {
+                return Ok(Reply::Rows(rows));
             }
+            if let Some(frame) = self.buffered_frame()? {
+                return Ok(Reply::Frame(frame));
+            }
+            std::future::poll_fn(|task| self.poll_exchange(task)).await?;
         }
     }
 
-    fn not_given_up(&mut self) -> Result<(), ServerGone> {
-        match self.given_up.load(Ordering::Relaxed) {
-            false => Ok(()),
-            true => Err(self.gone(WhyGone::Silent)),
-        }
+    /// How many bytes are missing of the last row that [`Self::buffered_rows`] gave.
+    pub fn rest(&self) -> usize {
+        self.rest
     }
 
-    /// The next frame if it has been read already.
+    /// The next frame if it has been read already. What is missing of a row that was taken in part is
+    /// dropped.
     pub fn buffered_frame(&mut self) -> Result<Option<Frame>, ServerGone> {
+        cut_rest(&mut self.inbound, &mut self.rest);
+        if self.rest > 0 {
+            return Ok(None);
+        }
         let frame = cut(&mut self.inbound, SERVER_LIMIT).map_err(|fault| self.gone(fault.into()))?;
         if let Some(frame) = &frame {
             self.note(frame);
@@ -275,26 +322,31 @@ impl Connection {
         Ok(frame)
     }
 
-    /// All the whole rows (or pieces of COPY) at the front of what has been read, as one piece of
-    /// bytes to relay.
+    /// True where something has been read that nobody took yet.
+    pub fn has_read(&self) -> bool {
+        !self.inbound.is_empty()
+    }
+
+    /// All the rows (or pieces of COPY) at the front of what has been read, as one piece of bytes to
+    /// relay; the last may be a part of a long one.
     pub fn buffered_rows(&mut self) -> Option<BytesMut> {
-        match next_tag(&self.inbound)? {
-            tag @ (b'D' | b'd') => cut_run(&mut self.inbound, &[tag]),
-            _ => None,
+        if self.rest > 0 {
+            return Some(cut_rest(&mut self.inbound, &mut self.rest)).filter(|piece| !piece.is_empty());
         }
+        let tag = [next_tag(&self.inbound).filter(|tag| matches!(tag, b'D' | b'd'))?];
+        if let Some(rows) = cut_run(&mut self.inbound, &tag) {
+            return Some(rows);
+        }
+        let (piece, rest) = cut_begun(&mut self.inbound, &tag, LONG_ROW)?;
+        self.rest = rest;
+        Some(piece)
     }
 
     /// Writes what is unsent. Where the server does not read because its own answers wait, they
     /// are read into memory up to a bound; beyond it this returns early with [`Self::unsent`] > 0,
     /// and the caller must take frames, which goes on writing. Cancel-safe.
     pub async fn flush(&mut self) -> Result<(), ServerGone> {
-        loop {
-            let written = std::future::poll_fn(|task| self.poll_flush(task));
-            match tokio::time::timeout(LOOK, written).await {
-                Ok(flushed) => return flushed,
-                Err(_) => self.not_given_up()?,
-            }
-        }
+        std::future::poll_fn(|task| self.poll_flush(task)).await
     }
 
     fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ServerGone>> {
@@ -302,7 +354,10 @@ impl Connection {
             if self.poll_write_out(task)?.is_ready() || self.inbound.len() >= READ_AHEAD {
                 return Poll::Ready(Ok(()));
             }
-            std::task::ready!(self.poll_read_in(task))?;
+            match self.poll_read_in(task) {
+                Poll::Pending => return self.unless_given_up(task),
+                Poll::Ready(read) => read?,
+            }
         }
     }
 
@@ -339,7 +394,15 @@ impl Connection {
         let written = self.poll_write_out(task);
         match (self.poll_read_in(task), written) {
             (Poll::Pending, Err(gone)) => Poll::Ready(Err(gone)),
+            (Poll::Pending, Ok(_)) => self.unless_given_up(task),
             (read, _) => read,
+        }
+    }
+
+    fn unless_given_up(&mut self, task: &Context<'_>) -> Poll<Result<(), ServerGone>> {
+        match self.alarm.is_raised(task) {
+            false => Poll::Pending,
+            true => Poll::Ready(Err(self.gone(WhyGone::Silent))),
         }
     }
 

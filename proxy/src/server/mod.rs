@@ -8,8 +8,10 @@
 //! | `connection` | frames in and out, and what the server still owes |
 //! | `simple` | small statements of the proxy's own |
 //! | `prepared` | what is prepared on a connection |
+//! | `alarm` | wakes who waits for a node that was given up |
 //! | `cancel` | canceling what runs on a connection, and never what runs there later |
 
+mod alarm;
 mod cancel;
 mod connection;
 mod dial;
@@ -18,8 +20,9 @@ mod prepared;
 mod simple;
 mod target;
 
+pub use alarm::{Alarm, Alarms};
 pub use cancel::{CancelHandle, Canceled};
-pub use connection::{Connection, ServerGone, TransactionStatus, WhyGone};
+pub use connection::{Connection, Reply, ServerGone, TransactionStatus, WhyGone};
 pub use dial::{DialError, WhyNot};
 pub use prepared::PreparedStatements;
 pub use simple::SimpleOutcome;

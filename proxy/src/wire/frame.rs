@@ -16,6 +16,9 @@ pub const SERVER_LIMIT: usize = 0x3fff_ffff;
 pub struct Frame(Bytes);
 
 impl Frame {
+    /// The length of tag and length in bytes.
+    pub const HEADER: usize = HEADER;
+
     /// The message's kind.
     pub fn tag(&self) -> u8 {
         self.0.first().copied().unwrap_or_default()
@@ -84,6 +87,25 @@ pub fn cut_run(buffer: &mut BytesMut, tags: &[u8]) -> Option<BytesMut> {
     (run > 0).then(|| buffer.split_to(run))
 }
 
+/// Cuts what is there of a frame that is not whole, where its tag is in `tags` and `least` bytes of it
+/// have come: a message too long to be held. With it comes how many of its bytes are still to come.
+pub fn cut_begun(buffer: &mut BytesMut, tags: &[u8], least: usize) -> Option<(BytesMut, usize)> {
+    let header = buffer.first_chunk::<HEADER>()?;
+    if buffer.len() < least || !tags.contains(&header[0]) {
+        return None;
+    }
+    let size = size(header, SERVER_LIMIT).ok()?;
+    let rest = size.checked_sub(buffer.len()).filter(|rest| *rest > 0)?;
+    Some((buffer.split(), rest))
+}
+
+/// Cuts up to `rest` bytes, the rest of a message of which the beginning was cut; counts `rest` down.
+pub fn cut_rest(buffer: &mut BytesMut, rest: &mut usize) -> BytesMut {
+    let piece = buffer.split_to(buffer.len().min(*rest));
+    *rest -= piece.len();
+    piece
+}
+
 /// The tag of the frame at the front, whole or not.
 pub fn next_tag(buffer: &BytesMut) -> Option<u8> {
     buffer.first().copied()
@@ -91,15 +113,21 @@ pub fn next_tag(buffer: &BytesMut) -> Option<u8> {
 
 /// The size in bytes of the frame at the front, if it is there whole.
 fn whole(buffer: &[u8], limit: usize) -> Result<Option<usize>, WireFault> {
-    let Some(&[tag, a, b, c, d]) = buffer.first_chunk::<HEADER>() else {
+    let Some(header) = buffer.first_chunk::<HEADER>() else {
         return Ok(None);
     };
+    let size = size(header, limit)?;
+    Ok((buffer.len() >= size).then_some(size))
+}
+
+/// The size in bytes of the frame that begins so.
+fn size(&[tag, a, b, c, d]: &[u8; HEADER], limit: usize) -> Result<usize, WireFault> {
     let length = u32::from_be_bytes([a, b, c, d]);
     let size = usize::try_from(length).unwrap_or(usize::MAX);
     if size < 4 || size > limit.min(i32::MAX as usize) {
         return Err(WireFault::Length { tag: char::from(tag), length });
     }
-    Ok((buffer.len() > size).then_some(size + 1))
+    Ok(size + 1)
 }
 
 #[cfg(test)]
@@ -137,6 +165,7 @@ mod tests {
         fn hostile_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let mut buffer = BytesMut::from(&bytes[..]);
             cut_run(&mut buffer, b"Dd");
+            cut_begun(&mut buffer.clone(), b"Dd", 6);
             while let Ok(Some(frame)) = cut(&mut buffer, 64) {
                 prop_assert!(frame.len() <= 65);
             }
@@ -150,6 +179,25 @@ mod tests {
             buffer.extend_from_slice(&length.to_be_bytes());
             assert_eq!(cut(&mut buffer, 100), Err(WireFault::Length { tag: 'Q', length }));
         }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_in_pieces() {
+        let mut whole = BytesMut::new();
+        write::copy_data(&mut whole, &[7; 100]);
+        let mut buffer = BytesMut::from(&whole[..60]);
+        assert_eq!(cut_begun(&mut buffer, b"D", 10), None, "another message");
+        assert_eq!(cut_begun(&mut buffer, b"d", 61), None, "too little of it has come");
+        let (mut seen, mut rest) = cut_begun(&mut buffer, b"d", 60).unwrap();
+        assert_eq!(rest, whole.len() - 60);
+        buffer.extend_from_slice(&whole[60..80]);
+        seen.extend_from_slice(&cut_rest(&mut buffer, &mut rest));
+        buffer.extend_from_slice(&whole[80..]);
+        buffer.extend_from_slice(b"Z");
+        seen.extend_from_slice(&cut_rest(&mut buffer, &mut rest));
+        assert_eq!((&seen[..], rest, &buffer[..]), (&whole[..], 0, &b"Z"[..]));
+        let mut buffer = whole.clone();
+        assert_eq!(cut_begun(&mut buffer, b"d", 10), None, "it is whole");
     }
 
     #[test]

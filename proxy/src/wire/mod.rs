@@ -17,4 +17,4 @@ pub mod rewrite;
 pub mod view;
 pub mod write;
 
-pub use frame::{Frame, WireFault, cut, cut_run};
+pub use frame::{Frame, WireFault, cut, cut_begun, cut_rest, cut_run};
