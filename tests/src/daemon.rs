@@ -141,6 +141,19 @@ impl Daemon {
         Ok(child.wait()?)
     }
 
+    /// Sends it a signal, and does not wait for what comes of it.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(process) = self.process() {
+            process::signal(process, signal);
+        }
+    }
+
+    /// All lines of its log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// SIGHUP: it reads its configuration again.
     pub fn reload(&self) {
         if let Some(process) = self.child().as_ref().map(Child::id) {

@@ -35,6 +35,7 @@ pub use load::{Load, Tally};
 pub use node::Node;
 pub use oracle::Oracle;
 pub use ports::free_port;
+pub use process::Signal;
 pub use relay::{Relay, Weather};
 pub use seed::Seed;
 pub use server::Server;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 /// A signal that the harness sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signal {
+pub enum Signal {
     /// SIGKILL.
     Kill,
     /// SIGTERM.
@@ -22,9 +22,20 @@ pub(crate) enum Signal {
     Continue,
     /// SIGHUP.
     Reload,
+    /// SIGQUIT.
+    Quit,
+    /// SIGUSR1.
+    First,
+    /// SIGUSR2.
+    Second,
 }
 
 impl Signal {
+    /// Sends it; a process that is gone already is no error.
+    pub fn send(self, process: u32) {
+        signal(process, self);
+    }
+
     fn name(self) -> &'static str {
         match self {
             Signal::Kill => "KILL",
@@ -33,6 +44,9 @@ impl Signal {
             Signal::Stop => "STOP",
             Signal::Continue => "CONT",
             Signal::Reload => "HUP",
+            Signal::Quit => "QUIT",
+            Signal::First => "USR1",
+            Signal::Second => "USR2",
         }
     }
 }

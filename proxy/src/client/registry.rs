@@ -125,9 +125,10 @@ impl Registry {
         true
     }
 
-    /// Tells all clients of a database to end.
-    pub async fn dismiss_all(&self, database: &str) {
-        let of = self.clients.iter().filter(|client| client.entry.database == database);
+    /// Tells all clients of a database, or of every one, to end.
+    pub async fn dismiss_all(&self, database: Option<&str>) {
+        let is_of = |client: &Client| database.is_none_or(|database| client.entry.database == database);
+        let of = self.clients.iter().filter(|client| is_of(client));
         let cancellables: Vec<Arc<Cancellable>> = of.map(|client| Arc::clone(&client.cancellable)).collect();
         futures_util::future::join_all(cancellables.iter().map(|cancellable| cancellable.dismiss())).await;
     }

@@ -9,10 +9,12 @@
 //! | `show` | the subjects of SHOW |
 //! | `pooler` | what PgBouncer's users look at: pools, clients, server connections |
 //! | `stats` | what sessions did |
+//! | `acting` | PAUSE, KILL and the like |
 //! | `placement` | where rows are |
 //! | `board` | the web page's tables |
 //! | `moving` | moves: start, show, abort |
 
+mod acting;
 mod board;
 mod moving;
 mod placement;

@@ -6,12 +6,14 @@ use std::time::SystemTime;
 
 use super::table::Holds::{Number, Text};
 use super::table::{Table, some};
+use crate::config::PoolMode;
 use crate::fleet::Fleet;
 
 /// SHOW STATE.
-pub(super) fn state(_fleet: &Fleet) -> Table {
+pub(super) fn state(fleet: &Fleet) -> Table {
     let mut table = Table::new(&["key", "value"]);
-    let paused = false;
+    let mut names = fleet.databases.keys().peekable();
+    let paused = names.peek().is_some() && names.all(|name| fleet.pools.is_paused(name));
     let word = |yes: bool| some(if yes { "yes" } else { "no" });
     table.row([some("active"), word(!paused)]);
     table.row([some("paused"), word(paused)]);
@@ -64,14 +66,14 @@ pub(super) fn databases(fleet: &Fleet) -> Table {
             some(config.pool.min_size),
             some(config.pool.reserve_size),
             some(config.pool.lifetime.unwrap_or_default().as_secs()),
-            some("transaction"),
+            some(word(database.config.pool.mode.unwrap_or(config.pool.mode))),
             None,
             some(config.pool.per_node),
             some(open),
             some(config.proxy.max_client_connections),
             some(clients),
-            some(0),
-            some(0),
+            some(u8::from(fleet.pools.is_paused(name))),
+            some(u8::from(fleet.pools.is_disabled(name))),
             some(&database.config.tenant_column),
             some(&database.config.tenant_setting),
             some(directory.shard_count()),
@@ -104,7 +106,7 @@ pub(super) fn users(fleet: &Fleet) -> Table {
             some(&user.name),
             user.pool.size.map(|size| size.to_string()),
             None,
-            None,
+            user.pool.mode.map(|mode| word(mode).to_owned()),
             some(user.pool.max_connections),
             some(open),
             some(user.max_client_connections),
@@ -125,6 +127,7 @@ struct Pool {
     used: usize,
     login: usize,
     longest_wait: std::time::Duration,
+    mode: Option<PoolMode>,
 }
 
 /// SHOW POOLS: one line a database and user.
@@ -148,6 +151,7 @@ pub(super) fn pools(fleet: &Fleet) -> Table {
         ("pool_mode", Text),
         ("load_balance_hosts", Text),
     ]);
+    let default = fleet.config.load().pool.mode;
     for ((database, user), pool) in by_user(fleet) {
         table.row([
             some(database),
@@ -165,11 +169,18 @@ pub(super) fn pools(fleet: &Fleet) -> Table {
             some(pool.login),
             some(pool.longest_wait.as_secs()),
             some(pool.longest_wait.subsec_micros()),
-            some("transaction"),
+            some(word(pool.mode.unwrap_or(default))),
             None,
         ]);
     }
     table
+}
+
+fn word(mode: PoolMode) -> &'static str {
+    match mode {
+        PoolMode::Transaction => "transaction",
+        PoolMode::Session => "session",
+    }
 }
 
 fn by_user(fleet: &Fleet) -> BTreeMap<(String, String), Pool> {
@@ -180,6 +191,7 @@ fn by_user(fleet: &Fleet) -> BTreeMap<(String, String), Pool> {
         pool.idle += stats.idle;
         pool.used += stats.used;
         pool.login += stats.login;
+        pool.mode = Some(stats.mode);
         pool.clients_waiting += stats.waiting;
         pool.longest_wait = pool.longest_wait.max(stats.longest_wait);
     }
@@ -290,9 +302,38 @@ pub(super) fn clients(fleet: &Fleet) -> Table {
     table
 }
 
-/// SHOW SERVERS.
-pub(super) fn servers(_fleet: &Fleet) -> Table {
-    Table::of(&SOCKETS)
+/// SHOW SERVERS: connections to servers, one by one.
+pub(super) fn servers(fleet: &Fleet) -> Table {
+    let columns: Vec<_> = SOCKETS.into_iter().chain([("server", Text)]).collect();
+    let mut table = Table::of(&columns);
+    let application = format!("pgherd/{}", fleet.proxy_id);
+    for card in fleet.pools.connections() {
+        table.row([
+            some("S"),
+            some(&card.target.user),
+            some(&card.target.database),
+            some("none"),
+            some(if card.is_lent() { "active" } else { "idle" }),
+            some(&card.target.host),
+            some(card.target.port),
+            None,
+            None,
+            some(crate::execute::clock::at(card.since)),
+            None,
+            some(0),
+            some(0),
+            some(0),
+            some(card.id),
+            None,
+            some(card.process),
+            some(if card.encrypted { "yes" } else { "" }),
+            some(&application),
+            some(0),
+            some(card.id),
+            some(&card.target.server),
+        ]);
+    }
+    table
 }
 
 /// SHOW LISTS.

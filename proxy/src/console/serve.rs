@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::console::table::{Formats, Table};
 use crate::console::words::{self, Command, Patience};
-use crate::console::{moving, placement, show};
+use crate::console::{acting, moving, placement, show};
 use crate::error::ClientError;
 use crate::fleet::{Database, Fleet};
 use crate::net::peer::{Peer, PeerGone};
@@ -272,15 +272,37 @@ impl Console {
                 }
                 return done("RELOAD");
             }
-            Command::Pause(_)
-            | Command::Resume(_)
-            | Command::Reconnect(_)
-            | Command::Kill(_)
-            | Command::KillClient(_)
-            | Command::Disable(_)
-            | Command::Enable(_)
-            | Command::WaitClose(_) => {
-                return Err(ClientError::unsupported("pools cannot be held yet", "RELOAD and SHUTDOWN can."));
+            Command::Pause(name) => {
+                acting::pause(&fleet, name.as_deref()).await?;
+                return done("PAUSE");
+            }
+            Command::Resume(name) => {
+                acting::resume(&fleet, name.as_deref())?;
+                return done("RESUME");
+            }
+            Command::Reconnect(name) => {
+                acting::reconnect(&fleet, name.as_deref())?;
+                return done("RECONNECT");
+            }
+            Command::Kill(name) => {
+                acting::kill(&fleet, name.as_deref()).await?;
+                return done("KILL");
+            }
+            Command::KillClient(id) => {
+                acting::kill_client(&fleet, id).await?;
+                return done("KILL_CLIENT");
+            }
+            Command::Disable(name) => {
+                acting::disable(&fleet, &name)?;
+                return done("DISABLE");
+            }
+            Command::Enable(name) => {
+                acting::enable(&fleet, &name)?;
+                return done("ENABLE");
+            }
+            Command::WaitClose(name) => {
+                acting::wait_close(&fleet, name.as_deref()).await?;
+                return done("WAIT_CLOSE");
             }
             Command::Shutdown(patience) => {
                 let ending = match patience {

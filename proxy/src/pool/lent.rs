@@ -83,6 +83,7 @@ pub struct Lent {
 
 impl Lent {
     pub(super) fn new(connection: Connection, slot: Slot) -> Lent {
+        connection.enrolled.iter().for_each(|enrolled| enrolled.note_lent(true));
         Lent { connection: Some(connection), slot }
     }
 
@@ -102,6 +103,7 @@ impl Lent {
             self.connection = Some(connection);
             return;
         }
+        connection.enrolled.iter().for_each(|enrolled| enrolled.note_lent(false));
         if let Some((node, place)) = self.slot.take() {
             node.give_back(place, Some(connection));
         }

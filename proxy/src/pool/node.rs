@@ -45,6 +45,8 @@ pub(super) struct Wish<'a> {
     pub(super) prefer: Option<u64>,
     /// The runtime that had best wake who waits for it.
     pub(super) home: Id,
+    /// Its transaction has begun.
+    pub(super) underway: bool,
 }
 
 /// What a checkout is given.
@@ -97,6 +99,14 @@ impl Node {
         let pool = state.pool(wish.pool);
         let limits = pool.bounds.tenants.of(wish.tenant);
         let claim = Claim { tenant: wish.hash, weight: limits.weight, most: limits.max_connections };
+        if pool.paused && wish.underway && pool.has_room() {
+            let per_node = self.settings.load().per_node;
+            if state.obstacle(wish.pool, per_node).is_none() {
+                let place = state.lend(wish.pool, claim, Stage::Login, now);
+                return Ok(Answer::Now(Grant::Dial(Slot::new(self.clone(), place))));
+            }
+        }
+        let pool = state.pool(wish.pool);
         if pool.permits(claim, now) {
             if let Some(connection) = pool.take_idle(wish.prefer, wish.home) {
                 let place = state.lend(wish.pool, claim, Stage::Lent, now);

@@ -20,7 +20,7 @@ use super::settings::PoolSettings;
 use super::state::PoolKey;
 use super::stats::PoolStats;
 use super::switch::Switches;
-use crate::server::{Connection, Target};
+use crate::server::{Card, Connection, Roster, Target};
 
 /// One pool: a database and user on a node. A session keeps one for each node that it uses, so that a
 /// checkout looks nothing up.
@@ -49,6 +49,9 @@ pub struct Request<'a> {
     pub tenant: Option<&'a TenantKey>,
     /// The [`super::settings_fingerprint`] of the session settings that it had best have already.
     pub prefer: Option<u64>,
+    /// True where the transaction holds connections already: it may have one more in spite of a pause,
+    /// or neither would end.
+    pub underway: bool,
 }
 
 /// All pools of a fleet.
@@ -61,6 +64,7 @@ pub struct Pools {
     switches: Switches,
     closed: CancellationToken,
     next_id: AtomicU64,
+    roster: Roster,
 }
 
 impl Pools {
@@ -74,6 +78,7 @@ impl Pools {
             switches: Switches::default(),
             closed: CancellationToken::new(),
             next_id: AtomicU64::new(1),
+            roster: Roster::default(),
         }
     }
 
@@ -109,7 +114,14 @@ impl Pools {
         let PoolHandle { node, target, number, .. } = request.pool;
         let hash = request.tenant.map_or(0, fairness_key);
         let home = Handle::current().id();
-        let wish = Wish { pool: *number, tenant: request.tenant, hash, prefer: request.prefer, home };
+        let wish = Wish {
+            pool: *number,
+            tenant: request.tenant,
+            hash,
+            prefer: request.prefer,
+            home,
+            underway: request.underway,
+        };
         loop {
             let grant = match node.ask(wish)? {
                 Answer::Now(grant) => grant,
@@ -204,6 +216,11 @@ impl Pools {
         self.reconnect(None);
     }
 
+    /// Every open connection, the oldest first.
+    pub fn connections(&self) -> Vec<Arc<Card>> {
+        self.roster.list()
+    }
+
     /// Every pool at this moment.
     pub fn stats(&self) -> Vec<PoolStats> {
         let nodes = self.each_node();
@@ -273,6 +290,8 @@ impl Pools {
                 node.logged_in(pool, &connection.alarm);
                 slot.logged_in();
                 connection.id = self.next_id.fetch_add(1, Ordering::Relaxed);
+                let (process, secure) = (connection.process(), connection.is_secure());
+                connection.enrolled = Some(self.roster.enrol(connection.id, target, process, secure));
                 connection.statements.set_limit(self.settings.load().prepared_statements);
                 Ok(Lent::new(connection, slot))
             }

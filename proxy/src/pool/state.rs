@@ -78,7 +78,12 @@ impl Pool {
 
     /// True where one connection more may be made.
     pub(super) fn may_grow(&self) -> bool {
-        !self.paused && self.open < self.bounds.size && self.failing().is_none()
+        !self.paused && self.has_room()
+    }
+
+    /// The same, paused or not.
+    pub(super) fn has_room(&self) -> bool {
+        self.open < self.bounds.size && self.failing().is_none()
     }
 
     /// As [`Self::may_grow`], into the reserve.

@@ -20,6 +20,7 @@ use super::alarm::Alarm;
 use super::cancel::{CancelHandle, Gate};
 use super::handshake::Welcome;
 use super::prepared::PreparedStatements;
+use super::roster::Enrolled;
 use super::target::Target;
 use crate::net::Stream;
 use crate::wire::frame::{SERVER_LIMIT, next_tag};
@@ -121,6 +122,8 @@ pub struct Connection {
     home: Id,
     /// Raised when the node is given up: an answer that it still owes will not come.
     pub alarm: Arc<Alarm>,
+    /// Its place among those that an operator can look at.
+    pub enrolled: Option<Enrolled>,
     target: Arc<Target>,
     stream: Stream,
     inbound: BytesMut,
@@ -163,6 +166,7 @@ impl Connection {
             parameters: welcome.parameters,
             parting: None,
             lost: false,
+            enrolled: None,
             process: welcome.process,
             key: welcome.key,
             gate,
@@ -271,6 +275,11 @@ impl Connection {
             self.home = here;
         }
         Ok(self)
+    }
+
+    /// True where it is encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.stream.is_secure()
     }
 
     /// True once the connection is lost.

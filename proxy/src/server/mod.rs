@@ -9,6 +9,7 @@
 //! | `simple` | small statements of the proxy's own |
 //! | `prepared` | what is prepared on a connection |
 //! | `alarm` | wakes who waits for a node that was given up |
+//! | `roster` | which connections there are |
 //! | `cancel` | canceling what runs on a connection, and never what runs there later |
 
 mod alarm;
@@ -17,6 +18,7 @@ mod connection;
 mod dial;
 mod handshake;
 mod prepared;
+mod roster;
 mod simple;
 mod target;
 
@@ -25,5 +27,6 @@ pub use cancel::{CancelHandle, Canceled};
 pub use connection::{Connection, Reply, ServerGone, TransactionStatus, WhyGone};
 pub use dial::{DialError, WhyNot};
 pub use prepared::PreparedStatements;
+pub use roster::{Card, Enrolled, Roster};
 pub use simple::SimpleOutcome;
 pub use target::Target;
