@@ -37,7 +37,7 @@ impl Session {
                 connection.out().extend_from_slice(frame.bytes());
                 let unsent = connection.out().len();
                 self.expects.push_back(Expect::Execution);
-                self.executor.count_later(server);
+                self.executor.count_later(server, statement.as_ref());
                 self.track(config, Some(server)).await?;
                 let mut talks = false;
                 if let Some(statement) = statement {

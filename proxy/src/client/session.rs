@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) expects: VecDeque<Expect>,
     /// What was parsed, under which name, and is not yet checked by a server.
     pub(super) unchecked: Vec<(Arc<str>, Arc<Prepared>)>,
+    /// Why the session was ended by the proxy.
+    pub(super) farewell: Option<String>,
     /// True where what the session answers itself is announced by a RowDescription: in a simple query.
     pub(super) describes: bool,
 }
@@ -49,6 +51,7 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     let Some(database) = fleet.databases.get(&startup.database).cloned() else { return };
     let config = fleet.config.load_full();
     let Some(login) = login(&config, &startup.user) else { return };
+    let encrypted = startup.stream.is_secure();
     let entry = ClientEntry {
         id: 0,
         user: startup.user.clone(),
@@ -56,7 +59,7 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
         address: startup.address.clone(),
         application_name: startup.application_name.clone(),
         connected: std::time::SystemTime::now(),
-        encrypted: startup.stream.is_secure(),
+        encrypted,
         running: false,
         waited: None,
     };
@@ -67,6 +70,9 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     let settings = Settings::starting_with(startup.parameters);
     let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
     let executor = Executor::new(Arc::clone(&fleet), database, login, settings);
+    let whose = format!("{}/{}@{}", startup.database, startup.user, startup.address);
+    let (came, log) =
+        (std::time::Instant::now(), (config.proxy.log_connections, config.proxy.log_disconnections));
     let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
     let mut session = Session {
         id,
@@ -79,16 +85,31 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
         expects: VecDeque::new(),
         unchecked: Vec::new(),
         describes: true,
+        farewell: None,
     };
-    let greeted = if foreign { Err(not_utf8().into()) } else { session.greet(secret).await };
+    if log.0 {
+        tracing::info!(client = id, tls = encrypted, "{whose}: connected");
+    }
+    let greeted = if foreign {
+        Err(not_utf8().into())
+    } else if fleet.pools.is_disabled(&session.executor.database.name) {
+        Err(ClientError::not_accepting(&session.executor.database.name).into())
+    } else {
+        session.greet(secret).await
+    };
     let outcome = match greeted {
         Ok(()) => session.listen().await,
         Err(trouble) => session.last_words(trouble).await,
     };
-    if let Err(gone) = outcome {
-        tracing::debug!(client = id, %gone, "a client left");
-    }
+    let reason = match (outcome, session.farewell.take()) {
+        (_, Some(farewell)) => farewell,
+        (Ok(()), None) => "client close request".to_owned(),
+        (Err(gone), None) => gone.to_string(),
+    };
     session.end().await;
+    if log.1 {
+        tracing::info!(client = id, age_s = came.elapsed().as_secs(), "{whose}: closed because: {reason}");
+    }
     fleet.registry.leave(id);
 }
 
@@ -227,6 +248,7 @@ impl Session {
                 self.executor.counters.add(Count::Errors, 1);
                 error.encode(self.peer.out());
                 if error.is_fatal() {
+                    self.farewell = Some(error.message.clone());
                     self.peer.flush().await?;
                     return Err(PeerGone::Closed);
                 }
@@ -250,6 +272,7 @@ impl Session {
     }
 
     async fn say_last(&mut self, error: &ClientError) -> Result<(), PeerGone> {
+        self.farewell = Some(error.message.clone());
         error.encode(self.peer.out());
         self.peer.flush().await
     }

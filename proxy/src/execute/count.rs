@@ -1,18 +1,21 @@
 //! Each statement is counted once, by its way and by the role of the node that answered it, with the
 //! time it took; each server's own part of that is timed beside it.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use router::ids::ServerId;
 use router::plan::Role;
+use router::sql::{Statement, normalized};
 
 use crate::execute::executor::{Decision, Executor};
 use crate::metrics::Way;
 
 impl Executor {
     /// A statement came to its end, well or badly.
-    pub(super) fn count(&self, decision: &Decision, begun: Instant) {
+    pub(super) fn count(&self, statement: &Statement, decision: &Decision, begun: Instant) {
         let took = begun.elapsed();
+        self.note_slow(Some(statement), took);
         let first = decision.plan.legs.first().map(|leg| leg.server);
         let role = first.map_or(Role::Primary, |server| self.role(server));
         self.counters.statement(took);
@@ -39,9 +42,10 @@ impl Executor {
     }
 
     /// A statement of a pipeline was sent; it is counted when its replies have come.
-    pub fn count_later(&mut self, server: ServerId) {
+    pub fn count_later(&mut self, server: ServerId, statement: Option<&Arc<Statement>>) {
         let role = self.role(server);
-        self.uncounted.push((role, Instant::now()));
+        let statement = self.slow.and(statement).cloned();
+        self.uncounted.push((role, Instant::now(), statement));
     }
 
     /// The replies to what was sent have come, or will not.
@@ -51,13 +55,27 @@ impl Executor {
         }
         let directory = self.database.directory.load();
         let metrics = self.fleet.server_metrics.get(directory.server_name(server));
-        for (role, begun) in self.uncounted.drain(..) {
+        for (role, begun, statement) in std::mem::take(&mut self.uncounted) {
             let took = begun.elapsed();
+            self.note_slow(statement.as_deref(), took);
             self.counters.statement(took);
             self.database.metrics.statement(Way::Single, role, took);
             if let Some(metrics) = metrics {
                 metrics.worked(took);
             }
+        }
+    }
+
+    /// A log line for a statement that took longer than `slow_statement`; never its values.
+    fn note_slow(&self, statement: Option<&Statement>, took: Duration) {
+        /// More of a text than this says nothing new.
+        const LONGEST: usize = 2000;
+        if let (Some(limit), Some(statement)) = (self.slow, statement)
+            && took >= limit
+        {
+            let text = normalized(statement.text(), LONGEST);
+            let (database, user) = (&self.database.name, &self.login.user);
+            tracing::info!(duration_ms = took.as_millis() as u64, %database, %user, statement = %text, "slow statement");
         }
     }
 

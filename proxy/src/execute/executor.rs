@@ -64,7 +64,9 @@ pub struct Executor {
     /// Since when the transaction holds connections.
     pub(super) holding: Option<Instant>,
     /// Statements of a pipeline that were sent and whose replies have not come: on what role, since when.
-    pub(super) uncounted: Vec<(Role, Instant)>,
+    pub(super) uncounted: Vec<(Role, Instant, Option<Arc<Statement>>)>,
+    /// Statements that take longer are logged.
+    pub(super) slow: Option<Duration>,
     path: Option<(Option<String>, SearchPath)>,
     pools: Mutex<HashMap<(String, u16), Arc<PoolHandle>>>,
 }
@@ -95,6 +97,7 @@ pub struct Decision {
 impl Executor {
     /// The hand of a new session.
     pub fn new(fleet: Arc<Fleet>, database: Arc<Database>, login: Login, settings: Settings) -> Executor {
+        let slow = fleet.config.load().proxy.slow_statement;
         Executor {
             counters: fleet.metrics.session(&database.name, &login.user),
             holding: None,
@@ -108,6 +111,7 @@ impl Executor {
             pin: SessionPin::default(),
             cancellable: Arc::default(),
             uncounted: Vec::new(),
+            slow,
             path: None,
             pools: Mutex::default(),
         }
@@ -354,7 +358,12 @@ impl Executor {
         };
         let prefer = self.settings.fingerprint();
         let begun = Instant::now();
-        let lent = self.fleet.pools.checkout(Request { pool: &pool, tenant, prefer });
+        let lent = self.fleet.pools.checkout(Request {
+            pool: &pool,
+            tenant,
+            prefer,
+            underway: !self.transaction.branches.is_empty(),
+        });
         let lent = self.cancellable.unless_requested(lent).await;
         let waited = begun.elapsed();
         self.counters.assigned(waited);

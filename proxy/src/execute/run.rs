@@ -56,7 +56,7 @@ impl Executor {
             let answered = peer.written();
             match self.interpret(peer, ask, rows, &decision).await {
                 Ok(completion) => {
-                    self.count(&decision, begun);
+                    self.count(ask.statement, &decision, begun);
                     self.note(ask.statement, &decision);
                     if ask.statement.changes_schema() && self.transaction.mode != Mode::Auto {
                         self.read_own_catalog().await?;
@@ -70,7 +70,7 @@ impl Executor {
                     let fresh = peer.written() == answered && tries < MOST_TRIES;
                     let alone = self.transaction.mode == Mode::Auto && ask.statement.access() == Access::Read;
                     if !(fresh && alone && trouble.is_connection_failure()) {
-                        self.count(&decision, begun);
+                        self.count(ask.statement, &decision, begun);
                         return Err(trouble);
                     }
                     self.transaction.branches.clear();

@@ -22,9 +22,12 @@ impl Host for Fleet {
     }
 
     async fn cancel(self: Arc<Self>, request: CancelRequest) {
-        if let Some(secret) = request.secret.first_chunk::<4>().filter(|_| request.secret.len() == 4) {
-            self.registry.cancel(request.process, i32::from_be_bytes(*secret)).await;
-        }
+        super::peers::cancel(&self, &request).await;
+    }
+
+    fn hold(&self, held: bool) {
+        let changed = if held { self.pools.pause(None) } else { self.pools.resume(None) };
+        tracing::info!(held, changed, "all databases were paused or resumed");
     }
 
     fn clients(&self) -> usize {

@@ -6,11 +6,13 @@
 //! | `database` | one database |
 //! | `assemble` | the parts put together, in the order in which they need each other |
 //! | `watch` | silent nodes and gauges, once a second |
+//! | `peers` | cancel requests, here or at another proxy |
 //! | `host` | whom an authenticated client is handed to |
 
 mod assemble;
 mod database;
 mod host;
+mod peers;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};

@@ -20,6 +20,15 @@ use crate::metrics::{LoginOutcome, Metrics};
 use crate::net::Listener;
 use crate::net::listen::Accepted;
 
+/// Where clients come in.
+#[derive(Debug)]
+pub(super) enum Entrance {
+    /// A socket that ends with the daemon.
+    Ours(Listener),
+    /// A socket that was there before and stays.
+    Inherited(Listener),
+}
+
 /// What every accepted connection needs.
 pub(super) struct Door<H> {
     pub(super) gate: ArcSwap<Gate>,
@@ -35,9 +44,10 @@ pub(super) struct Door<H> {
 
 impl<H: Host> Door<H> {
     /// Accepts clients until no new ones are wanted; those whose connection stands already are received.
-    pub(super) async fn attend(self: Arc<Self>, listener: Listener) {
+    pub(super) async fn attend(self: Arc<Self>, entrance: Entrance) {
         /// When the machine is out of file descriptors, closing some takes a moment.
         const AFTER_FAILURE: Duration = Duration::from_millis(50);
+        let (Entrance::Ours(listener) | Entrance::Inherited(listener)) = &entrance;
         while let Some(accepted) = self.closing.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok(accepted) => {
@@ -49,7 +59,12 @@ impl<H: Host> Door<H> {
                 }
             }
         }
-        match listener.close() {
+        let closed = match entrance {
+            Entrance::Ours(listener) => listener.close(),
+            // Who waits there waits for the next process.
+            Entrance::Inherited(_) => return,
+        };
+        match closed {
             Ok(waiting) => waiting.into_iter().for_each(|accepted| {
                 self.tasks.spawn(Arc::clone(&self).welcome(accepted));
             }),

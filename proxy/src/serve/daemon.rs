@@ -18,10 +18,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::accept::Door;
+use super::accept::{Door, Entrance};
 use super::host::Host;
 use super::reload::{Ending, Order, Orders, Standing};
 use super::signals::{Signals, Wish};
+use super::systemd::{self, Inherited};
 use super::workers::Workers;
 use crate::client::{Gate, GateTls};
 use crate::config::{Config, ProxyConfig};
@@ -76,8 +77,8 @@ pub struct Daemon {
     ordered: mpsc::Receiver<Order>,
     standing: Standing,
     gate: Gate,
-    listeners: Vec<Listener>,
     workers: Workers,
+    entrances: Vec<Entrance>,
     signals: Signals,
     web_end: CancellationToken,
 }
@@ -88,11 +89,18 @@ impl Daemon {
     pub async fn bind(config: Arc<Config>, file: PathBuf) -> Result<Daemon, CannotServe> {
         let signals = Signals::listen().map_err(CannotServe::Signals)?;
         let gate = Gate::new(Arc::clone(&config), tls(&config.proxy)?);
-        let listeners = listeners(&config.proxy)?;
         let workers = Workers::start(config.proxy.worker_threads).map_err(CannotServe::Threads)?;
-        let http = config.proxy.http_listen;
-        let http_listener =
-            TcpListener::bind(http).await.map_err(|source| taken(http.to_string(), source))?;
+        let inherited =
+            systemd::inherited().map_err(|source| taken("a socket of systemd's".into(), source))?;
+        let Inherited { clients, http } = inherited;
+        let entrances = entrances(clients, &config.proxy)?;
+        let http_listener = match http {
+            Some(listener) => listener,
+            None => {
+                let http = config.proxy.http_listen;
+                TcpListener::bind(http).await.map_err(|source| taken(http.to_string(), source))?
+            }
+        };
         let (metrics, readiness, board) = (Metrics::default(), Readiness::default(), Board::default());
         let (orders, ordered) = Orders::new();
         let web_end = CancellationToken::new();
@@ -112,8 +120,8 @@ impl Daemon {
             ordered,
             standing: Standing { config, file },
             gate,
-            listeners,
             workers,
+            entrances,
             signals,
             web_end,
         })
@@ -121,7 +129,7 @@ impl Daemon {
 
     /// Lets the fleet be assembled; `None` where a signal ends the daemon meanwhile.
     pub async fn while_starting<T>(&mut self, assembling: impl Future<Output = T>) -> Option<T> {
-        let ended = second(&mut self.signals);
+        let ended = self.signals.next_end();
         tokio::select! {
             assembled = assembling => Some(assembled),
             () = ended => None,
@@ -139,10 +147,12 @@ impl Daemon {
             shutdown: self.shutdown.clone(),
             workers: self.workers,
         });
-        for listener in self.listeners {
-            self.tasks.spawn(Arc::clone(&door).attend(listener));
+        for entrance in self.entrances {
+            self.tasks.spawn(Arc::clone(&door).attend(entrance));
         }
         self.readiness.ready();
+        systemd::ready();
+        tokio::spawn(systemd::watchdog());
         tracing::info!(listen = %self.standing.config.proxy.listen, "ready for clients");
 
         let (mut signals, mut standing, mut ordered) = (self.signals, self.standing, self.ordered);
@@ -161,12 +171,15 @@ impl Daemon {
             match wish {
                 // What came of it stands in the log.
                 Wish::Reload => drop(standing.renew(&door).await),
+                Wish::Pause => door.host.hold(true),
+                Wish::Resume => door.host.hold(false),
                 Wish::Drain => break Ending::Transactions,
                 Wish::DrainSoon => break Ending::Haste,
                 Wish::Quit => break Ending::Now,
             }
         };
         self.readiness.draining();
+        systemd::stopping();
         door.closing.cancel();
         self.tasks.close();
         if ending == Ending::Clients {
@@ -178,7 +191,7 @@ impl Daemon {
             };
             tokio::select! {
                 () = left => {}
-                () = second(&mut signals) => tracing::warn!("a signal: clients are sent away"),
+                () = signals.next_end() => tracing::warn!("a signal: clients are sent away"),
             }
         }
         let patience = match ending {
@@ -201,13 +214,8 @@ async fn drain(tasks: &TaskTracker, patience: Duration, signals: &mut Signals) {
         biased;
         () = tasks.wait() => tracing::info!("all clients have left"),
         () = tokio::time::sleep(patience) => tracing::warn!(tasks = tasks.len(), "transactions are cut off"),
-        () = second(signals) => tracing::warn!(tasks = tasks.len(), "a second signal: transactions are cut off"),
+        () = signals.next_end() => tracing::warn!(tasks = tasks.len(), "a second signal: transactions are cut off"),
     }
-}
-
-/// The next signal that wants the end.
-async fn second(signals: &mut Signals) {
-    while signals.next().await == Wish::Reload {}
 }
 
 /// TLS for clients, where it is configured.
@@ -218,16 +226,21 @@ pub(super) fn tls(config: &ProxyConfig) -> Result<Option<GateTls>, CannotServe> 
     Ok(Some(GateTls { acceptor, certificate: Bytes::from(certificate) }))
 }
 
-fn listeners(config: &ProxyConfig) -> Result<Vec<Listener>, CannotServe> {
-    let tcp = Listener::tcp(config.listen, Sharing::Alone)
-        .map_err(|source| taken(config.listen.to_string(), source))?;
+/// Where clients come in: by the sockets that were handed over, else by those of the configuration.
+fn entrances(inherited: Vec<Listener>, config: &ProxyConfig) -> Result<Vec<Entrance>, CannotServe> {
+    if !inherited.is_empty() {
+        return Ok(inherited.into_iter().map(Entrance::Inherited).collect());
+    }
+    let sharing = if config.so_reuseport { Sharing::WithOthers } else { Sharing::Alone };
+    let tcp =
+        Listener::tcp(config.listen, sharing).map_err(|source| taken(config.listen.to_string(), source))?;
     let mut listeners = vec![tcp];
     if let Some(folder) = &config.unix_socket_dir {
         let path = folder.join(format!(".s.PGSQL.{}", config.listen.port()));
         let unix = Listener::unix(&path).map_err(|source| taken(path.display().to_string(), source))?;
         listeners.push(unix);
     }
-    Ok(listeners)
+    Ok(listeners.into_iter().map(Entrance::Ours).collect())
 }
 
 fn taken(address: String, source: io::Error) -> CannotServe {

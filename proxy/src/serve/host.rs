@@ -14,6 +14,9 @@ pub trait Host: Send + Sync + 'static {
     /// Cancels what the named session runs, if the secret is right.
     fn cancel(self: Arc<Self>, request: CancelRequest) -> impl Future<Output = ()> + Send;
 
+    /// Lends no connections any more to anybody, or lends again.
+    fn hold(&self, held: bool);
+
     /// How many clients are there.
     fn clients(&self) -> usize;
 

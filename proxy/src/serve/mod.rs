@@ -9,6 +9,7 @@
 //! | `reload` | what the console asks: read the configuration again, end |
 //! | `signals` | what the operator asks for |
 //! | `workers` | the threads that clients are served on |
+//! | `systemd` | sockets that are handed over, and what systemd is told |
 
 mod accept;
 mod daemon;
@@ -16,6 +17,7 @@ mod host;
 mod logging;
 mod reload;
 mod signals;
+mod systemd;
 #[cfg(test)]
 mod tests;
 mod workers;

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::accept::Door;
 use super::daemon::{CannotServe, tls};
 use super::host::Host;
+use super::systemd;
 use crate::config::{Config, Faults};
 
 /// Why the configuration stays as it was.
@@ -87,7 +88,10 @@ pub(super) struct Standing {
 impl Standing {
     /// Reads the file again; says in the log what came of it.
     pub(super) async fn renew<H: Host>(&mut self, door: &Door<H>) -> Reloaded {
-        match renewed(&self.config, &self.file, door).await {
+        systemd::reloading();
+        let renewed = renewed(&self.config, &self.file, door).await;
+        systemd::ready();
+        match renewed {
             Ok((config, kept)) => {
                 self.config = config;
                 for key in &kept {

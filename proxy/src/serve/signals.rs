@@ -3,6 +3,7 @@
 //! | signal | means |
 //! | --- | --- |
 //! | SIGHUP | read the configuration again |
+//! | SIGUSR1, SIGUSR2 | PAUSE, RESUME of all databases |
 //! | SIGTERM | drain: transactions end within `shutdown_timeout` |
 //! | SIGINT | drain, but within a few seconds: somebody pressed Ctrl-C |
 //! | SIGQUIT, or a second of the above | end now |
@@ -16,6 +17,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(super) enum Wish {
     /// Read the configuration again.
     Reload,
+    /// Lend no connections any more.
+    Pause,
+    /// Lend again.
+    Resume,
     /// End when transactions have ended.
     Drain,
     /// The same, in haste.
@@ -30,6 +35,8 @@ pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     quit: Signal,
+    first: Signal,
+    second: Signal,
 }
 
 impl Signals {
@@ -40,6 +47,8 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
+            first: signal(SignalKind::user_defined1())?,
+            second: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -50,6 +59,18 @@ impl Signals {
             _ = self.terminate.recv() => Wish::Drain,
             _ = self.interrupt.recv() => Wish::DrainSoon,
             _ = self.quit.recv() => Wish::Quit,
+            _ = self.first.recv() => Wish::Pause,
+            _ = self.second.recv() => Wish::Resume,
+        }
+    }
+
+    /// The next wish that the daemon end. Cancel-safe.
+    pub(super) async fn next_end(&mut self) {
+        loop {
+            match self.next().await {
+                Wish::Reload | Wish::Pause | Wish::Resume => {}
+                Wish::Drain | Wish::DrainSoon | Wish::Quit => return,
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::accept::Door;
+use super::accept::{Door, Entrance};
 use super::host::Host;
 use super::workers::Workers;
 use crate::client::{CancelRequest, Gate, Startup};
@@ -40,6 +40,8 @@ impl Host for Mirror {
     }
 
     async fn cancel(self: Arc<Self>, _request: CancelRequest) {}
+
+    fn hold(&self, _held: bool) {}
 
     fn clients(&self) -> usize {
         0
@@ -83,7 +85,7 @@ fn served(change: impl FnOnce(&mut Config)) -> Served {
         shutdown: shutdown.clone(),
         workers: Workers::start(2).expect("threads"),
     };
-    tokio::spawn(Arc::new(door).attend(listener));
+    tokio::spawn(Arc::new(door).attend(Entrance::Ours(listener)));
     Served { address, shutdown }
 }
 

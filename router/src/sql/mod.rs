@@ -11,6 +11,7 @@
 //! | `keys` | whose rows it can concern |
 //! | `calls`, `functions` | what the functions that it calls do |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
+//! | `normal` | a text without its values, for log lines |
 //! | `walk` | the nodes of a tree without recursion |
 //! | `rewrite` | the same statement over fewer rows |
 //! | `shape` | which SELECTs over all tenants merge exactly, and how |
@@ -22,6 +23,7 @@ mod functions;
 pub(crate) mod keys;
 mod kind;
 mod lex;
+mod normal;
 mod parse;
 mod rewrite;
 mod session;
@@ -31,6 +33,7 @@ mod walk;
 
 pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
+pub use normal::normalized;
 pub use parse::{Learned, learn};
 pub use rewrite::Filter;
 pub(crate) use rewrite::restrict_text;
