@@ -9,7 +9,7 @@ use router::catalog::{Catalog, SearchPath};
 use router::directory::Directory;
 use router::ids::{ServerId, TenantKey};
 use router::plan::{Leg, Parameter, Plan, Role, SessionView, Tenants, Verdict};
-use router::sql::{Hold, Kind, Statement};
+use router::sql::{Hold, Kind, Learned, Statement};
 
 use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
@@ -164,6 +164,7 @@ impl Executor {
         parameters: &[Parameter<'_>],
     ) -> Result<Decision, Trouble> {
         let tenant = self.tenant()?;
+        let mut whole = None;
         if self.transaction.now.is_empty() {
             self.transaction.now = super::clock::now();
         }
@@ -182,7 +183,9 @@ impl Executor {
                 now: &self.transaction.now,
                 away: &away,
             };
-            match router::plan::plan(statement, &directory, &catalog, &session, parameters) {
+            let planned = whole.as_deref().unwrap_or(statement);
+            match router::plan::plan(planned, &directory, &catalog, &session, parameters) {
+                Verdict::Learn => whole = Some(self.learn_as_a_whole(statement, &catalog)?),
                 Verdict::Refuse(refusal) => return Err(refusal.into()),
                 Verdict::Run(plan) => {
                     self.check_isolation(&plan)?;
@@ -208,6 +211,19 @@ impl Executor {
         }
         Err(ClientError::new("40001", "the directory changed too often while the statement was planned")
             .into())
+    }
+
+    /// A statement whose template did not say enough.
+    fn learn_as_a_whole(
+        &mut self,
+        statement: &Statement,
+        catalog: &Catalog,
+    ) -> Result<Arc<Statement>, Trouble> {
+        let path = self.search_path();
+        match &*self.database.learn_without_template(statement.text(), catalog, &path) {
+            Learned::Statements(statements) if statements.len() == 1 => Ok(Arc::clone(&statements[0])),
+            _ => Err(ClientError::internal("a statement cannot be read as a whole").into()),
+        }
     }
 
     /// Takes the permit for a plan's servers; `false` where the directory has moved on.

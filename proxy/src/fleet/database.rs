@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quick_cache::sync::Cache;
 use router::catalog::{Catalog, SearchPath};
-use router::sql::{Learned, learn};
+use router::sql::{Learned, Outline, Template, learn};
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -17,6 +17,8 @@ use crate::replicas::Pins;
 
 /// How many texts' analyses are kept for a database.
 const STATEMENTS_KEPT: usize = 20_000;
+/// How many templates of texts with literals are kept.
+const TEMPLATES_KEPT: usize = 5_000;
 /// Longer texts are analysed each time: they would push out many that come again.
 const LONGEST_KEPT: usize = 16 * 1024;
 
@@ -39,6 +41,10 @@ pub struct Database {
     /// What is counted of it.
     pub metrics: DatabaseMetrics,
     statements: Cache<u128, Arc<Learned>>,
+    /// `None`: texts of this outline are read as a whole.
+    templates: Cache<u128, Option<Arc<Template>>>,
+    /// Makes the caches' keys unforeseeable for who writes the texts.
+    seed: u64,
 }
 
 impl Database {
@@ -61,27 +67,82 @@ impl Database {
             pins,
             metrics,
             statements: Cache::new(STATEMENTS_KEPT),
+            templates: Cache::new(TEMPLATES_KEPT),
+            seed: rand::random(),
+        }
+    }
+
+    /// What a text says under the catalog and the search path: by its template where it has one, else
+    /// as a whole.
+    pub fn learn(&self, text: &str, catalog: &Catalog, path: &SearchPath) -> Arc<Learned> {
+        match self.by_template(text, catalog, path) {
+            Some(learned) => learned,
+            None => self.learn_as_a_whole(text, catalog, path),
         }
     }
 
     /// What a text says, from the cache if it was seen with the same catalog and search path.
-    pub fn learn(&self, text: &str, catalog: &Catalog, path: &SearchPath) -> Arc<Learned> {
+    fn learn_as_a_whole(&self, text: &str, catalog: &Catalog, path: &SearchPath) -> Arc<Learned> {
         if text.len() > LONGEST_KEPT {
             return Arc::new(learn(text, catalog, path));
         }
-        let mut hash = Xxh3::new();
-        hash.update(text.as_bytes());
-        hash.update(&catalog.version.to_be_bytes());
-        for schema in path.0.iter() {
-            hash.update(b"\0");
-            hash.update(schema.as_bytes());
-        }
-        let key = hash.digest128();
+        let key = self.key(text, [], catalog, path);
         if let Some(learned) = self.statements.get(&key) {
             return learned;
         }
         let learned = Arc::new(learn(text, catalog, path));
         self.statements.insert(key, Arc::clone(&learned));
         learned
+    }
+
+    /// As [`Self::learn`], for a text whose template did not say enough: the next of its outline are
+    /// read as a whole at once.
+    pub fn learn_without_template(&self, text: &str, catalog: &Catalog, path: &SearchPath) -> Arc<Learned> {
+        if let Some(outline) = Outline::of(text) {
+            self.templates.insert(self.key_of(&outline, catalog, path), None);
+        }
+        self.learn_as_a_whole(text, catalog, path)
+    }
+
+    fn by_template(&self, text: &str, catalog: &Catalog, path: &SearchPath) -> Option<Arc<Learned>> {
+        if text.len() > LONGEST_KEPT {
+            return None;
+        }
+        let outline = Outline::of(text)?;
+        let key = self.key_of(&outline, catalog, path);
+        let template = match self.templates.get(&key) {
+            Some(template) => template,
+            None => {
+                let template = Template::learn(text, &outline, catalog, path).map(Arc::new);
+                self.templates.insert(key, template.clone());
+                template
+            }
+        };
+        let statement = template?.statement(text, outline)?;
+        Some(Arc::new(Learned::Statements(vec![Arc::new(statement)])))
+    }
+
+    fn key_of(&self, outline: &Outline, catalog: &Catalog, path: &SearchPath) -> u128 {
+        self.key(outline.text(), outline.type_oids(), catalog, path)
+    }
+
+    fn key(
+        &self,
+        text: &str,
+        type_oids: impl IntoIterator<Item = u32>,
+        catalog: &Catalog,
+        path: &SearchPath,
+    ) -> u128 {
+        let mut hash = Xxh3::with_seed(self.seed);
+        hash.update(text.as_bytes());
+        hash.update(&catalog.version.to_be_bytes());
+        for type_oid in type_oids {
+            hash.update(&type_oid.to_be_bytes());
+        }
+        for schema in path.0.iter() {
+            hash.update(b"\0");
+            hash.update(schema.as_bytes());
+        }
+        hash.digest128()
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn decide(
     columns: &[String],
     options: &[CopyOption],
 ) -> Result<Verdict, Refusal> {
-    let touched = &request.statement.touched;
+    let touched = request.statement.touched();
     let Some(reference) = touched.sharded.first() else {
         let copies =
             !(touched.reads.is_empty() && touched.writes.is_empty() && touched.unsafe_tables.is_empty());

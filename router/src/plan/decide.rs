@@ -18,10 +18,28 @@ pub fn plan(
     session: &SessionView<'_>,
     parameters: &[Parameter<'_>],
 ) -> Verdict {
-    match decide(statement, directory, catalog, session, parameters) {
+    let literals = statement.literals();
+    let values = literals.as_deref().unwrap_or(parameters);
+    match decide(statement, directory, catalog, session, values) {
+        Ok(verdict) if literals.is_some() => of_template(verdict),
+        Err(_) if literals.is_some() => Verdict::Learn,
         Ok(verdict) => verdict,
         Err(refusal) => Verdict::Refuse(refusal),
     }
+}
+
+/// A template knows less than the text: its plan holds where it sends the text as it is to one server for
+/// tenants that are known, for more can be no wrong answer there.
+fn of_template(verdict: Verdict) -> Verdict {
+    let suffices = match &verdict {
+        Verdict::Run(plan) => {
+            matches!(plan.way, Way::Single)
+                && plan.tenants != Tenants::All
+                && plan.legs.iter().all(|leg| leg.text.is_none())
+        }
+        Verdict::Wait(_) | Verdict::Learn | Verdict::Refuse(_) => false,
+    };
+    if suffices { verdict } else { Verdict::Learn }
 }
 
 /// What a decision is made from.
@@ -42,7 +60,7 @@ fn decide(
     session: &SessionView<'_>,
     parameters: &[Parameter<'_>],
 ) -> Result<Verdict, Refusal> {
-    if let Some(refusal) = &statement.refusal {
+    if let Some(refusal) = statement.refusal() {
         return Err(refusal.clone());
     }
     let tenant = match session.tenant {
@@ -169,7 +187,8 @@ impl Request<'_> {
     /// is answered by a primary.
     pub(super) fn beside(&self, server: ServerId, why: &str) -> Verdict {
         let plan = self.single(server, None, Tenants::None, why);
-        let of_rows = matches!(self.subject().kind(), Kind::Query) && self.subject().calls.differs.is_none();
+        let of_rows =
+            matches!(self.subject().kind(), Kind::Query) && self.subject().calls().differs.is_none();
         Verdict::Run(if of_rows { plan } else { Plan { role: Role::Primary, ..plan } })
     }
 

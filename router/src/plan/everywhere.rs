@@ -31,7 +31,7 @@ pub(super) fn schema_change(
     if temporary {
         return Ok(request.beside(request.stay(), "a temporary table of the session"));
     }
-    if let (Some(held), false) = (request.session.held, request.statement.touched.unknown.is_empty()) {
+    if let (Some(held), false) = (request.session.held, request.statement.touched().unknown.is_empty()) {
         return Ok(request.beside(held, "a table of the session's connection"));
     }
     let several = request.directory.servers().len() > 1;
@@ -49,7 +49,7 @@ pub(super) fn on_all_schemas(request: &Request<'_>) -> Result<Verdict, Refusal> 
     no_move(request)?;
     Ok(match on_all(request, "the schema is the same on every server")? {
         Verdict::Run(plan) => Verdict::Run(Plan { tenants: Tenants::All, ..plan }),
-        verdict @ (Verdict::Wait(_) | Verdict::Refuse(_)) => verdict,
+        verdict @ (Verdict::Wait(_) | Verdict::Learn | Verdict::Refuse(_)) => verdict,
     })
 }
 
@@ -67,7 +67,7 @@ fn no_move(request: &Request<'_>) -> Result<(), Refusal> {
 
 /// TRUNCATE takes the rows of all tenants.
 pub(super) fn truncate(request: &Request<'_>) -> Result<Verdict, Refusal> {
-    let touched = &request.statement.touched;
+    let touched = request.statement.touched();
     if !touched.sharded.is_empty() {
         if request.tenant.is_some() {
             return Err(Refusal {
@@ -93,13 +93,13 @@ fn all_tenants(request: &Request<'_>, why: &str) -> Result<Verdict, Refusal> {
     placing.all(request.directory);
     match on_all(request, why)? {
         Verdict::Run(plan) => Ok(placing.verdict(request, Plan { tenants: Tenants::All, ..plan })),
-        verdict @ (Verdict::Wait(_) | Verdict::Refuse(_)) => Ok(verdict),
+        verdict @ (Verdict::Wait(_) | Verdict::Learn | Verdict::Refuse(_)) => Ok(verdict),
     }
 }
 
 /// LOCK TABLE and SET CONSTRAINTS.
 pub(super) fn lock(request: &Request<'_>) -> Result<Verdict, Refusal> {
-    let touched = &request.statement.touched;
+    let touched = request.statement.touched();
     if touched.sharded.is_empty() && !touched.unknown.is_empty() {
         return Ok(request.beside(request.stay(), "a table that the catalog does not know"));
     }

@@ -19,4 +19,6 @@ pub use types::{
 pub(crate) use fan_out::fan_out;
 
 #[cfg(test)]
+mod template_tests;
+#[cfg(test)]
 mod tests;

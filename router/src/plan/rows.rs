@@ -12,12 +12,12 @@ use crate::sql::{Access, Filter, Kind, Statement};
 /// Plans a query or a write.
 pub(super) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal> {
     let subject = request.subject();
-    if let Some(refusal) = &subject.refusal {
+    if let Some(refusal) = subject.refusal() {
         return Err(refusal.clone());
     }
     check_calls(request, subject)?;
     explained_write(request, subject)?;
-    if request.statement.touched.sharded.is_empty() && subject.touched.sharded.is_empty() {
+    if request.statement.touched().sharded.is_empty() && subject.touched().sharded.is_empty() {
         return without_tenants(request, references_of(request));
     }
     if !references_of(request).writes.is_empty() && request.directory.servers().len() > 1 {
@@ -48,26 +48,26 @@ fn explained_write(request: &Request<'_>, subject: &Statement) -> Result<(), Ref
 
 fn references_of<'a>(request: &'a Request<'_>) -> &'a crate::sql::keys::Touched {
     match request.statement.inner() {
-        Some(inner) => &inner.touched,
-        None => &request.statement.touched,
+        Some(inner) => inner.touched(),
+        None => request.statement.touched(),
     }
 }
 
 fn check_calls(request: &Request<'_>, subject: &Statement) -> Result<(), Refusal> {
     let several = request.directory.servers().len() > 1;
-    if subject.calls.unknown_config {
+    if subject.calls().unknown_config {
         return Err(Refusal::unsupported(
             "set_config with a name or value that is no constant",
             "Write its arguments as constants, or use SET.",
         ));
     }
-    if let Some(name) = &subject.calls.of_connection {
+    if let Some(name) = &subject.calls().of_connection {
         return Err(Refusal::unsupported(
             format!("function {name} reads what its connection did before, and connections are shared"),
             "Use RETURNING, or keep what nextval gave.",
         ));
     }
-    match (&subject.calls.server, several) {
+    match (&subject.calls().server, several) {
         (Some(name), true) => Err(Refusal::unsupported(
             format!("function {name} acts on one server, and there are several"),
             "Run it on the server itself.",
@@ -90,7 +90,7 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
         equal_everywhere(request, subject, touched)?;
         return everywhere::on_all_schemas(request);
     }
-    if let (Some(name), true, None) = (&subject.calls.opaque, several, &request.tenant) {
+    if let (Some(name), true, None) = (&subject.calls().opaque, several, &request.tenant) {
         return one_holder(request, name, opaque_reason(name));
     }
     if !touched.writes.is_empty() && several {
@@ -100,7 +100,7 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
         equal_everywhere(request, subject, touched)?;
         return everywhere::on_all(request, "every server has a copy");
     }
-    let server = match (&request.tenant, &subject.calls.home_only) {
+    let server = match (&request.tenant, &subject.calls().home_only) {
         (_, Some(_)) => ServerId::HOME,
         (Some(tenant), None) if !touched.system => {
             let mut placing = Placing::default();
@@ -109,7 +109,7 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
             let server =
                 if touched.unknown.is_empty() { server } else { request.session.held.unwrap_or(server) };
             // A function of the user's may read the tenant's rows: the plan counts as the tenant's.
-            let tenants = match (&subject.calls.opaque, &subject.calls.home) {
+            let tenants = match (&subject.calls().opaque, &subject.calls().home) {
                 (None, None) => Tenants::None,
                 (Some(_), _) | (_, Some(_)) => Tenants::Some(vec![tenant.clone()]),
             };
@@ -120,7 +120,7 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
                 placing.verdict(request, plan)
             });
         }
-        (_, None) if touched.system || subject.calls.home.is_some() => ServerId::HOME,
+        (_, None) if touched.system || subject.calls().home.is_some() => ServerId::HOME,
         (_, None) if !touched.unknown.is_empty() || request.statement.access() == Access::Write => {
             request.stay()
         }
@@ -148,7 +148,7 @@ fn equal_everywhere(
     if request.directory.servers().len() <= 1 {
         return Ok(());
     }
-    if let Some(name) = subject.calls.differs.as_ref().or(subject.calls.opaque.as_ref()) {
+    if let Some(name) = subject.calls().differs.as_ref().or(subject.calls().opaque.as_ref()) {
         return Err(Refusal::unsupported(
             format!("{name} may differ from server to server, and every server has a copy of the table"),
             "Compute the value first, and write it as a constant or parameter.",
@@ -294,7 +294,7 @@ fn of_tenants(request: &Request<'_>, keys: Vec<TenantKey>) -> Result<Verdict, Re
         [] => Ok(request.beside(request.stay(), "no row can match")),
         [server] => {
             // That the statement is about one tenant says nothing of what the function reads.
-            if let Some(name) = &request.subject().calls.opaque
+            if let Some(name) = &request.subject().calls().opaque
                 && request.directory.holders().len() > 1
             {
                 return single_holder(request, opaque_reason(name));
@@ -358,7 +358,7 @@ fn check_server(request: &Request<'_>, server: ServerId) -> Result<(), Refusal> 
             "Create the table on all servers first, then INSERT ... SELECT.",
         ));
     }
-    if let (Some(name), true) = (&subject.calls.home_only, server != ServerId::HOME) {
+    if let (Some(name), true) = (&subject.calls().home_only, server != ServerId::HOME) {
         return Err(Refusal::unsupported(
             format!("function {name} acts on the home server, and these rows are on another"),
             "Call it in a statement of its own.",
@@ -387,7 +387,7 @@ fn over_several(
     if let Some(relation) = references_of(request).unsafe_tables.first() {
         return Err(unsafe_reason(relation));
     }
-    if let Some(name) = &subject.calls.opaque {
+    if let Some(name) = &subject.calls().opaque {
         return Err(opaque_reason(name));
     }
     let reads = matches!(subject.kind(), Kind::Query) && subject.access() == Access::Read;

@@ -65,6 +65,7 @@ fn words(verdict: &Verdict, directory: &Directory) -> String {
             refusal.sqlstate.to_owned()
         }
         Verdict::Wait(moves) => format!("wait {moves:?}"),
+        Verdict::Learn => "learn".to_owned(),
         Verdict::Run(plan) => {
             let servers: Vec<&str> = plan.legs.iter().map(|leg| directory.server_name(leg.server)).collect();
             let way = match &plan.way {

@@ -13,6 +13,8 @@ pub enum Verdict {
     Run(Plan),
     /// These moves have frozen what the statement needs: wait for a newer directory, plan again.
     Wait(Vec<MoveId>),
+    /// The statement's template does not say enough: learn its text as a whole, plan that.
+    Learn,
     /// Answer with this error; nothing runs.
     Refuse(Refusal),
 }

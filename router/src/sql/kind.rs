@@ -206,6 +206,18 @@ pub enum Access {
     Write,
 }
 
+impl Kind {
+    /// The statement that EXPLAIN, DECLARE or COPY holds.
+    pub(crate) fn inner(&self) -> Option<&Arc<Statement>> {
+        match self {
+            Kind::Explain { inner, .. }
+            | Kind::DeclareCursor { inner, .. }
+            | Kind::Copy(CopyKind::OutQuery { inner, .. }) => Some(inner),
+            _ => None,
+        }
+    }
+}
+
 /// Why a statement makes its session keep its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hold {

@@ -12,6 +12,7 @@
 //! | `calls`, `functions` | what the functions that it calls do |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
 //! | `normal` | a text without its values, for log lines |
+//! | `literals`, `template` | a text without its literals; one reading for all texts that differ in those |
 //! | `walk` | the nodes of a tree without recursion |
 //! | `rewrite` | the same statement over fewer rows |
 //! | `shape` | which SELECTs over all tenants merge exactly, and how |
@@ -23,16 +24,19 @@ mod functions;
 pub(crate) mod keys;
 mod kind;
 mod lex;
+mod literals;
 mod normal;
 mod parse;
 mod rewrite;
 mod session;
 mod shape;
 mod statement;
+mod template;
 mod walk;
 
 pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
+pub use literals::Outline;
 pub use normal::normalized;
 pub use parse::{Learned, learn};
 pub use rewrite::Filter;
@@ -41,6 +45,7 @@ pub(crate) use rewrite::restrict_text;
 pub(crate) use rewrite::{restrict_statement, trees};
 pub(crate) use shape::split;
 pub use statement::Statement;
+pub use template::Template;
 
 /// The tree of one statement.
 pub(crate) type Tree = pg_raw_parse::nodes::RawStmt;

@@ -11,15 +11,24 @@ use super::classify::{Classified, classify};
 use super::comment::tenant_of;
 use super::keys::{Touched, analyse};
 use super::kind::{Access, ConfigCall, CopyKind, Hold, Kind};
+use super::literals::Literal;
 use super::parse::SqlStatement;
 use super::rewrite::{Filter, restrict_statement};
 use super::walk::{Survey, survey};
 use crate::catalog::{Catalog, SearchPath};
-use crate::plan::Refusal;
+use crate::plan::{Parameter, Refusal};
 
 /// One statement of a text. Cached by the text, the catalog's version and the search path.
 #[derive(Debug)]
 pub struct Statement {
+    said: Arc<Said>,
+    /// What stands in the template's parameters, where it is one.
+    instance: Option<Instance>,
+}
+
+/// What a statement says.
+#[derive(Debug)]
+struct Said {
     sql: SqlStatement,
     kind: Kind,
     access: Access,
@@ -27,19 +36,25 @@ pub struct Statement {
     comment_tenant: Option<String>,
     parameters: u16,
     path: SearchPath,
-    pub(crate) touched: Touched,
-    pub(crate) calls: Calls,
+    touched: Touched,
+    calls: Calls,
     /// Parameters that stand only where the server infers the tenant column's type for them.
     certain: Vec<u16>,
     /// A refusal that holds wherever it would run.
-    pub(crate) refusal: Option<Refusal>,
+    refusal: Option<Refusal>,
 }
 
-impl Statement {
-    /// What a statement says; `None` where it is nested too deeply to be read.
-    pub(super) fn learn(sql: SqlStatement, catalog: &Catalog, path: &SearchPath) -> Option<Statement> {
+/// A text in a template's shape.
+#[derive(Debug)]
+struct Instance {
+    text: Arc<str>,
+    literals: Vec<Literal>,
+}
+
+impl Said {
+    fn learn(sql: SqlStatement, catalog: &Catalog, path: &SearchPath) -> Option<Said> {
         let Classified { kind, hold, touched: named, refusal } = classify(&sql, catalog, path)?;
-        let mut statement = Statement {
+        let mut said = Said {
             comment_tenant: tenant_of(sql.text()),
             kind,
             access: Access::Read,
@@ -54,14 +69,14 @@ impl Statement {
         };
         if let Some(root) = analysed_part(sql.raw().stmt()) {
             let survey = survey(root)?;
-            statement.note(root, &survey, catalog);
+            said.note(root, &survey, catalog);
         } else if let Some(call) = called(sql.raw().stmt()) {
             let survey = survey(call)?;
-            statement.calls = Calls::of(&survey, catalog);
+            said.calls = Calls::of(&survey, catalog);
         }
-        statement.inherit();
-        statement.access = statement.judge_access();
-        Some(statement)
+        said.inherit();
+        said.access = said.judge_access();
+        Some(said)
     }
 
     fn note(&mut self, root: Node<'_>, survey: &Survey<'_>, catalog: &Catalog) {
@@ -103,8 +118,8 @@ impl Statement {
 
     /// What a statement inside says of the one around it.
     fn inherit(&mut self) {
-        let Some(inner) = self.inner() else { return };
-        let (parameters, hold) = (inner.parameters, inner.hold);
+        let Some(inner) = self.kind.inner() else { return };
+        let (parameters, hold) = (inner.said.parameters, inner.said.hold);
         self.parameters = parameters;
         self.hold = self.hold.or(hold);
     }
@@ -112,9 +127,9 @@ impl Statement {
     fn judge_access(&self) -> Access {
         let writes = match &self.kind {
             Kind::Query => self.calls.writing.is_some(),
-            Kind::Explain { inner, analyze, .. } => *analyze && inner.access == Access::Write,
-            Kind::DeclareCursor { inner, hold, .. } => *hold || inner.access == Access::Write,
-            Kind::Copy(CopyKind::OutQuery { inner, .. }) => inner.access == Access::Write,
+            Kind::Explain { inner, analyze, .. } => *analyze && inner.access() == Access::Write,
+            Kind::DeclareCursor { inner, hold, .. } => *hold || inner.access() == Access::Write,
+            Kind::Copy(CopyKind::OutQuery { inner, .. }) => inner.access() == Access::Write,
             Kind::Copy(CopyKind::Out) => false,
             Kind::Copy(CopyKind::In { .. } | CopyKind::Server) => true,
             Kind::Begin { .. }
@@ -149,51 +164,63 @@ impl Statement {
         };
         if writes { Access::Write } else { Access::Read }
     }
+}
+
+impl Statement {
+    /// What a statement says; `None` where it is nested too deeply to be read.
+    pub(super) fn learn(sql: SqlStatement, catalog: &Catalog, path: &SearchPath) -> Option<Statement> {
+        Some(Statement { said: Arc::new(Said::learn(sql, catalog, path)?), instance: None })
+    }
+
+    /// The same with literals in the places of its parameters: `text` is as it was written.
+    pub(super) fn instance(&self, text: &str, literals: Vec<Literal>) -> Statement {
+        Statement { said: Arc::clone(&self.said), instance: Some(Instance { text: text.into(), literals }) }
+    }
 
     /// What kind of statement it is.
     pub fn kind(&self) -> &Kind {
-        &self.kind
+        &self.said.kind
     }
 
     /// Its text, to the byte; of several in one text, without the others.
     pub fn text(&self) -> &str {
-        self.sql.text()
+        self.instance.as_ref().map_or_else(|| self.said.sql.text(), |instance| &instance.text)
     }
 
     /// Where it stands in the whole text, in bytes.
     pub fn text_range(&self) -> Range<usize> {
-        self.sql.range()
+        self.instance.as_ref().map_or_else(|| self.said.sql.range(), |instance| 0..instance.text.len())
     }
 
     /// Whether it may write: then only a primary may run it.
     pub fn access(&self) -> Access {
-        self.access
+        self.said.access
     }
 
     /// Why its session must keep the connection on which it ran.
     pub fn hold(&self) -> Option<Hold> {
-        self.hold
+        self.said.hold
     }
 
     /// The settings that it changes by calling `set_config` with constants.
     pub fn sets_config(&self) -> &[ConfigCall] {
-        &self.calls.config
+        &self.said.calls.config
     }
 
     /// How many parameters it has: the highest `$n`.
     pub fn parameter_count(&self) -> u16 {
-        self.parameters
+        if self.instance.is_some() { 0 } else { self.said.parameters }
     }
 
     /// The tenant that its comment names, as text.
     pub fn comment_tenant(&self) -> Option<&str> {
-        self.comment_tenant.as_deref()
+        self.said.comment_tenant.as_deref()
     }
 
     /// True for BEGIN, COMMIT, ROLLBACK and the statements of savepoints.
     pub fn is_transaction_control(&self) -> bool {
         matches!(
-            self.kind,
+            self.said.kind,
             Kind::Begin { .. }
                 | Kind::Commit { .. }
                 | Kind::Rollback { .. }
@@ -205,7 +232,7 @@ impl Statement {
 
     /// True for what the proxy answers itself, from what it knows of the session.
     pub fn is_session_command(&self) -> bool {
-        let of_session = match &self.kind {
+        let of_session = match &self.said.kind {
             Kind::Show(name) => name.starts_with("pgherd."),
             Kind::Set { .. }
             | Kind::Reset(_)
@@ -221,7 +248,7 @@ impl Statement {
 
     /// True where the catalog must be read again after it.
     pub fn changes_schema(&self) -> bool {
-        match &self.kind {
+        match &self.said.kind {
             Kind::Ddl { temporary, .. } | Kind::CreateAs { temporary } => !temporary,
             Kind::Do | Kind::Call => true,
             _ => false,
@@ -230,58 +257,74 @@ impl Statement {
 
     /// True for LOCK TABLE, which PostgreSQL takes inside a transaction only.
     pub fn needs_transaction(&self) -> bool {
-        matches!(self.kind, Kind::Lock { of_tables: true })
+        matches!(self.said.kind, Kind::Lock { of_tables: true })
     }
 
     /// True where it runs code whose text the proxy has not read: a user's function, DO, CALL.
     pub fn runs_unread_code(&self) -> bool {
-        let inner = self.inner().is_some_and(|inner| inner.calls.opaque.is_some());
-        inner || self.calls.opaque.is_some() || matches!(self.kind, Kind::Do | Kind::Call)
+        let inner = self.inner().is_some_and(|inner| inner.said.calls.opaque.is_some());
+        inner || self.said.calls.opaque.is_some() || matches!(self.said.kind, Kind::Do | Kind::Call)
     }
 
     /// True for CREATE TABLE AS and SELECT INTO, which say how many rows they stored.
     pub fn stores_rows(&self) -> bool {
-        matches!(self.kind, Kind::CreateAs { .. })
+        matches!(self.said.kind, Kind::CreateAs { .. })
     }
 
     /// True for EXPLAIN.
     pub fn is_explain(&self) -> bool {
-        matches!(self.kind, Kind::Explain { .. })
+        matches!(self.said.kind, Kind::Explain { .. })
     }
 
     /// True for EXPLAIN whose rows are lines of text, as they are without FORMAT.
     pub fn explains_as_text(&self) -> bool {
-        matches!(self.kind, Kind::Explain { as_text: true, .. })
+        matches!(self.said.kind, Kind::Explain { as_text: true, .. })
     }
 
-    /// The tree, for the rooms that rewrite it.
+    /// The relations that it names.
+    pub(crate) fn touched(&self) -> &Touched {
+        &self.said.touched
+    }
+
+    /// The functions that it calls.
+    pub(crate) fn calls(&self) -> &Calls {
+        &self.said.calls
+    }
+
+    /// A refusal that holds wherever it would run.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        self.said.refusal.as_ref()
+    }
+
+    /// Where it was made from a template: the literals as the template's parameters.
+    pub(crate) fn literals(&self) -> Option<Vec<Parameter<'_>>> {
+        let instance = self.instance.as_ref()?;
+        Some(instance.literals.iter().map(|literal| literal.parameter(&instance.text)).collect())
+    }
+
+    /// The tree, for the rooms that rewrite it; a template's where it was made from one.
     pub(crate) fn raw(&self) -> &RawStmt {
-        self.sql.raw()
+        self.said.sql.raw()
     }
 
     /// The search path that it was learned with.
     pub(crate) fn path(&self) -> &SearchPath {
-        &self.path
+        &self.said.path
     }
 
     /// The statement that EXPLAIN, DECLARE or COPY holds.
     pub(crate) fn inner(&self) -> Option<&Arc<Statement>> {
-        match &self.kind {
-            Kind::Explain { inner, .. }
-            | Kind::DeclareCursor { inner, .. }
-            | Kind::Copy(CopyKind::OutQuery { inner, .. }) => Some(inner),
-            _ => None,
-        }
+        self.said.kind.inner()
     }
 
     /// True where the server infers the tenant column's type for a parameter that nobody declared.
     pub(crate) fn infers_key(&self, number: u16) -> bool {
-        self.certain.contains(&number)
+        self.said.certain.contains(&number)
     }
 
     /// The same statement over the rows that a filter leaves.
     pub(crate) fn restricted(&self, catalog: &Catalog, filter: &Filter) -> Result<Arc<str>, Refusal> {
-        restrict_statement(self.raw(), catalog, &self.path, filter)
+        restrict_statement(self.raw(), catalog, &self.said.path, filter)
     }
 }
 

@@ -116,7 +116,7 @@ fn what_keeps_its_connection_says_why() {
     ] {
         assert_eq!(only(text).hold(), hold, "{text}");
     }
-    assert!(only("create temp table users (a int)").refusal.is_some());
+    assert!(only("create temp table users (a int)").refusal().is_some());
 }
 
 #[test]

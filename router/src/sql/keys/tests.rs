@@ -30,7 +30,7 @@ fn printed(set: &KeySet) -> String {
 /// `users:{5} orders:all`, sorted.
 fn keys(text: &str) -> String {
     let statement = learned(text);
-    assert!(statement.refusal.is_none(), "{text}: {:?}", statement.refusal);
+    assert!(statement.refusal().is_none(), "{text}: {:?}", statement.refusal());
     let one = |reference: &super::touched::Reference| {
         let used = match reference.used {
             Use::Read | Use::Change => "",
@@ -40,7 +40,7 @@ fn keys(text: &str) -> String {
         };
         format!("{used}{}:{}", reference.relation.name, printed(&reference.keys))
     };
-    let mut all: Vec<String> = statement.touched.sharded.iter().map(one).collect();
+    let mut all: Vec<String> = statement.touched().sharded.iter().map(one).collect();
     all.sort();
     all.join(" ")
 }
@@ -320,7 +320,7 @@ fn writes_say_whose_rows_they_write() {
 #[test]
 fn a_key_is_read_as_its_column_reads_it() {
     let keys = |text: &str| match learn(text, &text_catalog(), &path()) {
-        Learned::Statements(statements) => printed(&statements[0].touched.sharded[0].keys),
+        Learned::Statements(statements) => printed(&statements[0].touched().sharded[0].keys),
         other => panic!("{other:?}"),
     };
     for (condition, expected) in [
@@ -397,7 +397,7 @@ proptest! {
     #[test]
     fn no_key_that_a_condition_accepts_is_left_out(tree in tree()) {
         let statement = learned(&format!("select 1 from users where {}", tree.text()));
-        let set = &statement.touched.sharded[0].keys;
+        let set = &statement.touched().sharded[0].keys;
         let keys = set.resolve(&[], |_| false);
         for key in 0..6 {
             if let (true, Some(keys)) = (tree.holds(key), &keys) {
