@@ -116,11 +116,6 @@ impl ClientError {
         ClientError::new("57014", "canceling statement due to user request")
     }
 
-    /// 57014: the statement ran for longer than `query_timeout`.
-    pub fn query_timeout() -> ClientError {
-        ClientError::new("57014", "canceling statement due to query_timeout")
-    }
-
     /// 25P02: a statement after one that failed, in the same transaction.
     pub fn failed_transaction() -> ClientError {
         let message = "current transaction is aborted, commands ignored until end of transaction block";
@@ -238,6 +233,28 @@ impl ClientError {
     /// 57P05: the client said nothing for `client_idle_timeout`.
     pub fn idle_session_timeout() -> ClientError {
         ClientError::fatal("57P05", "terminating connection due to idle-session timeout")
+    }
+
+    /// 25P04: the transaction was open for longer than `transaction_timeout`.
+    pub fn transaction_timeout() -> ClientError {
+        ClientError::fatal("25P04", "terminating connection due to transaction timeout")
+    }
+
+    /// 53300: `max_user_client_connections` are there already.
+    pub fn too_many_of_user(user: &str) -> ClientError {
+        ClientError::fatal("53300", format!("too many connections for role \"{user}\""))
+            .hint("raise max_user_client_connections in its [[user]]")
+    }
+
+    /// 53300: `max_db_client_connections` are there already.
+    pub fn too_many_of_database(database: &str) -> ClientError {
+        ClientError::fatal("53300", format!("too many connections for database \"{database}\""))
+            .hint("raise max_db_client_connections in its [[database]]")
+    }
+
+    /// 57P01: the server ended a connection that the session keeps.
+    pub fn kept_connection_lost() -> ClientError {
+        ClientError::fatal("57P01", "the connection that this session needs to keep was lost")
     }
 
     /// 25P03: the client said nothing for `idle_transaction_timeout` inside a transaction.

@@ -305,6 +305,7 @@ impl Session {
                 self.portals.clear();
                 self.executor.settings.discard_all();
                 self.executor.let_go();
+                self.executor.end_kept().await;
                 Ok(Some(complete("DISCARD ALL")))
             }
             Discarded::Plans => Ok(Some(complete("DISCARD PLANS"))),

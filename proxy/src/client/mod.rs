@@ -15,6 +15,7 @@
 //! | `extended` | Parse, Bind, Close, Flush, Sync: a pipeline and what is owed in it |
 //! | `describe` | Describe: columns before anything runs |
 //! | `fetch` | Execute: a portal's rows |
+//! | `patience` | how long a client and its statements may take |
 //! | `portal` | what Bind made |
 //! | `command` | statements that the session answers itself: BEGIN, SET, PREPARE ... |
 //! | `registry` | who is there, and who may be cancelled |
@@ -30,6 +31,7 @@ mod handshake;
 pub mod hostile;
 mod options;
 mod packet;
+mod patience;
 mod portal;
 pub mod registry;
 mod secure;

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use futures_util::future::select_all;
 use router::ids::ServerId;
 
 use crate::client::command::{is_utf8, not_utf8};
+use crate::client::patience::{Patience, broken, within};
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
 use crate::client::startup::Startup;
@@ -28,6 +30,7 @@ pub(super) struct Session {
     pub(super) id: i32,
     pub(super) peer: Peer,
     pub(super) executor: Executor,
+    patience: Patience,
     /// What it prepared, by name.
     pub(super) prepared: HashMap<String, Arc<Prepared>>,
     /// Its portals, by name.
@@ -76,6 +79,7 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
     let mut session = Session {
         id,
+        patience: Patience::new(config, &startup.user),
         peer: Peer::new(startup.stream, startup.leftover, limit),
         executor,
         prepared: HashMap::new(),
@@ -144,37 +148,42 @@ impl Session {
             let idle = !self.executor.transaction.is_explicit()
                 && self.executor.transaction.branches.is_empty()
                 && self.expects.is_empty();
-            let patience = self.patience(idle);
-            let held = self.executor.held.as_mut().map(|(_, connection, _)| connection);
+            self.patience.look(&fleet.config, self.executor.transaction.is_explicit());
+            let silence = self.patience.silence(idle);
+            if self.expects.is_empty() {
+                self.executor.admissions.clear();
+            }
             let frame = tokio::select! {
                 biased;
                 frame = self.peer.frame() => frame?,
                 () = cancellable.dismissed() => return self.say_last(&ClientError::dismissed()).await,
                 () = fleet.shutdown.cancelled(), if idle => return self.say_last(&ClientError::shutting_down()).await,
-                news = unasked(held), if idle => {
+                news = unasked(self.executor.kept_connections()), if idle => {
                     match news {
                         Some(frame) => {
                             self.peer.out().extend_from_slice(frame.bytes());
                             self.peer.flush().await?;
                         }
                         None => {
-                            let gone = ClientError::fatal("57P01", "the connection that this session needs to keep was lost");
-                            return self.say_last(&gone).await;
+                            return self.say_last(&ClientError::kept_connection_lost()).await;
                         }
                     }
                     continue;
                 }
-                () = patience => {
-                    let error = if idle { ClientError::idle_session_timeout() } else { ClientError::idle_transaction_timeout() };
+                () = broken(silence.as_ref()) => {
+                    let error = silence.map_or_else(ClientError::idle_session_timeout, |silence| silence.error);
                     return self.say_last(&error).await;
                 }
             };
+            let limit = self.patience.work();
             self.executor.counters.traffic(self.peer.received(), self.peer.sent());
             match frame.tag() {
                 b'X' => return Ok(()),
                 b'Q' | b'F' if self.skipping => {}
-                b'Q' => self.simple(&frame).await?,
-                b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => self.extended(frame).await?,
+                b'Q' => within(limit, &cancellable, self.simple(&frame)).await?,
+                b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => {
+                    within(limit, &cancellable, self.extended(frame)).await?;
+                }
                 b'F' => {
                     let error = ClientError::unsupported(
                         "function call messages are not supported",
@@ -221,19 +230,6 @@ impl Session {
         }
     }
 
-    /// How long the client may be silent.
-    fn patience(&self, idle: bool) -> impl Future<Output = ()> + use<> {
-        let config = self.executor.fleet.config.load();
-        let limit =
-            if idle { config.proxy.client_idle_timeout } else { config.pool.idle_transaction_timeout };
-        async move {
-            match limit {
-                Some(limit) => tokio::time::sleep(limit).await,
-                None => std::future::pending().await,
-            }
-        }
-    }
-
     /// Tells the client what went wrong, and lets the transaction fail.
     ///
     /// # Errors
@@ -242,7 +238,13 @@ impl Session {
         match trouble {
             Trouble::Gone(gone) => return Err(gone),
             Trouble::Told => self.executor.counters.add(Count::Errors, 1),
-            Trouble::Relay(fields) => write::error(self.peer.out(), &fields.as_error()),
+            Trouble::Relay(fields) => {
+                let why = self.executor.cancellable.timed_out().filter(|_| fields.sqlstate() == "57014");
+                match why {
+                    Some(why) => ClientError::new("57014", why).encode(self.peer.out()),
+                    None => write::error(self.peer.out(), &fields.as_error()),
+                }
+            }
             Trouble::Tell(error) => {
                 self.executor.fleet.metrics.error(&self.executor.database.name, &error);
                 self.executor.counters.add(Count::Errors, 1);
@@ -286,14 +288,17 @@ impl Session {
         self.executor.counters.traffic(self.peer.received(), self.peer.sent());
         self.executor.rollback().await;
         self.executor.let_go();
+        self.executor.end_kept().await;
         self.peer.close().await;
     }
 }
 
 /// What a server says on a connection that the session keeps, without having been asked.
-async fn unasked(held: Option<&mut crate::pool::Lent>) -> Option<Frame> {
-    match held {
-        Some(connection) => connection.frame().await.ok(),
-        None => std::future::pending().await,
+async fn unasked(kept: impl Iterator<Item = &mut crate::pool::Lent>) -> Option<Frame> {
+    let mut kept: Vec<_> = kept.map(|connection| Box::pin(connection.frame())).collect();
+    match kept.len() {
+        0 => std::future::pending().await,
+        1 => kept.remove(0).await.ok(),
+        _ => select_all(kept).await.0.ok(),
     }
 }

@@ -152,6 +152,10 @@ async fn login(
     let slot = slot.ok_or_else(|| Ended::Refused(ClientError::too_many_connections()))?;
     auth::authenticate(handshake, &gate.credentials, &wishes.user, &route).await?;
     permitted(&wishes, gate).map_err(Ended::Refused)?;
+    let slot = match console {
+        true => slot,
+        false => gate.enter_as(slot, &wishes.user, &wishes.database).map_err(Ended::Refused)?,
+    };
     let Wishes { user, database, parameters } = wishes;
     Ok(Login { user, database, parameters, protocol, slot })
 }

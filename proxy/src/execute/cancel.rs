@@ -20,6 +20,7 @@ pub struct Cancellable {
     waiting: Mutex<Option<Instant>>,
     dismissed: AtomicBool,
     dismissal: Notify,
+    timed_out: Mutex<Option<&'static str>>,
 }
 
 /// Something is waited for, as long as this is there.
@@ -76,6 +77,7 @@ impl Cancellable {
     /// The transaction is over, and all connections are given back.
     pub fn over(&self) {
         self.handles().clear();
+        *self.timed_out.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// A request came in: all connections are told at once, and who waits is woken.
@@ -83,6 +85,18 @@ impl Cancellable {
         let handles = self.handles().clone();
         self.requested.notify_waiters();
         join_all(handles.iter().map(CancelHandle::cancel)).await;
+    }
+
+    /// What runs has taken too long: it is cancelled, and its error says why.
+    pub async fn time_out(&self, why: &'static str) {
+        *self.timed_out.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        self.handles().iter().for_each(|handle| handle.time_out(why));
+        self.cancel().await;
+    }
+
+    /// Why what runs was cancelled, where it had taken too long.
+    pub fn timed_out(&self) -> Option<&'static str> {
+        *self.timed_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for something that is not a server's answer, unless a request comes in meanwhile.
@@ -99,7 +113,10 @@ impl Cancellable {
         tokio::select! {
             biased;
             done = waiting => Ok(done),
-            () = self.requested.notified() => Err(ClientError::query_canceled()),
+            () = self.requested.notified() => Err(match self.timed_out() {
+                Some(why) => ClientError::new("57014", why),
+                None => ClientError::query_canceled(),
+            }),
         }
     }
 }

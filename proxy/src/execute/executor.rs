@@ -11,6 +11,7 @@ use router::ids::{ServerId, TenantKey};
 use router::plan::{Leg, Parameter, Plan, Role, SessionView, Tenants, Verdict};
 use router::sql::{Hold, Kind, Learned, Statement};
 
+use crate::config::PoolMode;
 use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
 use crate::execute::settings::{Settings, difference};
@@ -18,7 +19,7 @@ use crate::execute::transaction::{Branch, Mode, Permit, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet};
 use crate::metrics::SessionCounters;
-use crate::pool::{CheckoutError, Fate, Lent, PoolHandle, Request};
+use crate::pool::{Admission, CheckoutError, Fate, Lent, PoolHandle, Request};
 use crate::replicas::{Node, SessionPin};
 use crate::server::Target;
 
@@ -53,6 +54,12 @@ pub struct Executor {
     pub transaction: Transaction,
     /// The connection that the session keeps between transactions, because of what lives on it.
     pub held: Option<(ServerId, Lent, Hold)>,
+    /// In session mode: the connections to primaries that the session keeps to its end.
+    pub(super) kept: BTreeMap<ServerId, Lent>,
+    /// How long the session keeps its connections.
+    mode: PoolMode,
+    /// What the statements under way may count on of their tenants' limits.
+    pub admissions: Vec<Admission>,
     /// What the client was told of server parameters.
     pub reported: BTreeMap<String, String>,
     /// The session's own writes, for pins of scope `session` and tokens.
@@ -101,6 +108,9 @@ impl Executor {
         Executor {
             counters: fleet.metrics.session(&database.name, &login.user),
             holding: None,
+            kept: BTreeMap::new(),
+            mode: fleet.pools.settings().mode(&database.name, &login.user),
+            admissions: Vec::new(),
             fleet,
             database,
             login,
@@ -115,6 +125,11 @@ impl Executor {
             path: None,
             pools: Mutex::default(),
         }
+    }
+
+    /// True where the session keeps its connections to its end.
+    pub(super) fn is_session_mode(&self) -> bool {
+        self.mode == PoolMode::Session
     }
 
     /// The catalog as this session sees it.
@@ -190,6 +205,7 @@ impl Executor {
                 Verdict::Run(plan) => {
                     self.check_isolation(&plan)?;
                     if self.enter(&directory, &plan) {
+                        self.admit(&plan)?;
                         return Ok(Decision { plan, directory });
                     }
                 }
@@ -306,7 +322,10 @@ impl Executor {
             }
             other => {
                 self.held = other;
-                self.connect(server, &decision.plan, &decision.directory).await?
+                match self.kept.remove(&server) {
+                    Some(connection) => (self.still_good(server, connection, &decision.directory)?, false),
+                    None => self.connect(server, &decision.plan, &decision.directory).await?,
+                }
             }
         };
         self.settings.begin();
@@ -345,7 +364,7 @@ impl Executor {
         let server = self.fleet.servers.named(name).map_err(|_| {
             ClientError::new("08001", format!("server \"{name}\" is not in the configuration any more"))
         })?;
-        if plan.role == Role::Replica {
+        if plan.role == Role::Replica && self.mode == PoolMode::Transaction {
             let requirement =
                 self.database.pins.requirement(server, &plan.tenants, &self.pin, directory.floor(id));
             if let Some(node) = server.replica(requirement)
@@ -463,12 +482,16 @@ impl Executor {
             self.held = branch.hold.map(|why| (server, branch.connection, why));
             return;
         }
+        if self.mode == PoolMode::Session && !branch.replica && branch.connection.is_clean() {
+            self.kept.insert(server, branch.connection);
+            return;
+        }
         self.fleet.pools.checkin(branch.connection, Fate::Keep);
     }
 }
 
 /// What the client is told where no connection was lent.
-fn not_lent(server: &str, database: &str, error: &CheckoutError) -> ClientError {
+pub(super) fn not_lent(server: &str, database: &str, error: &CheckoutError) -> ClientError {
     match error {
         CheckoutError::TimedOut { .. } => ClientError::pool_exhausted(server),
         CheckoutError::TooManyWaiting => {
@@ -476,6 +499,8 @@ fn not_lent(server: &str, database: &str, error: &CheckoutError) -> ClientError 
                 .hint("raise [pool] max_waiting, or end transactions sooner")
         }
         CheckoutError::TenantFull { most } => ClientError::tenant_limit(*most, "connections at once"),
+        CheckoutError::TenantBusy { most } => ClientError::tenant_limit(*most, "statements at once"),
+        CheckoutError::TenantFast { most } => ClientError::tenant_limit(*most, "statements a second"),
         CheckoutError::Paused => ClientError::paused(database),
         CheckoutError::Dial(why) => ClientError::cannot_connect(server, why.to_string()),
         CheckoutError::Failing(_) => ClientError::cannot_connect(server, error.to_string()),

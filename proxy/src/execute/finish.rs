@@ -121,7 +121,7 @@ impl Executor {
         self.count_transaction();
         for (server, mut branch) in std::mem::take(&mut transaction.branches) {
             branch.connection.settings = self.settings.after_commit(&branch.settings_before);
-            if branch.coded {
+            if branch.coded && !self.stays(&branch) {
                 forget(&mut branch.connection.settings);
             }
             self.release(server, branch);
@@ -148,7 +148,7 @@ impl Executor {
                 continue;
             }
             branch.connection.settings = branch.settings_before.clone();
-            if branch.coded {
+            if branch.coded && !self.stays(&branch) {
                 forget(&mut branch.connection.settings);
             }
             self.release(server, branch);

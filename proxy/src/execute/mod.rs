@@ -25,6 +25,7 @@ mod explain;
 mod failpoint;
 pub mod finish;
 mod isolation;
+mod keep;
 mod leg;
 mod merge;
 mod pipeline;

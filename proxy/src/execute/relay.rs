@@ -303,6 +303,12 @@ impl<'a> Relay<'a> {
         if fields.is_fatal() {
             return Err(fields.into());
         }
+        if fields.sqlstate() == "57014"
+            && let Some(why) = self.connection.take_timed_out()
+        {
+            ClientError::new("57014", why).encode(self.peer.out());
+            return Ok(());
+        }
         self.peer.out().extend_from_slice(frame.bytes());
         Ok(())
     }

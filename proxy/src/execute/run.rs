@@ -68,7 +68,9 @@ impl Executor {
                     self.note_lost(ask.statement, &decision, &trouble);
                     tries += 1;
                     let fresh = peer.written() == answered && tries < MOST_TRIES;
-                    let alone = self.transaction.mode == Mode::Auto && ask.statement.access() == Access::Read;
+                    let alone = self.transaction.mode == Mode::Auto
+                        && ask.statement.access() == Access::Read
+                        && !self.keeps_connections();
                     if !(fresh && alone && trouble.is_connection_failure()) {
                         self.count(ask.statement, &decision, begun);
                         return Err(trouble);

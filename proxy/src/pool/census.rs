@@ -134,8 +134,7 @@ impl NodeState {
         }
         let stale = place.generation != pool.generation;
         pool.stale = pool.stale.saturating_sub(usize::from(stale));
-        let too_many = pool.open > pool.bounds.size + pool.bounds.reserve
-            || (pool.open > pool.bounds.size && pool.waiting.len() == 0);
+        let too_many = pool.open > pool.bounds.size + pool.bounds.reserve;
         let unfit = closed || stale || pool.paused || needed || too_many;
         match connection {
             Some(connection) if !unfit && !is_old(&connection, settings.lifetime) => {

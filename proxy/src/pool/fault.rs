@@ -20,6 +20,18 @@ pub enum CheckoutError {
         /// How many it may have.
         most: usize,
     },
+    /// The tenant has as many statements under way as it may have.
+    #[error("the tenant has {most} statements under way, as many as it may have")]
+    TenantBusy {
+        /// How many it may have.
+        most: usize,
+    },
+    /// The tenant has begun as many statements as it may in a second.
+    #[error("the tenant has begun {most} statements within a second, as many as it may")]
+    TenantFast {
+        /// How many it may begin.
+        most: usize,
+    },
     /// The database is paused and was not resumed in time.
     #[error("the database is paused")]
     Paused,

@@ -17,6 +17,7 @@
 //! | `lent` | what is lent, and how it comes back |
 //! | `returns` | waiting for what is lent to come back |
 //! | `switch` | databases that are paused or disabled |
+//! | `throttle` | how many statements of one tenant |
 //! | `stats` | what `SHOW POOLS` shows |
 
 mod census;
@@ -31,9 +32,11 @@ mod shares;
 mod state;
 mod stats;
 mod switch;
+mod throttle;
 
 pub use fault::CheckoutError;
 pub use lent::{Fate, Lent};
 pub use pools::{PoolHandle, Pools, Request};
 pub use settings::{PoolSettings, settings_fingerprint};
 pub use stats::PoolStats;
+pub use throttle::Admission;

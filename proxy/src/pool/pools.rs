@@ -1,11 +1,13 @@
 //! All pools of a fleet: checkout, checkin, reaping, draining, and what an operator does to them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use router::ids::TenantKey;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout, timeout_at};
@@ -20,6 +22,7 @@ use super::settings::PoolSettings;
 use super::state::PoolKey;
 use super::stats::PoolStats;
 use super::switch::Switches;
+use super::throttle::{Admission, Throttle};
 use crate::server::{Card, Connection, Roster, Target};
 
 /// One pool: a database and user on a node. A session keeps one for each node that it uses, so that a
@@ -62,6 +65,8 @@ pub struct Pools {
     tasks: TaskTracker,
     returns: Arc<Returns>,
     switches: Switches,
+    throttle: Throttle,
+    throttles: AtomicBool,
     closed: CancellationToken,
     next_id: AtomicU64,
     roster: Roster,
@@ -70,7 +75,10 @@ pub struct Pools {
 impl Pools {
     /// Empty pools within these bounds.
     pub fn new(settings: PoolSettings) -> Pools {
+        let throttles = AtomicBool::new(settings.limits_statements());
         Pools {
+            throttle: Throttle::default(),
+            throttles,
             settings: Arc::new(ArcSwap::from_pointee(settings)),
             nodes: DashMap::new(),
             tasks: TaskTracker::new(),
@@ -89,6 +97,7 @@ impl Pools {
 
     /// Puts other bounds in force.
     pub fn configure(&self, settings: PoolSettings) {
+        self.throttles.store(settings.limits_statements(), Ordering::Relaxed);
         self.settings.store(Arc::new(settings));
         self.each_node().iter().for_each(|(_, node)| node.configure());
     }
@@ -156,6 +165,21 @@ impl Pools {
                 }
             }
         }
+    }
+
+    /// True where some tenant's statements are counted; else [`Self::admit`] need not be asked.
+    pub fn limits_statements(&self) -> bool {
+        self.throttles.load(Ordering::Relaxed)
+    }
+
+    /// Lets a statement of a tenant begin. `None` where the tenant has no limit.
+    pub fn admit(&self, database: &str, tenant: &TenantKey) -> Result<Option<Admission>, CheckoutError> {
+        let limits = self.settings.load().tenant(database, tenant);
+        if limits.max_in_flight == 0 && limits.max_per_second == 0 {
+            return Ok(None);
+        }
+        let hash = fairness_key(tenant) ^ xxhash_rust::xxh3::xxh3_64(database.as_bytes());
+        self.throttle.admit(hash, limits, Instant::now()).map(Some)
     }
 
     /// Waits for one's turn; one that takes long opens the pool's reserve.
@@ -238,15 +262,26 @@ impl Pools {
     /// canceled: the task of the pools.
     pub async fn reap(&self, shutdown: CancellationToken) {
         const TICK: Duration = Duration::from_secs(1);
-        while shutdown.run_until_cancelled(sleep(TICK)).await.is_some() {
-            for (_, node) in self.each_node() {
-                for (pool, slot, target) in node.reap() {
-                    // What goes wrong stands at the pool.
-                    if let Ok(lent) = self.dial(&node, pool, &target, slot).await {
-                        lent.end(Fate::Keep);
+        let mut ticks = tokio::time::interval(TICK);
+        let mut filling = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                Some(()) = filling.next() => {}
+                _ = ticks.tick() => {
+                    self.throttle.reap(Instant::now());
+                    for (_, node) in self.each_node() {
+                        filling.extend(node.reap().into_iter().map(|lack| self.fill(Arc::clone(&node), lack)));
                     }
                 }
             }
+        }
+    }
+
+    /// Makes a connection that a pool lacks. What goes wrong stands at the pool.
+    async fn fill(&self, node: Arc<Node>, (pool, slot, target): (usize, Slot, Arc<Target>)) {
+        if let Ok(lent) = self.dial(&node, pool, &target, slot).await {
+            lent.end(Fate::Keep);
         }
     }
 

@@ -82,6 +82,14 @@ impl PoolSettings {
         self.databases.get(database).map(|(_, tenants)| tenants.of(Some(key))).unwrap_or_default()
     }
 
+    /// True where some tenant's statements are counted.
+    pub(super) fn limits_statements(&self) -> bool {
+        let counted = |limits: &TenantLimits| limits.max_in_flight > 0 || limits.max_per_second > 0;
+        self.databases
+            .values()
+            .any(|(_, tenants)| counted(&tenants.every) || tenants.own.values().any(counted))
+    }
+
     pub(super) fn bounds(&self, database: &str, user: &str) -> Bounds {
         let of_user = self.users.get(user);
         let of_database = self.databases.get(database);

@@ -30,6 +30,8 @@ pub(super) struct Gate {
 struct GateState {
     lease: u64,
     under_way: u32,
+    /// Why what runs is canceled, where it has taken too long.
+    timed_out: Option<&'static str>,
 }
 
 impl Gate {
@@ -47,7 +49,15 @@ impl Gate {
     pub(super) fn end_lease(&self) -> bool {
         let mut state = self.lock();
         state.lease += 1;
+        state.timed_out = None;
         state.under_way == 0
+    }
+}
+
+impl Gate {
+    /// Why what runs was canceled, where it had taken too long; answered once.
+    pub(super) fn take_timed_out(&self) -> Option<&'static str> {
+        self.lock().timed_out.take()
     }
 }
 
@@ -80,6 +90,14 @@ impl CancelHandle {
         match timeout(PATIENCE.min(self.target.connect_timeout), self.request()).await {
             Ok(Ok(())) => Canceled::Sent,
             Ok(Err(())) | Err(_) => Canceled::Failed,
+        }
+    }
+
+    /// Notes why what runs is going to be canceled: it has taken too long.
+    pub fn time_out(&self, why: &'static str) {
+        let mut state = self.gate.lock();
+        if state.lease == self.lease {
+            state.timed_out = Some(why);
         }
     }
 

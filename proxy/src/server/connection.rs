@@ -211,6 +211,11 @@ impl Connection {
         self.gate.end_lease()
     }
 
+    /// Why what ran was canceled, where it had taken too long; answered once.
+    pub fn take_timed_out(&self) -> Option<&'static str> {
+        self.gate.take_timed_out()
+    }
+
     /// What is still to be written: append messages here. Whoever appends a Query, Sync or
     /// FunctionCall also calls [`Self::owe_ready`].
     pub fn out(&mut self) -> &mut BytesMut {

@@ -1,0 +1,148 @@
+//! How long a client and its statements may take, and what ends those that take longer.
+//!
+//! | timeout | runs while | ends |
+//! | --- | --- | --- |
+//! | `query_timeout` | a message is worked on | the statement, 57014 |
+//! | `transaction_timeout` | the client's transaction is open | the session, 25P04 |
+//! | `idle_transaction_timeout` | the client is silent within one | the session, 25P03 |
+//! | `client_idle_timeout` | the client is silent outside one | the session, 57P05 |
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::time::timeout;
+
+use crate::config::{Config, OwnTimeouts};
+use crate::error::ClientError;
+use crate::execute::cancel::Cancellable;
+
+/// What one session's client and statements may take.
+pub(super) struct Patience {
+    user: String,
+    config: Arc<Config>,
+    timeouts: OwnTimeouts,
+    /// When the client's transaction was first seen open.
+    transaction: Option<Instant>,
+}
+
+/// How long the client may say nothing now.
+pub(super) struct Silence {
+    until: Option<Instant>,
+    /// What it hears after that.
+    pub(super) error: ClientError,
+}
+
+/// How long a message may be worked on.
+#[derive(Clone, Copy)]
+pub(super) struct Work {
+    limit: Duration,
+    /// What the statement is told after that.
+    why: &'static str,
+}
+
+impl Patience {
+    pub(super) fn new(config: Arc<Config>, user: &str) -> Patience {
+        let timeouts = timeouts(&config, user);
+        Patience { user: user.to_owned(), config, timeouts, transaction: None }
+    }
+
+    /// Called between messages: whether a transaction of the client is open, and which configuration
+    /// is in force.
+    pub(super) fn look(&mut self, in_force: &ArcSwap<Config>, explicit: bool) {
+        let config = in_force.load();
+        if !Arc::ptr_eq(&config, &self.config) {
+            self.timeouts = timeouts(&config, &self.user);
+            self.config = Arc::clone(&config);
+        }
+        match explicit && self.timeouts.transaction_timeout.is_some() {
+            true => _ = self.transaction.get_or_insert_with(Instant::now),
+            false => self.transaction = None,
+        }
+    }
+
+    /// How long the client may be silent from now on.
+    pub(super) fn silence(&self, idle: bool) -> Option<Silence> {
+        if idle {
+            let limit = self.timeouts.client_idle_timeout?;
+            let until = Instant::now().checked_add(limit);
+            return Some(Silence { until, error: ClientError::idle_session_timeout() });
+        }
+        let idle = self.timeouts.idle_transaction_timeout.and_then(|limit| Instant::now().checked_add(limit));
+        match (idle, self.end_of_transaction()) {
+            (None, None) => None,
+            (Some(idle), end) if end.is_none_or(|end| idle < end) => {
+                Some(Silence { until: Some(idle), error: ClientError::idle_transaction_timeout() })
+            }
+            (_, until) => Some(Silence { until, error: ClientError::transaction_timeout() }),
+        }
+    }
+
+    /// How long the message that came now may be worked on.
+    pub(super) fn work(&self) -> Option<Work> {
+        let query = self.timeouts.query_timeout;
+        let left = self.end_of_transaction().map(|end| end.saturating_duration_since(Instant::now()));
+        match (query, left) {
+            (None, None) => None,
+            (Some(limit), left) if left.is_none_or(|left| limit <= left) => {
+                Some(Work { limit, why: "canceling statement due to query_timeout" })
+            }
+            (_, left) => {
+                left.map(|limit| Work { limit, why: "canceling statement due to transaction timeout" })
+            }
+        }
+    }
+
+    fn end_of_transaction(&self) -> Option<Instant> {
+        self.transaction
+            .zip(self.timeouts.transaction_timeout)
+            .and_then(|(since, limit)| since.checked_add(limit))
+    }
+}
+
+/// A user's own timeouts count before everybody's.
+fn timeouts(config: &Config, user: &str) -> OwnTimeouts {
+    let own = config.user(user).map(|user| user.timeouts.clone()).unwrap_or_default();
+    OwnTimeouts {
+        query_timeout: own.query_timeout.or(config.pool.query_timeout),
+        transaction_timeout: own.transaction_timeout.or(config.pool.transaction_timeout),
+        idle_transaction_timeout: own.idle_transaction_timeout.or(config.pool.idle_transaction_timeout),
+        client_idle_timeout: own.client_idle_timeout.or(config.proxy.client_idle_timeout),
+    }
+}
+
+/// Resolves when the client has been silent for too long.
+pub(super) async fn broken(silence: Option<&Silence>) {
+    match silence.and_then(|silence| silence.until) {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Works on a message. What takes too long is canceled, again and again until it ends: a cancel
+/// request may come between two statements.
+pub(super) async fn within<T>(
+    limit: Option<Work>,
+    cancellable: &Cancellable,
+    work: impl Future<Output = T>,
+) -> T {
+    const AGAIN: Duration = Duration::from_secs(1);
+    let Some(Work { limit, why }) = limit else { return work.await };
+    let (mut work, mut patience) = (pin!(work), limit);
+    loop {
+        if let Ok(done) = timeout(patience, work.as_mut()).await {
+            return done;
+        }
+        // The request is waited for in any case: dropped, it might still hit a later statement.
+        let mut cancel = pin!(cancellable.time_out(why));
+        tokio::select! {
+            done = work.as_mut() => {
+                cancel.await;
+                return done;
+            }
+            () = cancel.as_mut() => {}
+        }
+        patience = AGAIN;
+    }
+}

@@ -1,0 +1,73 @@
+//! What a session keeps between transactions: in session mode its connections, always what its tenants'
+//! statements may count on.
+
+use router::directory::Directory;
+use router::ids::ServerId;
+use router::plan::{Plan, Tenants};
+
+use crate::error::ClientError;
+use crate::execute::executor::{Executor, not_lent};
+use crate::execute::transaction::Branch;
+use crate::execute::trouble::Trouble;
+use crate::pool::Lent;
+
+impl Executor {
+    /// A connection that the session kept, where it still is one to the server's primary.
+    ///
+    /// # Errors
+    /// 57P01, FATAL: what the session had on it is lost.
+    pub(super) fn still_good(
+        &self,
+        server: ServerId,
+        mut connection: Lent,
+        directory: &Directory,
+    ) -> Result<Lent, Trouble> {
+        let primary =
+            self.fleet.servers.named(directory.server_name(server)).ok().and_then(|of| of.primary());
+        let stands = |node: &crate::replicas::Node| (node.host.as_str(), node.port) == connection.node();
+        if primary.as_ref().is_some_and(stands) && connection.still_there() {
+            return Ok(connection);
+        }
+        Err(ClientError::kept_connection_lost().into())
+    }
+
+    /// True where a connection that is lost cannot be replaced by any other.
+    pub(super) fn keeps_connections(&self) -> bool {
+        self.transaction.branches.values().any(|branch| self.stays(branch))
+    }
+
+    /// True where a branch's connection stays the session's: what code did to it is the session's own.
+    pub(super) fn stays(&self, branch: &Branch) -> bool {
+        self.is_session_mode() || branch.hold.is_some()
+    }
+
+    /// Every connection that the session keeps between transactions.
+    pub fn kept_connections(&mut self) -> impl Iterator<Item = &mut Lent> {
+        let held = self.held.as_mut().map(|(_, connection, _)| connection);
+        held.into_iter().chain(self.kept.values_mut())
+    }
+
+    /// The session ends, or begins anew: the connections that it kept are reset for others.
+    pub async fn end_kept(&mut self) {
+        for (_, connection) in std::mem::take(&mut self.kept) {
+            self.fleet.pools.checkin_after_session(connection).await;
+        }
+    }
+
+    /// Takes what a plan's tenants may have of statements at once and a second.
+    ///
+    /// # Errors
+    /// 53400 where one of them has too many.
+    pub(super) fn admit(&mut self, plan: &Plan) -> Result<(), Trouble> {
+        let pools = &self.fleet.pools;
+        let Tenants::Some(keys) = &plan.tenants else { return Ok(()) };
+        if !pools.limits_statements() {
+            return Ok(());
+        }
+        for key in keys {
+            let admitted = pools.admit(&self.database.name, key);
+            self.admissions.extend(admitted.map_err(|error| not_lent("", &self.database.name, &error))?);
+        }
+        Ok(())
+    }
+}
