@@ -31,3 +31,50 @@ async fn a_copy_by_the_extended_protocol_is_answered_before_its_second_sync() {
     );
     assert_eq!(session.ask("SELECT word FROM words").await.unwrap().value(), "hello");
 }
+
+#[tokio::test]
+async fn what_a_session_notifies_itself_of_comes_with_the_commit() {
+    let mut session = session().await;
+    session.simple("LISTEN news; NOTIFY news, 'one'; NOTIFY news, 'two'").await.unwrap();
+    let heard = |payload: &str| ("news".to_owned(), payload.to_owned());
+    assert_eq!(session.notifications, [heard("one"), heard("two")]);
+    for command in ["BEGIN", "NOTIFY news, 'three'", "COMMIT"] {
+        session.extended(command, &[]).await.unwrap();
+    }
+    assert_eq!(session.notifications, [heard("one"), heard("two"), heard("three")]);
+}
+
+#[tokio::test]
+async fn what_a_commit_says_besides_is_heard_before_its_end() {
+    let mut session = session().await;
+    session
+        .simple(
+            "CREATE TABLE watched (id int);
+             CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'seen %', NEW.id; RETURN NULL; END $$;
+             CREATE CONSTRAINT TRIGGER late AFTER INSERT ON watched DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION say()",
+        )
+        .await
+        .unwrap();
+    session.ask("BEGIN").await.unwrap();
+    session.ask("INSERT INTO watched VALUES (7)").await.unwrap();
+    assert!(session.notices.is_empty());
+    session.queue_parse("", "COMMIT").unwrap().queue_bind("", &[]).unwrap().queue_execute(0).unwrap();
+    session.sync().await.unwrap();
+    let messages = session.until_ready().await.unwrap();
+    assert!(
+        matches!(messages.as_slice(), [.., Message::Notice(said), Message::Complete(_), Message::Ready(_)] if said.message == "seen 7"),
+        "{messages:?}"
+    );
+    let name = "x".repeat(70);
+    session.ask(&format!("SET application_name = '{name}'")).await.unwrap();
+    assert!(session.notices.last().unwrap().message.contains("will be truncated"), "{:?}", session.notices);
+}
+
+#[tokio::test]
+async fn a_temporary_type_is_its_sessions_own_and_stays() {
+    let (mut session, mut other) = (session().await, session().await);
+    session.ask("CREATE TYPE pg_temp.pair AS (a int, b int)").await.unwrap();
+    session.ask("CREATE FUNCTION pg_temp.one() RETURNS int RETURN 1").await.unwrap();
+    assert_eq!(other.ask("SELECT pg_temp.one()").await.unwrap().sqlstate(), "3F000");
+    assert_eq!(session.ask("SELECT (row(1, 2)::pair).b + pg_temp.one()").await.unwrap().value(), "3");
+}

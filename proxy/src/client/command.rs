@@ -433,7 +433,12 @@ fn set_config(call: &ConfigCall) -> String {
 
 /// A WARNING to the client.
 fn warn(out: &mut BytesMut, sqlstate: &str, message: &str) {
-    let fields = [(b'S', "WARNING"), (b'V', "WARNING"), (b'C', sqlstate), (b'M', message)];
+    say_besides(out, "WARNING", sqlstate, message);
+}
+
+/// A notice of the proxy's own.
+pub(super) fn say_besides(out: &mut BytesMut, severity: &str, sqlstate: &str, message: &str) {
+    let fields = [(b'S', severity), (b'V', severity), (b'C', sqlstate), (b'M', message)];
     write::notice(out, &Fields::new(fields.map(|(letter, value)| (letter, value.to_owned())).to_vec()));
 }
 

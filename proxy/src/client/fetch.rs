@@ -75,6 +75,7 @@ impl Session {
         self.executor.count_local(begun);
         self.describes = true;
         let completion = completion?;
+        self.pass_notices();
         self.peer.out().extend_from_slice(&completion.unwrap_or_default());
         Ok(())
     }

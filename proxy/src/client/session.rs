@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::select_all;
 use router::ids::ServerId;
 
-use crate::client::command::{is_utf8, not_utf8};
+use crate::client::command::{is_utf8, not_utf8, say_besides};
 use crate::client::patience::{Patience, broken, within};
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
@@ -24,6 +24,9 @@ use crate::net::peer::{Peer, PeerGone};
 use crate::wire::frame::Frame;
 use crate::wire::view::Query;
 use crate::wire::write;
+
+/// How many bytes a name may have, with the byte that ends it.
+const NAME_BYTES: usize = 64;
 
 /// A client that is being served.
 pub(super) struct Session {
@@ -132,6 +135,7 @@ impl Session {
     /// The first messages after authentication: the servers' parameters, the cancel key, ready.
     async fn greet(&mut self, secret: i32) -> Result<(), Trouble> {
         let parameters: BTreeMap<String, String> = self.executor.introduce().await?;
+        self.warn_of_long_name();
         for (name, value) in &parameters {
             write::parameter_status(self.peer.out(), name, value);
         }
@@ -139,6 +143,17 @@ impl Session {
         write::backend_key(self.peer.out(), self.id, &secret.to_be_bytes());
         self.ready();
         Ok(self.peer.flush().await?)
+    }
+
+    /// PostgreSQL says so when it cuts an application's name.
+    fn warn_of_long_name(&mut self) {
+        let Some(name) = self.executor.settings.value("application_name") else { return };
+        if name.len() < NAME_BYTES {
+            return;
+        }
+        let cut = &name[..name.floor_char_boundary(NAME_BYTES - 1)];
+        let message = format!("identifier \"{name}\" will be truncated to \"{cut}\"");
+        say_besides(self.peer.out(), "NOTICE", "42622", &message);
     }
 
     async fn listen(&mut self) -> Result<(), PeerGone> {
@@ -279,8 +294,15 @@ impl Session {
         self.peer.flush().await
     }
 
+    /// What the servers said besides the answer, in its place: before the answer's end.
+    pub(super) fn pass_notices(&mut self) {
+        self.peer.out().unsplit(self.executor.notices.split());
+    }
+
     /// ReadyForQuery with the transaction's status.
     pub(super) fn ready(&mut self) {
+        self.pass_notices();
+        self.peer.out().unsplit(self.executor.news.split());
         write::ready(self.peer.out(), self.executor.transaction.status());
     }
 

@@ -113,6 +113,7 @@ impl Session {
             Ok(completion) => self.executor.end_of_message().await.map(|()| completion),
             Err(trouble) => Err(trouble),
         };
+        self.pass_notices();
         match outcome {
             Ok(completion) => self.peer.out().extend_from_slice(&completion.unwrap_or_default()),
             Err(trouble) => self.trouble(trouble).await?,

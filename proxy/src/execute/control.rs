@@ -52,7 +52,8 @@ impl Executor {
     /// The first branch's that fails.
     pub async fn on_branches(&mut self, sql: &str) -> Result<(), Trouble> {
         for branch in self.transaction.branches.values_mut().filter(|branch| branch.begun) {
-            must(&mut branch.connection, sql).await?;
+            let outcome = branch.connection.simple(sql).await?.ok()?;
+            self.notices = outcome.notices;
         }
         Ok(())
     }
@@ -71,6 +72,7 @@ impl Executor {
         let Some(mut branch) = self.transaction.branches.remove(&server) else { return Ok(()) };
         must(&mut branch.connection, "BEGIN").await?;
         let outcome = branch.connection.simple(sql).await?;
+        self.notices = outcome.notices;
         if lasts && outcome.error.is_none() {
             for (name, value) in branch.connection.parameters() {
                 report(&mut self.reported, peer, name, value);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use router::catalog::{Catalog, SearchPath};
 use router::directory::Directory;
 use router::ids::{ServerId, TenantKey};
@@ -66,6 +67,10 @@ pub struct Executor {
     pub pin: SessionPin,
     /// What the client's cancel requests end.
     pub cancellable: Arc<Cancellable>,
+    /// What servers said besides, as messages: due before the next CommandComplete.
+    pub notices: BytesMut,
+    /// Notifications for the session, as messages: due before the next ReadyForQuery.
+    pub news: BytesMut,
     /// What the session did.
     pub counters: SessionCounters,
     /// Since when the transaction holds connections.
@@ -111,6 +116,8 @@ impl Executor {
             kept: BTreeMap::new(),
             mode: fleet.pools.settings().mode(&database.name, &login.user),
             admissions: Vec::new(),
+            notices: BytesMut::new(),
+            news: BytesMut::new(),
             fleet,
             database,
             login,
@@ -342,6 +349,7 @@ impl Executor {
             settings_before,
             preparing: Vec::new(),
             coded: false,
+            notices: BytesMut::new(),
             hold,
         };
         self.cancellable.runs_on(branch.connection.cancel_handle());
@@ -477,12 +485,16 @@ impl Executor {
     }
 
     /// Gives a branch's connection back, or keeps it for the session.
-    pub(super) fn release(&mut self, server: ServerId, branch: Branch) {
+    pub(super) fn release(&mut self, server: ServerId, mut branch: Branch) {
+        self.notices.unsplit(branch.notices.split());
+        let news = branch.connection.news.split();
         if branch.hold.is_some() {
+            self.news.unsplit(news);
             self.held = branch.hold.map(|why| (server, branch.connection, why));
             return;
         }
         if self.mode == PoolMode::Session && !branch.replica && branch.connection.is_clean() {
+            self.news.unsplit(news);
             self.kept.insert(server, branch.connection);
             return;
         }

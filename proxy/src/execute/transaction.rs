@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use router::catalog::Catalog;
 use router::directory::{Directory, MoveMark};
 use router::ids::{MoveId, ServerId};
@@ -105,6 +106,8 @@ pub struct Branch {
     pub preparing: Vec<u128>,
     /// True where code ran on it that may have changed the session: DO, CALL, a user's function.
     pub coded: bool,
+    /// What the server said besides while the proxy ran something there for the client.
+    pub notices: BytesMut,
     /// Why the session keeps the connection after the transaction, if it does.
     pub hold: Option<Hold>,
 }

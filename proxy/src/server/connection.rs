@@ -124,6 +124,8 @@ pub struct Connection {
     pub alarm: Arc<Alarm>,
     /// Its place among those that an operator can look at.
     pub enrolled: Option<Enrolled>,
+    /// Notifications that came while a statement of the proxy's own ran, as messages.
+    pub news: BytesMut,
     target: Arc<Target>,
     stream: Stream,
     inbound: BytesMut,
@@ -154,6 +156,7 @@ impl Connection {
             id: 0,
             alarm: Arc::default(),
             home: Handle::current().id(),
+            news: BytesMut::new(),
             target,
             stream: welcome.stream,
             inbound: welcome.inbound,

@@ -1,5 +1,7 @@
 //! Small statements of the proxy's own: `SET`, `BEGIN`, a check that somebody answers.
 
+use bytes::BytesMut;
+
 use super::connection::{Connection, ServerGone};
 use crate::wire::view::{Fields, Row, command_tag, error_fields};
 use crate::wire::{Frame, write};
@@ -13,6 +15,8 @@ pub struct SimpleOutcome {
     pub tags: Vec<String>,
     /// The first error.
     pub error: Option<Fields>,
+    /// The notices, as messages.
+    pub notices: BytesMut,
 }
 
 impl SimpleOutcome {
@@ -35,6 +39,7 @@ impl SimpleOutcome {
                 self.rows.extend(Row::read(frame).map(|row| row.map_while(Result::ok).map(text).collect()))
             }
             b'C' => self.tags.push(command_tag(frame).to_owned()),
+            b'N' => self.notices.extend_from_slice(frame.bytes()),
             b'E' => self.error = self.error.take().or_else(|| Some(error_fields(frame))),
             _ => {}
         }
@@ -56,6 +61,9 @@ impl Connection {
             let frame = self.frame().await?;
             if frame.tag() == b'G' {
                 write::copy_fail(self.out(), "no rows were prepared for this COPY");
+            }
+            if frame.tag() == b'A' {
+                self.news.extend_from_slice(frame.bytes());
             }
             outcome.note(&frame);
         }

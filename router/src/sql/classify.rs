@@ -95,6 +95,10 @@ fn ranges<'a>(nodes: impl Iterator<Item = Node<'a>>) -> Vec<&'a RangeVar> {
 
 fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classified {
     let ddl = |transactional| Classified::from(Kind::Ddl { transactional, temporary: false });
+    if makes_temporary_object(node) {
+        let kind = Kind::Ddl { transactional: true, temporary: true };
+        return Classified { hold: Some(Hold::TemporaryObject), ..Classified::from(kind) };
+    }
     match node {
         Node::CreateStmt(create) => created(create.relation(), catalog, path),
         Node::CreateSeqStmt(create) => created(create.sequence(), catalog, path),
@@ -211,6 +215,29 @@ fn dropped(drop: &DropStmt, catalog: &Catalog, path: &SearchPath) -> Option<Stri
 
 fn is_temporary(range: &RangeVar) -> bool {
     range.relpersistence as u8 == TEMPORARY || range.schemaname().is_some_and(|schema| schema == "pg_temp")
+}
+
+/// True for a type or function that is made in `pg_temp`: it ends with its connection.
+fn makes_temporary_object(node: Node<'_>) -> bool {
+    let schema = match node {
+        Node::CreateEnumStmt(create) => schema_of(create.type_name().iter().map(|name| name.sval())),
+        Node::CreateRangeStmt(create) => schema_of(create.type_name().iter().map(|name| name.sval())),
+        Node::CreateDomainStmt(create) => schema_of(create.domainname().iter().map(|name| name.sval())),
+        Node::DefineStmt(create) => schema_of(create.defnames().iter().map(|name| name.sval())),
+        Node::CreateFunctionStmt(create) => schema_of(create.funcname().iter().map(|name| name.as_str())),
+        Node::CompositeTypeStmt(create) => create.typevar().and_then(|name| name.schemaname()),
+        _ => None,
+    };
+    schema == Some("pg_temp")
+}
+
+/// The schema of a name of several parts.
+fn schema_of<'a>(parts: impl Iterator<Item = Option<&'a str>>) -> Option<&'a str> {
+    let parts: Vec<&str> = parts.flatten().collect();
+    match parts.as_slice() {
+        [schema, .., _] => Some(*schema),
+        _ => None,
+    }
 }
 
 /// A temporary table hides a table of the same name, which the planner would not see.

@@ -223,6 +223,8 @@ impl Kind {
 pub enum Hold {
     /// A temporary table.
     TemporaryTable,
+    /// A type or function in `pg_temp`.
+    TemporaryObject,
     /// LISTEN.
     Listen,
     /// A session-level advisory lock.
@@ -236,6 +238,7 @@ impl Hold {
     pub fn as_str(self) -> &'static str {
         match self {
             Hold::TemporaryTable => "temporary table",
+            Hold::TemporaryObject => "temporary type or function",
             Hold::Listen => "LISTEN",
             Hold::AdvisoryLock => "session advisory lock",
             Hold::Cursor => "cursor WITH HOLD",

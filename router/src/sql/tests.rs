@@ -108,6 +108,12 @@ fn what_keeps_its_connection_says_why() {
     for (text, hold) in [
         ("create temp table t (a int)", Some(Hold::TemporaryTable)),
         ("select 1 into temp t", Some(Hold::TemporaryTable)),
+        ("create type pg_temp.mood as enum ('sad')", Some(Hold::TemporaryObject)),
+        ("create type pg_temp.pair as (a int, b int)", Some(Hold::TemporaryObject)),
+        ("create type pg_temp.span as range (subtype = float8)", Some(Hold::TemporaryObject)),
+        ("create function pg_temp.one() returns int return 1", Some(Hold::TemporaryObject)),
+        ("create domain pg_temp.small as int", Some(Hold::TemporaryObject)),
+        ("create domain public.small as int", None),
         ("listen x", Some(Hold::Listen)),
         ("select pg_advisory_lock(1)", Some(Hold::AdvisoryLock)),
         ("select pg_advisory_xact_lock(1)", None),
