@@ -213,6 +213,13 @@ impl Session {
         Ok(message)
     }
 
+    /// The connection itself, for who reads its bytes as they come; nothing read may be left.
+    #[must_use]
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.incoming.is_empty(), "the session has read more than it told");
+        self.stream
+    }
+
     /// Sends a cancel request for this session's statement, on a connection of its own.
     pub async fn cancel(&self) -> Result<()> {
         cancel((self.port, self.key.0, self.key.1)).await
