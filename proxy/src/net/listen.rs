@@ -107,15 +107,14 @@ impl Listener {
     }
 }
 
-/// Small messages leave at once, and a peer that vanished is noticed within two minutes.
+/// Small messages leave at once, and a peer that vanished is noticed within two minutes. There is no
+/// TCP_USER_TIMEOUT: it would also end who is there and merely does not read, such as a client between
+/// two pages of a long result, or a server that waits for a lock within a COPY.
 pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
     const IDLE: Duration = Duration::from_secs(60);
     const BETWEEN: Duration = Duration::from_secs(10);
-    const UNANSWERED: Duration = Duration::from_secs(120);
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN).with_retries(6))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNANSWERED))?;
     Ok(())
 }
