@@ -46,9 +46,69 @@ pub(crate) enum Command {
     Moves,
     /// Is this fleet ready: settings, schemas, keys, versions, rights; each finding with what to do.
     Check,
+    /// Clients and server connections by database and user.
+    Pools,
+    /// Who is connected.
+    Clients,
+    /// The databases: connections, paused, disabled.
+    Databases,
+    /// Transactions, statements, bytes and times by database.
+    Stats,
+    /// Hold statements: no transaction is lent a connection; returns when all have come back.
+    Pause(Databases),
+    /// Let statements go on.
+    Resume(Databases),
+    /// Close server connections as soon as nobody uses them.
+    Reconnect(Databases),
+    /// Wait until the connections that a reconnect found are closed.
+    WaitClose(Databases),
+    /// Drop all clients and server connections of a database; it stays paused.
+    Kill(OneDatabase),
+    /// Drop one client.
+    KillClient {
+        /// Its number: column id of `herdctl clients`.
+        id: i32,
+    },
+    /// Let no new clients into a database.
+    Disable(OneDatabase),
+    /// Let them in again.
+    Enable(OneDatabase),
+    /// Read the configuration file again.
+    Reload,
+    /// End the daemon.
+    Shutdown {
+        /// For whom it waits.
+        #[arg(long, value_enum, default_value = "transactions")]
+        wait_for: WaitFor,
+    },
     /// Move tenants or shards to another server while the application runs.
     #[command(subcommand)]
     Move(MoveCommand),
+}
+
+/// Which databases.
+#[derive(Debug, Args)]
+pub(crate) struct Databases {
+    /// One of them; all, where none is named.
+    pub name: Option<String>,
+}
+
+/// Which database.
+#[derive(Debug, Args)]
+pub(crate) struct OneDatabase {
+    /// Its name.
+    pub name: String,
+}
+
+/// For whom a shutdown waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum WaitFor {
+    /// For nobody.
+    Nobody,
+    /// For transactions, within `shutdown_timeout`.
+    Transactions,
+    /// Until the last client has left by itself.
+    Clients,
 }
 
 /// What to do about a move.

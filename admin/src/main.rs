@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use crate::asking::Console;
-use crate::cli::{Cli, Command, Id, MoveCommand};
+use crate::cli::{Cli, Command, Id, MoveCommand, WaitFor};
 use crate::output::Style;
 
 #[tokio::main(flavor = "current_thread")]
@@ -52,6 +52,27 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             if findings.rows.iter().any(|row| findings.field(row, "severity") == Some("error")) {
                 return Ok(ExitCode::FAILURE);
             }
+        }
+        Command::Pools => output::print(&console.ask("SHOW POOLS").await?, style),
+        Command::Clients => output::print(&console.ask("SHOW CLIENTS").await?, style),
+        Command::Databases => output::print(&console.ask("SHOW DATABASES").await?, style),
+        Command::Stats => output::print(&console.ask("SHOW STATS").await?, style),
+        Command::Pause(of) => act(&mut console, "PAUSE", of.name.as_deref(), style).await?,
+        Command::Resume(of) => act(&mut console, "RESUME", of.name.as_deref(), style).await?,
+        Command::Reconnect(of) => act(&mut console, "RECONNECT", of.name.as_deref(), style).await?,
+        Command::WaitClose(of) => act(&mut console, "WAIT_CLOSE", of.name.as_deref(), style).await?,
+        Command::Kill(of) => act(&mut console, "KILL", Some(&of.name), style).await?,
+        Command::Disable(of) => act(&mut console, "DISABLE", Some(&of.name), style).await?,
+        Command::Enable(of) => act(&mut console, "ENABLE", Some(&of.name), style).await?,
+        Command::KillClient { id } => output::print(&console.ask(&format!("KILL_CLIENT {id}")).await?, style),
+        Command::Reload => output::print(&console.ask("RELOAD").await?, style),
+        Command::Shutdown { wait_for } => {
+            let words = match wait_for {
+                WaitFor::Nobody => "SHUTDOWN",
+                WaitFor::Transactions => "SHUTDOWN WAIT_FOR_SERVERS",
+                WaitFor::Clients => "SHUTDOWN WAIT_FOR_CLIENTS",
+            };
+            output::print(&console.ask(words).await?, style);
         }
         Command::Move(command) => return moving(&mut console, command, style).await,
     }
@@ -97,6 +118,16 @@ async fn moving(console: &mut Console, command: MoveCommand, style: Style) -> Re
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Does something to a database, or to all.
+async fn act(console: &mut Console, word: &str, database: Option<&str>, style: Style) -> Result<()> {
+    let words = match database {
+        Some(name) => format!("{word} {}", quoted(name)),
+        None => word.to_owned(),
+    };
+    output::print(&console.ask(&words).await?, style);
+    Ok(())
 }
 
 /// A value as the console reads it: in single quotes, which are doubled inside.

@@ -23,6 +23,13 @@ const NUMBERS: [&str; 14] = [
     "late",
 ];
 
+/// What the names of other columns of numbers begin with.
+const COUNTS: [&str; 5] = ["total_", "avg_", "cl_", "sv_", "maxwait"];
+
+fn is_number(column: &str) -> bool {
+    NUMBERS.contains(&column) || COUNTS.iter().any(|count| column.starts_with(count))
+}
+
 /// Who reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -73,7 +80,7 @@ pub(crate) fn json(answer: &Answer) -> Value {
 fn field(column: &str, value: &Option<String>) -> Value {
     match value {
         None => Value::Null,
-        Some(text) if NUMBERS.contains(&column) => match text.parse::<i64>() {
+        Some(text) if is_number(column) => match text.parse::<i64>() {
             Ok(number) => number.into(),
             Err(_) => text.parse::<f64>().map_or_else(|_| Value::from(text.as_str()), Value::from),
         },

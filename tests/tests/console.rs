@@ -18,6 +18,7 @@ async fn stage() -> &'static (Fleet, Daemon) {
             .database("held")
             .database("shut")
             .database("killed")
+            .database("herded")
             .start()
             .await
             .unwrap();
@@ -141,6 +142,7 @@ async fn a_pool_has_one_line_and_what_was_done_is_counted() {
     assert_eq!(lines, 1, "an exporter takes database and user for a pool's name");
     let (_, metrics) = daemon.page("/metrics").await.unwrap();
     assert!(metrics.contains("pgherd_session_rows_total{database=\"app\",user=\"app\"}"), "{metrics}");
+    assert!(metrics.contains("pgherd_errors_total{database=\"app\",sqlstate_class=\"22\"}"), "{metrics}");
 }
 
 #[tokio::test]
@@ -150,9 +152,9 @@ async fn numbers_are_numbers_in_the_extended_protocol_too() {
     let databases = console.prepare("SHOW DATABASES").await.unwrap();
     let rows = console.query(&lists, &[]).await.unwrap();
     let items = rows.iter().find(|row| row.get::<_, &str>("list") == "databases").unwrap();
-    assert_eq!(items.get::<_, i64>("items"), 4);
+    assert_eq!(items.get::<_, i64>("items"), 5);
     let rows = console.query(&databases, &[]).await.unwrap();
-    assert_eq!((rows.len(), rows[0].get::<_, &str>("name"), rows[0].get::<_, i64>("paused")), (4, "app", 0));
+    assert_eq!((rows.len(), rows[0].get::<_, &str>("name"), rows[0].get::<_, i64>("paused")), (5, "app", 0));
 }
 
 #[tokio::test]
@@ -312,4 +314,58 @@ async fn reconnect_gives_every_session_new_connections() {
     client.ask("COMMIT").await.unwrap();
     console.simple_query("WAIT_CLOSE app").await.unwrap();
     assert_ne!(client.ask(question).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn the_busiest_tenants_are_shown_with_what_they_did() {
+    let daemon = daemon().await;
+    let mut app = daemon.session("app").await.unwrap();
+    app.ask("CREATE TABLE busy (tenant_id bigint PRIMARY KEY, body text)").await.unwrap();
+    for tenant in [7, 7, 7, 8] {
+        app.ask(&format!("INSERT INTO busy VALUES ({tenant}) ON CONFLICT DO NOTHING")).await.unwrap();
+    }
+    app.extended("SELECT * FROM busy WHERE tenant_id = $1", &[Some("7".to_owned())]).await.unwrap();
+    app.ask("SELECT count(*) FROM busy").await.unwrap();
+    drop(app);
+    let console = daemon.console().await.unwrap();
+    until("both tenants are shown", PATIENCE, async || {
+        let tenants = rows(&console, "SHOW TENANT_STATS").await;
+        let count = |tenant: &str, column: &str| {
+            tenants.iter().find(|row| of(row, "tenant") == tenant).map(|row| of(row, column).to_owned())
+        };
+        count("7", "total_xact_count").as_deref() == Some("4")
+            && count("8", "total_query_count").as_deref() == Some("1")
+    })
+    .await;
+    let (_, metrics) = daemon.page("/metrics").await.unwrap();
+    assert!(metrics.contains("pgherd_tenant_rows_total{database=\"app\",tenant=\"7\"} 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn herdctl_says_the_same_words() {
+    let daemon = daemon().await;
+    daemon.asked(&["pause", "herded"]).await.unwrap();
+    let state = async || {
+        let databases = daemon.asked(&["--json", "databases"]).await.unwrap();
+        let databases: serde_json::Value = serde_json::from_str(&databases).unwrap();
+        let row = databases.as_array().unwrap().iter().find(|row| row["name"] == "herded").unwrap().clone();
+        (row["paused"].to_string(), row["disabled"].to_string())
+    };
+    assert_eq!(state().await, ("\"1\"".to_owned(), "\"0\"".to_owned()));
+    daemon.asked(&["resume", "herded"]).await.unwrap();
+    daemon.asked(&["disable", "herded"]).await.unwrap();
+    assert_eq!(state().await, ("\"0\"".to_owned(), "\"1\"".to_owned()));
+    for words in [
+        &["enable", "herded"][..],
+        &["reconnect", "herded"],
+        &["wait-close", "herded"],
+        &["kill", "herded"],
+        &["resume"],
+    ] {
+        daemon.asked(words).await.unwrap();
+    }
+    for words in ["pools", "clients", "stats", "servers", "status", "reload"] {
+        daemon.asked(&[words]).await.unwrap();
+    }
+    assert!(!daemon.herdctl(&["kill-client", "0"]).await.unwrap().status.success());
 }

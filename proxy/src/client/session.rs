@@ -254,6 +254,9 @@ impl Session {
             Trouble::Gone(gone) => return Err(gone),
             Trouble::Told => self.executor.counters.add(Count::Errors, 1),
             Trouble::Relay(fields) => {
+                let class = fields.sqlstate().get(..2).unwrap_or("XX").to_owned();
+                self.executor.fleet.metrics.error(&self.executor.database.name, &class);
+                self.executor.counters.add(Count::Errors, 1);
                 let why = self.executor.cancellable.timed_out().filter(|_| fields.sqlstate() == "57014");
                 match why {
                     Some(why) => ClientError::new("57014", why).encode(self.peer.out()),
@@ -261,7 +264,7 @@ impl Session {
                 }
             }
             Trouble::Tell(error) => {
-                self.executor.fleet.metrics.error(&self.executor.database.name, &error);
+                self.executor.fleet.metrics.error(&self.executor.database.name, error.class());
                 self.executor.counters.add(Count::Errors, 1);
                 error.encode(self.peer.out());
                 if error.is_fatal() {

@@ -77,6 +77,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         slow_statement: section.or("slow_statement", default.slow_statement),
         log_connections: section.or("log_connections", default.log_connections),
         log_disconnections: section.or("log_disconnections", default.log_disconnections),
+        tenant_metrics: section.number("tenant_metrics", default.tenant_metrics as u64, 0..=1000) as usize,
     };
     check::proxy(&section, &config);
     section.finish();

@@ -18,6 +18,8 @@ impl Config {
         keep(&mut kept, "proxy.log_format", &self.proxy.log_format, &mut config.proxy.log_format);
         keep(&mut kept, "proxy.so_reuseport", &self.proxy.so_reuseport, &mut config.proxy.so_reuseport);
         keep(&mut kept, "proxy.peer_id", &self.proxy.peer_id, &mut config.proxy.peer_id);
+        let shown = (&self.proxy.tenant_metrics, &mut config.proxy.tenant_metrics);
+        keep(&mut kept, "proxy.tenant_metrics", shown.0, shown.1);
         keep(&mut kept, "directory.store", &self.directory.store, &mut config.directory.store);
         let mut standing = self.databases.clone();
         for database in &mut standing {

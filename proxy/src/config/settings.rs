@@ -91,6 +91,8 @@ pub struct ProxyConfig {
     pub log_connections: bool,
     /// True: a log line for each client that left.
     pub log_disconnections: bool,
+    /// How many of each database's busiest tenants `/metrics` shows; 0: none.
+    pub tenant_metrics: usize,
 }
 
 impl Default for ProxyConfig {
@@ -115,6 +117,7 @@ impl Default for ProxyConfig {
             slow_statement: None,
             log_connections: true,
             log_disconnections: true,
+            tenant_metrics: 20,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::error::ClientError;
 use crate::fleet::{Database, Fleet};
 
 /// The subjects of SHOW.
-const SUBJECTS: [(&str, &str); 25] = [
+const SUBJECTS: [(&str, &str); 26] = [
     ("HELP", "these lines"),
     ("VERSION", "pgherd's version"),
     ("STATE", "is everything paused?"),
@@ -27,6 +27,7 @@ const SUBJECTS: [(&str, &str); 25] = [
     ("STATS_AVERAGES", "the averages of the last minute alone"),
     ("TOTALS", "the totals over all databases"),
     ("USER_STATS", "the totals by database and user"),
+    ("TENANT_STATS", "the totals of the busiest tenants"),
     ("PREPARED_STATEMENTS", "how often statements were prepared"),
     ("MEM", "memory in use"),
     ("METRICS", "what /metrics shows"),
@@ -92,6 +93,7 @@ pub(super) async fn run(
         "STATS_AVERAGES" => stats::averages(fleet),
         "TOTALS" => stats::overall(fleet),
         "USER_STATS" => stats::by_user(fleet),
+        "TENANT_STATS" => stats::by_tenant(fleet),
         "PREPARED_STATEMENTS" => stats::prepared(fleet),
         "MEM" => pooler::memory(fleet),
         "METRICS" => metrics(fleet),

@@ -133,6 +133,20 @@ pub(super) fn by_user(fleet: &Fleet) -> Table {
     table
 }
 
+/// SHOW TENANT_STATS: of the busiest tenants, the busiest first.
+pub(super) fn by_tenant(fleet: &Fleet) -> Table {
+    let names = SHOWN.iter().map(|(_, name, ..)| *name).chain(MORE.iter().map(|(_, name)| *name));
+    let mut table = by(&["database", "tenant"], names);
+    for (database, _) in fleet.databases_in_order() {
+        for tenant in fleet.metrics.tenants(database).busiest() {
+            let counts = SHOWN.iter().map(|(count, ..)| *count).chain(MORE.iter().map(|(count, _)| *count));
+            let totals = counts.map(|count| some(tenant.totals.of(count)));
+            table.row([some(database), some(&tenant.tenant)].into_iter().chain(totals));
+        }
+    }
+    table
+}
+
 /// SHOW PREPARED_STATEMENTS.
 pub(super) fn prepared(fleet: &Fleet) -> Table {
     let mut table = by(&["database", "user"], ["client_parse_count", "server_parse_count", "bind_count"]);

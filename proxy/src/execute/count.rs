@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use router::ids::ServerId;
-use router::plan::Role;
+use router::ids::{ServerId, TenantKey};
+use router::plan::{Role, Tenants};
 use router::sql::{Statement, normalized};
 
 use crate::execute::executor::{Decision, Executor};
+use crate::execute::transaction::Transaction;
 use crate::metrics::Way;
 
 impl Executor {
@@ -34,10 +35,17 @@ impl Executor {
         self.database.metrics.statement(Way::Local, Role::Primary, took);
     }
 
+    /// The client was told an error of a server's, of this class.
+    pub(super) fn count_error(&self, class: Option<[u8; 2]>) {
+        if let Some(class) = class {
+            self.fleet.metrics.error(&self.database.name, &String::from_utf8_lossy(&class));
+        }
+    }
+
     /// The transaction is over, and its connections are given back.
-    pub(super) fn count_transaction(&mut self) {
+    pub(super) fn count_transaction(&mut self, transaction: &Transaction) {
         if let Some(since) = self.holding.take() {
-            self.counters.transaction(since.elapsed());
+            self.counters.transaction(since.elapsed(), sole_tenant(transaction));
         }
     }
 
@@ -85,4 +93,18 @@ impl Executor {
             Some(_) | None => Role::Primary,
         }
     }
+}
+
+/// The tenant of all that a transaction did, where it is one.
+fn sole_tenant(transaction: &Transaction) -> Option<&TenantKey> {
+    let mut sole = None;
+    for permit in &transaction.passes {
+        match (&permit.tenants, sole) {
+            (Tenants::None, _) => {}
+            (Tenants::Some(keys), None) if keys.len() == 1 => sole = keys.first(),
+            (Tenants::Some(keys), Some(key)) if keys.len() == 1 && keys.first() == Some(key) => {}
+            (Tenants::Some(_) | Tenants::All, _) => return None,
+        }
+    }
+    sole
 }

@@ -118,7 +118,7 @@ impl Executor {
         self.pin_writes(&transaction);
         self.settings.commit();
         self.cancellable.over();
-        self.count_transaction();
+        self.count_transaction(&transaction);
         for (server, mut branch) in std::mem::take(&mut transaction.branches) {
             branch.connection.settings = self.settings.after_commit(&branch.settings_before);
             if branch.coded && !self.stays(&branch) {
@@ -137,7 +137,7 @@ impl Executor {
     async fn abandon(&mut self, mut transaction: Transaction) {
         self.pin_writes(&transaction);
         self.cancellable.over();
-        self.count_transaction();
+        self.count_transaction(&transaction);
         for (server, mut branch) in std::mem::take(&mut transaction.branches) {
             if branch.connection.owed() > 0 {
                 continue;

@@ -102,6 +102,8 @@ impl Executor {
         let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
         let outcome = relay.extended(expects, &mut preparing).await;
         self.counters.add(Count::Rows, relay.rows);
+        let class = relay.class;
+        self.count_error(class);
         self.count_sent(server);
         let Some(branch) = self.transaction.branches.get_mut(&server) else { return outcome };
         match &outcome {

@@ -62,6 +62,8 @@ pub struct Relay<'a> {
     pub describe: bool,
     /// How many rows commands of the extended protocol returned or changed.
     pub rows: u64,
+    /// The class of the error that the client was told.
+    pub class: Option<[u8; 2]>,
     early: Option<Frame>,
 }
 
@@ -72,7 +74,7 @@ impl<'a> Relay<'a> {
         peer: &'a mut Peer,
         reported: &'a mut BTreeMap<String, String>,
     ) -> Relay<'a> {
-        Relay { connection, peer, reported, describe: true, rows: 0, early: None }
+        Relay { connection, peer, reported, describe: true, rows: 0, class: None, early: None }
     }
 
     /// The next reply of the server; notes parameters. The client's departure ends it.
@@ -303,6 +305,7 @@ impl<'a> Relay<'a> {
         if fields.is_fatal() {
             return Err(fields.into());
         }
+        self.class = fields.sqlstate().as_bytes().first_chunk::<2>().copied();
         if fields.sqlstate() == "57014"
             && let Some(why) = self.connection.take_timed_out()
         {

@@ -149,7 +149,10 @@ impl Executor {
         for (name, value) in branch.connection.parameters() {
             report(&mut self.reported, peer, name, value);
         }
-        let outcome = Relay::new(&mut branch.connection, peer, &mut self.reported).simple().await;
+        let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
+        let outcome = relay.simple().await;
+        let class = relay.class;
+        self.count_error(class);
         match outcome {
             Ok(relayed) => {
                 if let Some(completion) = &relayed.completion {

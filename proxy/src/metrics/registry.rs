@@ -1,7 +1,8 @@
 //! The registry: every metric with its name and its help, in one list.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -16,9 +17,12 @@ use super::histogram::Histogram;
 use super::labels::*;
 use super::sessions::{SessionBook, SessionCounters};
 use super::sums::SumsCollector;
-use crate::error::ClientError;
+use super::tenants::Tenants;
 
 type Histograms<L> = Family<L, Histogram>;
+
+/// The busiest tenants, by database.
+pub(super) type TenantBook = Arc<Mutex<BTreeMap<String, Tenants>>>;
 
 /// All metrics of a daemon; clones share them.
 #[derive(Clone)]
@@ -36,6 +40,8 @@ pub struct Metrics {
     replica_lag_seconds: Family<NodeLabels, Gauge<f64, AtomicU64>>,
     moves: Family<OutcomeLabel, Counter>,
     move_pause_seconds: Histogram,
+    shown_tenants: usize,
+    tenants: TenantBook,
     /// What sessions did, by database and user.
     pub sessions: SessionBook,
     /// Statements that wait because a move has frozen their placements.
@@ -50,8 +56,11 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut names = Names(Registry::with_prefix("pgherd"));
         let sessions = SessionBook::default();
-        names.0.register_collector(Box::new(SumsCollector(sessions.clone())));
+        let tenants = TenantBook::default();
+        names.0.register_collector(Box::new(SumsCollector(sessions.clone(), Arc::clone(&tenants))));
         Metrics {
+            shown_tenants: 0,
+            tenants,
             sessions,
             clients: names.add("clients", "Sessions."),
             directory_version: names.add("directory_version", "The version of the directory."),
@@ -100,7 +109,19 @@ impl Metrics {
 
     /// The counters of a session that begins.
     pub fn session(&self, database: &str, user: &str) -> SessionCounters {
-        self.sessions.enter(database, user)
+        self.sessions.enter(database, user, self.tenants(database))
+    }
+
+    /// From now on this many of each database's busiest tenants are shown; 0: none is counted. Before
+    /// there are sessions.
+    pub fn show_tenants(&mut self, shown: usize) {
+        self.shown_tenants = shown;
+    }
+
+    /// The busiest tenants of a database.
+    pub fn tenants(&self, database: &str) -> Tenants {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        tenants.entry(database.to_owned()).or_insert_with(|| Tenants::new(self.shown_tenants)).clone()
     }
 
     /// The handles of a server; kept by whoever lends its connections.
@@ -123,9 +144,9 @@ impl Metrics {
         self.replica_lag_seconds.get_or_create(&labels).set(lag.as_secs_f64());
     }
 
-    /// A client is told this error.
-    pub fn error(&self, database: &str, error: &ClientError) {
-        let labels = ErrorLabels { database: database.into(), sqlstate_class: error.class().into() };
+    /// A client is told an error of this class, the first two characters of its SQLSTATE.
+    pub fn error(&self, database: &str, class: &str) {
+        let labels = ErrorLabels { database: database.into(), sqlstate_class: class.into() };
         self.errors.get_or_create(&labels).inc();
     }
 
@@ -172,7 +193,7 @@ mod tests {
         let metrics = Metrics::default();
         let database = metrics.database("app");
         database.statement(Way::Merge, Role::Replica, Duration::from_millis(3));
-        metrics.error("app", &ClientError::query_canceled());
+        metrics.error("app", "57");
         metrics.login(LoginOutcome::Accepted);
         let text = metrics.text();
         for line in [

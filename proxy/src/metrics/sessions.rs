@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use router::ids::TenantKey;
+
+use super::tenants::{TenantAccount, Tenants};
+
 /// What is counted; times are in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
@@ -86,7 +90,7 @@ impl Totals {
         self
     }
 
-    fn minus(mut self, earlier: &Totals) -> Totals {
+    pub(super) fn minus(mut self, earlier: &Totals) -> Totals {
         self.0.iter_mut().zip(earlier.0).for_each(|(mine, theirs)| *mine = mine.saturating_sub(theirs));
         self
     }
@@ -118,6 +122,7 @@ pub struct SessionCounters {
     tally: Arc<Tally>,
     number: u64,
     book: SessionBook,
+    account: TenantAccount,
 }
 
 impl SessionCounters {
@@ -145,10 +150,12 @@ impl SessionCounters {
         self.add_time(Count::StatementTime, took);
     }
 
-    /// A transaction gave its connections back.
-    pub fn transaction(&self, took: Duration) {
+    /// A transaction gave its connections back; `tenant` is whose it was, where it was of one.
+    pub fn transaction(&mut self, took: Duration, tenant: Option<&TenantKey>) {
         self.add(Count::Transactions, 1);
         self.add_time(Count::TransactionTime, took);
+        let tally = &self.tally;
+        self.account.transaction(tenant, || tally.read());
     }
 
     /// A connection was lent after this time.
@@ -170,6 +177,7 @@ impl SessionCounters {
 
 impl Drop for SessionCounters {
     fn drop(&mut self) {
+        self.account.settle();
         let mut pages = self.book.pages();
         if let Some((whose, tally)) = pages.present.remove(&self.number) {
             let totals = tally.read();
@@ -216,8 +224,8 @@ impl SessionBook {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The counters of a session that begins.
-    pub fn enter(&self, database: &str, user: &str) -> SessionCounters {
+    /// The counters of a session that begins; what its transactions do for tenants is brought to `tenants`.
+    pub fn enter(&self, database: &str, user: &str, tenants: Tenants) -> SessionCounters {
         let whose = Whose { database: database.to_owned(), user: user.to_owned() };
         let mut pages = self.pages();
         let known = pages.gone.get_key_value(&whose).map(|(known, _)| Arc::clone(known));
@@ -227,7 +235,8 @@ impl SessionBook {
         let (number, tally) = (pages.next, Arc::new(Tally::default()));
         pages.present.insert(number, (whose, Arc::clone(&tally)));
         drop(pages);
-        let counters = SessionCounters { tally, number, book: self.clone() };
+        let counters =
+            SessionCounters { tally, number, book: self.clone(), account: TenantAccount::new(tenants) };
         counters.add(Count::Logins, 1);
         counters
     }
@@ -280,7 +289,8 @@ mod tests {
     #[test]
     fn what_a_session_did_stays_when_it_leaves() {
         let book = SessionBook::default();
-        let (one, other) = (book.enter("app", "ann"), book.enter("app", "ann"));
+        let (one, other) =
+            (book.enter("app", "ann", Tenants::new(0)), book.enter("app", "ann", Tenants::new(0)));
         one.statement(Duration::from_micros(7));
         one.completed(b"INSERT 0 3\0");
         other.statement(Duration::from_micros(5));
@@ -295,7 +305,7 @@ mod tests {
     #[test]
     fn a_period_counts_what_happened_within_it() {
         let book = SessionBook::default();
-        let counters = book.enter("app", "ann");
+        let counters = book.enter("app", "ann", Tenants::new(0));
         let lately = || book.sums().values().map(|sums| sums.lately.of(Count::Statements)).sum::<u64>();
         book.turn(Duration::ZERO);
         counters.statement(Duration::ZERO);

@@ -101,7 +101,8 @@ impl Daemon {
                 TcpListener::bind(http).await.map_err(|source| taken(http.to_string(), source))?
             }
         };
-        let (metrics, readiness, board) = (Metrics::default(), Readiness::default(), Board::default());
+        let (mut metrics, readiness, board) = (Metrics::default(), Readiness::default(), Board::default());
+        metrics.show_tenants(config.proxy.tenant_metrics);
         let (orders, ordered) = Orders::new();
         let web_end = CancellationToken::new();
         tokio::spawn(web::serve(
