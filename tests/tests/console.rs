@@ -360,7 +360,7 @@ async fn herdctl_says_the_same_words() {
         &["reconnect", "herded"],
         &["wait-close", "herded"],
         &["kill", "herded"],
-        &["resume"],
+        &["resume", "herded"],
     ] {
         daemon.asked(words).await.unwrap();
     }
