@@ -11,6 +11,7 @@ pub mod corpus;
 mod daemon;
 mod database;
 mod fleet;
+pub mod frames;
 mod load;
 mod node;
 mod oracle;

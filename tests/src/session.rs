@@ -14,6 +14,7 @@ use tokio_postgres::fallible_iterator::FallibleIterator;
 
 use crate::answer::{Answer, Column, Fault};
 use crate::database::APP_PASSWORD;
+use crate::frames::Heard;
 
 /// A message of the server, in the client's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +195,29 @@ impl Session {
                 return Ok(messages);
             }
         }
+    }
+
+    /// The messages as they come, up to and with the `count`th whose tag is `tag`, or the connection's end.
+    pub async fn hear(&mut self, tag: u8, count: usize) -> Result<Vec<Heard>> {
+        let mut heard = Vec::new();
+        let mut left = count;
+        while left > 0 {
+            while let Some(length) =
+                self.incoming.get(1..5).map(|bytes| [bytes[0], bytes[1], bytes[2], bytes[3]])
+                && let size = u32::from_be_bytes(length) as usize + 1
+                && self.incoming.len() >= size
+                && left > 0
+            {
+                let message = self.incoming.split_to(size);
+                left -= usize::from(tag == message[0] || tag == 0);
+                heard.push((message[0], message[5..].to_vec()));
+            }
+            if left > 0 && !matches!(self.stream.read_buf(&mut self.incoming).await, Ok(1..)) {
+                heard.push((0, Vec::new()));
+                return Ok(heard);
+            }
+        }
+        Ok(heard)
     }
 
     /// The next message.

@@ -335,6 +335,7 @@ impl Session {
     ) -> Result<Option<Bytes>, Trouble> {
         let prepared = self.prepared.get(name).cloned();
         let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+        self.executor.check_arguments(name, &prepared, arguments.len())?;
         let statement = self.executor.statement_of(&prepared)?;
         let Some(statement) = statement else { return Ok(Some(complete(""))) };
         let parameters: Vec<Parameter<'_>> = arguments

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use router::sql::{Kind as Sort, Statement};
 
-use crate::client::extended::{broken, is_ours, text};
+use crate::client::extended::{is_ours, malformed, text};
 use crate::client::portal::Stand;
 use crate::client::session::Session;
 use crate::error::ClientError;
@@ -17,13 +17,16 @@ use crate::wire::write::{self, OwnColumn};
 
 impl Session {
     pub(super) async fn describe(&mut self, frame: &Frame) -> Result<(), Trouble> {
-        let describe = Describe::read(frame).map_err(broken)?;
+        let describe = Describe::read(frame).map_err(malformed)?;
         let name = text(describe.name)?;
         match describe.kind {
             Kind::Statement => {
                 let prepared = self.prepared.get(name).cloned();
                 let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
                 self.describe_statement(&prepared).await
+            }
+            Kind::Portal if !self.portals.contains_key(name) => {
+                self.pass_to_cursor(name, frame, Expect::PortalDescription).await
             }
             Kind::Portal => self.describe_portal(name).await,
         }
@@ -92,7 +95,7 @@ impl Session {
                     Ok(())
                 }
             },
-            Stand::Waiting | Stand::Fetched(..) => {
+            Stand::Waiting | Stand::Fetched(..) | Stand::Done => {
                 self.not_failed()?;
                 self.describe_elsewhere(name).await
             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use router::ids::ServerId;
 use router::plan::{Role, Way};
-use router::sql::Statement;
+use router::sql::{Kind as Sort, Statement};
 
 use crate::client::portal::{Portal, Stand};
 use crate::client::session::Session;
@@ -20,7 +20,7 @@ use crate::execute::relay::Expect;
 use crate::execute::trouble::Trouble;
 use crate::metrics::Count;
 use crate::net::peer::PeerGone;
-use crate::wire::frame::{Frame, WireFault};
+use crate::wire::frame::{Frame, SERVER_LIMIT, WireFault, cut};
 use crate::wire::view::{Bind, Close, Kind, Parse};
 use crate::wire::{rewrite, write};
 
@@ -60,10 +60,12 @@ impl Session {
     }
 
     /// An error in the pipeline: it is told, and nothing more is heard until Sync.
-    async fn stumble(&mut self, trouble: Trouble) -> Result<(), PeerGone> {
+    pub(super) async fn stumble(&mut self, trouble: Trouble) -> Result<(), PeerGone> {
         let trouble = match trouble {
             // What the servers owe comes first; an error among it takes the place of this one.
-            Trouble::Tell(error) if !error.is_fatal() && error.class() != "08" => {
+            Trouble::Tell(error)
+                if !error.is_fatal() && (error.class() != "08" || error.sqlstate == "08P01") =>
+            {
                 match self.catch_up().await {
                     Ok(()) => Trouble::Tell(error),
                     Err(earlier) => earlier,
@@ -105,7 +107,7 @@ impl Session {
     }
 
     async fn parse(&mut self, frame: &Frame) -> Result<(), Trouble> {
-        let parse = Parse::read(frame).map_err(broken)?;
+        let parse = Parse::read(frame).map_err(malformed)?;
         let name = text(parse.name)?;
         if !name.is_empty() && self.prepared.contains_key(name) {
             return Err(ClientError::duplicate_statement(name).into());
@@ -117,13 +119,19 @@ impl Session {
         }
         let prepared =
             Arc::new(Prepared { text: text(parse.text)?.into(), types: Types::Oids(parse.types.clone()) });
+        if self.executor.transaction.failed {
+            let statement = self.executor.statement_of(&prepared)?;
+            if statement.is_some_and(|statement| !statement.is_transaction_control()) {
+                return self.not_failed();
+            }
+        }
         self.prepared.insert(name.to_owned(), Arc::clone(&prepared));
         self.unchecked.push((name.into(), prepared));
         Ok(())
     }
 
     async fn bind(&mut self, frame: &Frame) -> Result<(), Trouble> {
-        let bind = Bind::read(frame).map_err(broken)?;
+        let bind = Bind::read(frame).map_err(malformed)?;
         let (portal_name, statement_name) = (text(bind.portal)?.to_owned(), text(bind.statement)?);
         let prepared = self.prepared.get(statement_name).cloned();
         let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(statement_name))?;
@@ -131,6 +139,14 @@ impl Session {
             return Err(ClientError::new("42P03", format!("cursor \"{portal_name}\" already exists")).into());
         }
         let statement = self.executor.statement_of(&prepared)?;
+        if let Some(statement) = &statement {
+            check_parameters(&bind, &prepared, statement)?;
+            if let Sort::Execute { name, arguments } = statement.kind() {
+                self.not_failed()?;
+                let meant = self.bind_of(name, arguments, &bind)?;
+                return Box::pin(self.bind(&meant)).await;
+            }
+        }
         let mut portal = Portal {
             prepared: Arc::clone(&prepared),
             statement: statement.clone(),
@@ -151,6 +167,23 @@ impl Session {
         }
         self.portals.insert(portal_name, portal);
         Ok(())
+    }
+
+    /// The Bind that an EXECUTE means: of the statement that it names, with its arguments.
+    fn bind_of(
+        &mut self,
+        name: &str,
+        arguments: &[Option<String>],
+        bind: &Bind<'_>,
+    ) -> Result<Frame, Trouble> {
+        let prepared = self.prepared.get(name).cloned();
+        let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+        self.executor.check_arguments(name, &prepared, arguments.len())?;
+        let values = arguments.iter().map(|value| value.as_deref().map(str::as_bytes));
+        let mut out = BytesMut::new();
+        write::bind(&mut out, bind.portal, name.as_bytes(), &[], values, &bind.result_formats);
+        let frame = cut(&mut out, SERVER_LIMIT).map_err(malformed)?;
+        Ok(frame.expect("a whole message was written"))
     }
 
     /// Plans a bound statement; where it is one server's, the Bind goes there.
@@ -216,12 +249,17 @@ impl Session {
     }
 
     async fn close(&mut self, frame: &Frame) -> Result<(), Trouble> {
-        let close = Close::read(frame).map_err(broken)?;
+        let close = Close::read(frame).map_err(malformed)?;
         let name = text(close.name)?;
         self.settle_unchecked().await?;
         match close.kind {
             Kind::Statement => {
                 self.prepared.remove(name);
+            }
+            Kind::Portal if self.executor.transaction.cursors.contains_key(name) => {
+                let closed = self.pass_to_cursor(name, frame, Expect::Relay(b'3')).await;
+                self.executor.transaction.cursors.remove(name);
+                return closed;
             }
             Kind::Portal => {
                 if let Some(Portal { stand: Stand::OnServer(server), .. }) = self.portals.remove(name)
@@ -406,19 +444,46 @@ impl Session {
     }
 }
 
+/// PostgreSQL's check of a Bind's numbers, in the name that the client knows.
+fn check_parameters(bind: &Bind<'_>, prepared: &Prepared, statement: &Statement) -> Result<(), ClientError> {
+    let (formats, given) = (bind.formats.len(), bind.parameters.len());
+    if formats > 1 && formats != given {
+        let message = format!("bind message has {formats} parameter formats but {given} parameters");
+        return Err(ClientError::new("08P01", message));
+    }
+    let wanted = prepared.declared().max(usize::from(statement.parameter_count()));
+    if given != wanted {
+        let name = String::from_utf8_lossy(bind.statement);
+        let message = format!(
+            "bind message supplies {given} parameters, but prepared statement \"{name}\" requires {wanted}"
+        );
+        return Err(ClientError::new("08P01", message));
+    }
+    Ok(())
+}
+
 /// True for the statements that the session answers itself.
 pub(super) fn is_ours(statement: &Statement) -> bool {
     statement.is_session_command()
 }
 
-pub(super) fn broken(fault: WireFault) -> ClientError {
-    ClientError::protocol(fault.to_string())
+/// A message whose frame is whole and whose body is not: the session is still in step.
+pub(super) fn malformed(fault: WireFault) -> ClientError {
+    ClientError::new("08P01", fault.to_string())
 }
 
-pub(super) fn text(bytes: &[u8]) -> Result<&str, Trouble> {
-    std::str::from_utf8(bytes).map_err(|_| {
-        ClientError::new("22021", "the message is not valid UTF-8")
-            .hint("pgherd needs client_encoding = UTF8.")
-            .into()
+/// A text of the client's, in PostgreSQL's words where it is not UTF-8.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, ClientError> {
+    std::str::from_utf8(bytes).map_err(|fault| {
+        let wrong = bytes.get(fault.valid_up_to()..).unwrap_or_default();
+        let length = match wrong.first() {
+            Some(0xf0..=0xf7) => 4,
+            Some(0xe0..=0xef) => 3,
+            Some(0xc0..=0xdf) => 2,
+            Some(_) | None => 1,
+        };
+        let shown: Vec<String> = wrong.iter().take(length).map(|byte| format!("0x{byte:02x}")).collect();
+        let message = format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "));
+        ClientError::new("22021", message).hint("pgherd needs client_encoding = UTF8.")
     })
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use router::sql::{CopyKind, Kind as Sort};
 
-use crate::client::extended::{broken, text};
+use crate::client::extended::{malformed, text};
 use crate::client::portal::Stand;
 use crate::client::session::Session;
 use crate::error::ClientError;
@@ -22,10 +22,10 @@ const MOST_UNSENT: usize = 256 * 1024;
 
 impl Session {
     pub(super) async fn execute(&mut self, frame: &Frame) -> Result<(), Trouble> {
-        let execute = Execute::read(frame).map_err(broken)?;
+        let execute = Execute::read(frame).map_err(malformed)?;
         let name = text(execute.portal)?.to_owned();
         let Some(portal) = self.portals.get(&name) else {
-            return Err(ClientError::no_such_portal(&name).into());
+            return self.pass_to_cursor(&name, frame, Expect::Execution).await;
         };
         match &portal.stand {
             Stand::OnServer(server) => {
@@ -52,12 +52,34 @@ impl Session {
                 self.fetch(&name).await?;
                 self.hand_out(&name, execute.max_rows)
             }
+            Stand::Done => {
+                self.not_failed()?;
+                Err(ClientError::new("55000", format!("portal \"{name}\" cannot be run")).into())
+            }
             Stand::Fetched(..) => {
                 self.not_failed()?;
                 self.catch_up().await?;
                 self.hand_out(&name, execute.max_rows)
             }
         }
+    }
+
+    /// A message about a cursor that DECLARE made: to PostgreSQL it is a portal, and lives on one server.
+    pub(super) async fn pass_to_cursor(
+        &mut self,
+        name: &str,
+        frame: &Frame,
+        expect: Expect,
+    ) -> Result<(), Trouble> {
+        let Some(server) = self.executor.transaction.cursors.get(name).copied() else {
+            return Err(ClientError::no_such_portal(name).into());
+        };
+        self.not_failed()?;
+        self.settle_unchecked().await?;
+        self.return_to(server, name).await?;
+        self.executor.pipeline(server).out().extend_from_slice(frame.bytes());
+        self.expects.push_back(expect);
+        Ok(())
     }
 
     async fn execute_ours(&mut self, name: &str) -> Result<(), Trouble> {
@@ -128,7 +150,12 @@ impl Session {
             !stores && completion.as_ref().is_none_or(|completion| completion.get(5..12) == Some(b"SELECT "));
         match completion {
             _ if given == limit => write::portal_suspended(self.peer.out()),
-            Some(completion) if !query => self.peer.out().extend_from_slice(completion),
+            Some(completion) if !query => {
+                self.peer.out().extend_from_slice(completion);
+                if given == 0 {
+                    portal.stand = Stand::Done;
+                }
+            }
             Some(_) | None => write::command_complete(self.peer.out(), &format!("SELECT {given}")),
         }
         Ok(())

@@ -15,6 +15,7 @@
 //! | `extended` | Parse, Bind, Close, Flush, Sync: a pipeline and what is owed in it |
 //! | `describe` | Describe: columns before anything runs |
 //! | `fetch` | Execute: a portal's rows |
+//! | `function` | FunctionCall: a function by its OID |
 //! | `patience` | how long a client and its statements may take |
 //! | `portal` | what Bind made |
 //! | `command` | statements that the session answers itself: BEGIN, SET, PREPARE ... |
@@ -25,6 +26,7 @@ mod command;
 mod describe;
 mod extended;
 mod fetch;
+mod function;
 mod gate;
 mod handshake;
 #[doc(hidden)]

@@ -40,6 +40,8 @@ pub(super) enum Stand {
     Waiting,
     /// It was executed in whole; these frames are still to be fetched, then its end is told.
     Fetched(VecDeque<Bytes>, Option<Bytes>),
+    /// It was a command without rows, and is done.
+    Done,
 }
 
 impl Portal {

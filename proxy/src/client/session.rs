@@ -7,6 +7,7 @@ use futures_util::future::select_all;
 use router::ids::ServerId;
 
 use crate::client::command::{is_utf8, not_utf8, say_besides};
+use crate::client::extended::{malformed, text};
 use crate::client::patience::{Patience, broken, within};
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
@@ -199,15 +200,7 @@ impl Session {
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => {
                     within(limit, &cancellable, self.extended(frame)).await?;
                 }
-                b'F' => {
-                    let error = ClientError::unsupported(
-                        "function call messages are not supported",
-                        "Call the function with SELECT.",
-                    );
-                    self.trouble(error.into()).await?;
-                    self.ready();
-                    self.peer.flush().await?;
-                }
+                b'F' => within(limit, &cancellable, self.function_call(&frame)).await?,
                 // What a client still sends of a COPY that the server ended is dropped.
                 b'd' | b'c' | b'f' => {}
                 tag => {
@@ -221,28 +214,27 @@ impl Session {
     async fn simple(&mut self, frame: &Frame) -> Result<(), PeerGone> {
         // What the extended protocol has begun since the last Sync is of one transaction with this.
         if let Err(trouble) = self.join_pipeline().await {
-            self.trouble(trouble).await?;
-            self.forget_pipeline();
-            self.ready();
-            return self.peer.flush().await;
+            // The pipeline had failed before this message: it is skipped up to Sync, as PostgreSQL does.
+            return self.stumble(trouble).await;
         }
         // A simple query ends the unnamed statement and portal.
         self.portals.remove("");
         self.prepared.remove("");
         let query = match Query::read(frame) {
             Ok(query) => query,
-            Err(fault) => return self.say_last(&ClientError::protocol(fault.to_string())).await,
+            Err(fault) => return self.refuse(malformed(fault)).await,
         };
-        match std::str::from_utf8(query.text) {
+        match text(query.text) {
             Ok(text) => self.query(text).await,
-            Err(_) => {
-                let error = ClientError::new("22021", "the statement is not valid UTF-8")
-                    .hint("pgherd needs client_encoding = UTF8.");
-                self.trouble(error.into()).await?;
-                self.ready();
-                self.peer.flush().await
-            }
+            Err(error) => self.refuse(error).await,
         }
+    }
+
+    /// Answers a simple query that is none.
+    async fn refuse(&mut self, error: ClientError) -> Result<(), PeerGone> {
+        self.trouble(error.into()).await?;
+        self.ready();
+        self.peer.flush().await
     }
 
     /// Tells the client what went wrong, and lets the transaction fail.

@@ -108,7 +108,10 @@ impl Session {
     }
 
     /// Ends the message's transaction where it is not the client's, then says how it went.
-    async fn finish_query(&mut self, outcome: Result<Option<Bytes>, Trouble>) -> Result<(), PeerGone> {
+    pub(super) async fn finish_query(
+        &mut self,
+        outcome: Result<Option<Bytes>, Trouble>,
+    ) -> Result<(), PeerGone> {
         let outcome = match outcome {
             Ok(completion) => self.executor.end_of_message().await.map(|()| completion),
             Err(trouble) => Err(trouble),

@@ -163,7 +163,10 @@ fn branch(transaction: &mut Transaction, server: ServerId) -> &mut Branch {
 /// Ends a branch with COMMIT or ROLLBACK.
 pub(super) async fn end(branch: &mut Branch, command: &str) -> Result<(), Trouble> {
     let outcome = branch.connection.simple(command).await?;
-    branch.notices.unsplit(outcome.notices);
+    // PostgreSQL warns of a ROLLBACK that only ends what the extended protocol did: nobody asked for it.
+    if command != "ROLLBACK" {
+        branch.notices.unsplit(outcome.notices);
+    }
     match outcome.error {
         Some(fields) => Err(fields.into()),
         // Both COMMIT and PREPARE TRANSACTION of a transaction that has failed answer so.

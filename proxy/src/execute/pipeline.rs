@@ -19,7 +19,7 @@ use crate::execute::trouble::Trouble;
 use crate::metrics::Count;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
-use crate::wire::view;
+use crate::wire::{Frame, view};
 
 impl Executor {
     /// What a prepared text says; `None` for an empty one, or for one that only a server can judge.
@@ -45,6 +45,21 @@ impl Executor {
             )
             .into()),
         }
+    }
+
+    /// SQL's EXECUTE gives as many arguments as its statement takes.
+    ///
+    /// # Errors
+    /// 42601 where it does not.
+    pub fn check_arguments(&mut self, name: &str, prepared: &Prepared, given: usize) -> Result<(), Trouble> {
+        let counted = self.statement_of(prepared)?.map_or(0, |statement| statement.parameter_count());
+        let wanted = prepared.declared().max(usize::from(counted));
+        if given == wanted {
+            return Ok(());
+        }
+        let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+        let detail = format!("Expected {wanted} parameters but got {given}.");
+        Err(ClientError::new("42601", message).detail(detail).into())
     }
 
     /// The open connection of a branch.
@@ -236,6 +251,41 @@ impl Executor {
         Ok(())
     }
 
+    /// Passes a FunctionCall message to a server, and its answer to the client. What it does there is
+    /// not known: it counts as a write, and the connection is cleaned after it.
+    ///
+    /// # Errors
+    /// [`Trouble`]; the caller lets the transaction fail.
+    pub async fn call_function(
+        &mut self,
+        peer: &mut Peer,
+        server: ServerId,
+        frame: &Frame,
+    ) -> Result<(), Trouble> {
+        let leg = Leg { server, text: None, fences: Vec::new() };
+        let directory = self.database.directory.load();
+        let decision = Decision { plan: plan_of(leg.clone()), directory };
+        match self.branch(&leg, &decision).await {
+            Ok(_) => {}
+            Err(Hindrance::Trouble(trouble)) => return Err(trouble),
+            Err(Hindrance::Replan) => self.await_news(&decision).await?,
+        }
+        self.transaction.wrote.push((server, Tenants::None));
+        let Some(branch) = self.transaction.branches.get_mut(&server) else {
+            return Err(ClientError::new("40001", "the directory changed; try again").into());
+        };
+        (branch.executed, branch.coded) = (true, true);
+        branch.connection.out().extend_from_slice(frame.bytes());
+        branch.connection.owe_ready();
+        let outcome = Relay::new(&mut branch.connection, peer, &mut self.reported).simple().await;
+        if let Err(trouble) = &outcome
+            && !matches!(trouble, Trouble::Told)
+        {
+            self.drop_branch(server);
+        }
+        outcome.map(|_| ())
+    }
+
     /// A branch on whatever server answers, for what needs no rows: parsing, describing, a setting.
     ///
     /// # Errors
@@ -255,14 +305,7 @@ impl Executor {
             if !alive && last.is_some() {
                 continue;
             }
-            let plan = Plan {
-                way: Way::Single,
-                legs: vec![leg.clone()],
-                role: Role::Primary,
-                tenants: Tenants::None,
-                why: String::new(),
-            };
-            let decision = Decision { plan, directory: directory.clone() };
+            let decision = Decision { plan: plan_of(leg.clone()), directory: directory.clone() };
             if !alive {
                 last = Some(crate::error::ClientError::no_primary(directory.server_name(server)).into());
                 continue;
@@ -274,6 +317,17 @@ impl Executor {
             }
         }
         Err(last.unwrap_or_else(|| ClientError::new("57P03", "no server is there").into()))
+    }
+}
+
+/// A plan for what the proxy does on one server.
+fn plan_of(leg: Leg) -> Plan {
+    Plan {
+        way: Way::Single,
+        legs: vec![leg],
+        role: Role::Primary,
+        tenants: Tenants::None,
+        why: String::new(),
     }
 }
 

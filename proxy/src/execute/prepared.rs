@@ -37,6 +37,14 @@ impl Prepared {
         }
     }
 
+    /// How many parameters were declared.
+    pub fn declared(&self) -> usize {
+        match &self.types {
+            Types::Oids(oids) => oids.len(),
+            Types::Names(names) => count_of(names),
+        }
+    }
+
     /// What the statement is known by on connections: its text, its types, and the reading of the
     /// catalog it was planned with, so that after DDL nobody meets a plan of the time before.
     pub fn fingerprint(&self, catalog_version: u64, search_path: &[String]) -> u128 {
@@ -91,4 +99,35 @@ pub struct Readied {
     pub parsed: bool,
     /// This many others had to make room before: so many CloseCompletes are owed first.
     pub closed: usize,
+}
+
+/// How many types a list of them names: the commas outside of parentheses and quotes, and one.
+fn count_of(names: &str) -> usize {
+    if names.trim().is_empty() {
+        return 0;
+    }
+    let (mut depth, mut quoted, mut count) = (0_usize, false, 1);
+    for character in names.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth = depth.saturating_sub(1),
+            ',' if !quoted && depth == 0 => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_types_are_counted_as_postgresql_reads_them() {
+        for (names, count) in [("", 0), ("int", 1), ("numeric(10, 2), text", 2), ("\"a,b\", int[]", 2)] {
+            let prepared = Prepared { text: "select 1".into(), types: Types::Names(names.to_owned()) };
+            assert_eq!(prepared.declared(), count, "{names}");
+        }
+    }
 }

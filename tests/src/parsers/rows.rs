@@ -13,7 +13,8 @@ pub(super) fn copy(bytes: &[u8]) {
     let format = format(layout, shape);
     let at = usize::from(at) * data.len() / 255;
     let (whole, failed) = split(&format, &[data]);
-    assert_eq!((&whole, failed), (&split(&format, &[&data[..at], &data[at..]]).0, failed));
+    let cut = split(&format, &[&data[..at], &data[at..]]);
+    assert_eq!((joined(&whole), failed), (joined(&cut.0), cut.1), "a cut at {at} changes the pieces");
     let given: Vec<u8> = whole.iter().flat_map(|piece| bytes_of(piece).to_vec()).collect();
     assert!(data.starts_with(&given), "the pieces are the data, in order");
 }
@@ -43,6 +44,19 @@ fn bytes_of(piece: &Piece) -> &Bytes {
     match piece {
         Piece::Row { bytes, .. } | Piece::Every(bytes) | Piece::Any(bytes) => bytes,
     }
+}
+
+/// The pieces; those that go to any one server are one, however they were cut.
+fn joined(pieces: &[Piece]) -> Vec<(Option<Piece>, Vec<u8>)> {
+    let mut joined: Vec<(Option<Piece>, Vec<u8>)> = Vec::new();
+    for piece in pieces {
+        match (piece, joined.last_mut()) {
+            (Piece::Any(more), Some((None, bytes))) => bytes.extend_from_slice(more),
+            (Piece::Any(bytes), _) => joined.push((None, bytes.to_vec())),
+            (Piece::Row { .. } | Piece::Every(_), _) => joined.push((Some(piece.clone()), Vec::new())),
+        }
+    }
+    joined
 }
 
 fn split(format: &CopyFormat, parts: &[&[u8]]) -> (Vec<Piece>, bool) {
