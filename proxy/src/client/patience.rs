@@ -3,7 +3,7 @@
 //! | timeout | runs while | ends |
 //! | --- | --- | --- |
 //! | `query_timeout` | a message is worked on | the statement, 57014 |
-//! | `transaction_timeout` | the client's transaction is open | the session, 25P04 |
+//! | `transaction_timeout` | the client's transaction is open | the session, 25P04; without BEGIN the statement, 57014 |
 //! | `idle_transaction_timeout` | the client is silent within one | the session, 25P03 |
 //! | `client_idle_timeout` | the client is silent outside one | the session, 57P05 |
 
@@ -62,6 +62,11 @@ impl Patience {
         }
     }
 
+    /// True where the client's transaction has lasted for too long.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.end_of_transaction().is_some_and(|end| end <= Instant::now())
+    }
+
     /// How long the client may be silent from now on.
     pub(super) fn silence(&self, idle: bool) -> Option<Silence> {
         if idle {
@@ -82,7 +87,9 @@ impl Patience {
     /// How long the message that came now may be worked on.
     pub(super) fn work(&self) -> Option<Work> {
         let query = self.timeouts.query_timeout;
-        let left = self.end_of_transaction().map(|end| end.saturating_duration_since(Instant::now()));
+        let end = self.end_of_transaction();
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = left.or(self.timeouts.transaction_timeout);
         match (query, left) {
             (None, None) => None,
             (Some(limit), left) if left.is_none_or(|left| limit <= left) => {

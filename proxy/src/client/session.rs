@@ -165,6 +165,9 @@ impl Session {
                 && self.executor.transaction.branches.is_empty()
                 && self.expects.is_empty();
             self.patience.look(&fleet.config, self.executor.transaction.is_explicit());
+            if self.patience.is_exhausted() {
+                return self.say_last(&ClientError::transaction_timeout()).await;
+            }
             let silence = self.patience.silence(idle);
             if self.expects.is_empty() {
                 self.executor.admissions.clear();

@@ -34,6 +34,7 @@ impl Executor {
         // Nobody asked for this transaction.
         self.holding = None;
         self.end_of_message().await?;
+        self.keep_nothing_yet();
         Ok(parameters)
     }
 

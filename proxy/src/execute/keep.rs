@@ -9,7 +9,7 @@ use crate::error::ClientError;
 use crate::execute::executor::{Executor, not_lent};
 use crate::execute::transaction::Branch;
 use crate::execute::trouble::Trouble;
-use crate::pool::Lent;
+use crate::pool::{Fate, Lent};
 
 impl Executor {
     /// A connection that the session kept, where it still is one to the server's primary.
@@ -45,6 +45,13 @@ impl Executor {
     pub fn kept_connections(&mut self) -> impl Iterator<Item = &mut Lent> {
         let held = self.held.as_mut().map(|(_, connection, _)| connection);
         held.into_iter().chain(self.kept.values_mut())
+    }
+
+    /// Nothing of the client's has run yet: what was kept needs no reset.
+    pub(super) fn keep_nothing_yet(&mut self) {
+        for (_, connection) in std::mem::take(&mut self.kept) {
+            self.fleet.pools.checkin(connection, Fate::Keep);
+        }
     }
 
     /// The session ends, or begins anew: the connections that it kept are reset for others.
