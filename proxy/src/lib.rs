@@ -1,8 +1,9 @@
 //! The doing: the daemon `pgherd`, room by room.
 //!
 //! Arrows go one way: client -> execute -> pool -> server -> net -> wire. Anyone may name
-//! router, config, error and metrics.
+//! router, auth, config, error and metrics.
 
+pub mod auth;
 pub mod boot;
 pub mod catalog;
 pub mod check;

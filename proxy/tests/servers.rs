@@ -55,7 +55,7 @@ fn config(fleet: &Fleet) -> Config {
 
 /// Servers under probe; the guard ends the probes.
 async fn probed(config: &Config) -> (Servers, tokio_util::sync::DropGuard) {
-    let (servers, shutdown) = (Servers::new(config), CancellationToken::new());
+    let (servers, shutdown) = (Servers::new(config).expect("no TLS files"), CancellationToken::new());
     servers.probe(config, &TaskTracker::new(), &shutdown);
     for server in servers.iter() {
         server.wait_for_primary(LIMIT).await.expect("a primary");

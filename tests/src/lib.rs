@@ -5,6 +5,7 @@
 //! fleet started is ended with it, also when the test panics or its process is killed (see [`mod@fleet`]).
 
 mod answer;
+mod authority;
 mod bank;
 mod binaries;
 pub mod corpus;
@@ -18,6 +19,7 @@ mod oracle;
 pub mod parsers;
 mod ports;
 mod process;
+mod psql;
 mod reaper;
 mod relay;
 mod seed;
@@ -27,6 +29,7 @@ mod template;
 mod until;
 
 pub use answer::{Answer, Column, Fault};
+pub use authority::{Authority, Identity};
 pub use bank::{Bank, TENANT_TOTAL};
 pub use binaries::{herdctl, pgherd, postgres_binaries};
 pub use daemon::{Daemon, DaemonBuilder};
@@ -37,6 +40,7 @@ pub use node::Node;
 pub use oracle::Oracle;
 pub use ports::free_port;
 pub use process::Signal;
+pub use psql::psql;
 pub use relay::{Relay, Weather};
 pub use seed::Seed;
 pub use server::Server;

@@ -130,6 +130,23 @@ impl Node {
         Ok(self.connect("postgres").await?.query_one("SELECT pg_is_in_recovery()", &[]).await?.get(0))
     }
 
+    /// Copies a file into the data directory, readable by the server alone.
+    pub fn keep_file(&self, name: &str, from: &Path) -> Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        let file = self.data.join(name);
+        fs::copy(from, &file)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        process::give_away(&file)
+    }
+
+    /// Appends settings to the running node's configuration and replaces its rules of who may come
+    /// in; both are in force for whoever comes next.
+    pub async fn reconfigure(&self, settings: &str, access: &str) -> Result<()> {
+        self.configure(settings)?;
+        fs::write(self.data.join("pg_hba.conf"), access)?;
+        self.say("SELECT pg_reload_conf()").await
+    }
+
     pub(crate) fn data(&self) -> &Path {
         &self.data
     }

@@ -60,7 +60,7 @@ impl Daemon {
             LiveDirectory::create("app", store, start(&names, SHARDS, Start::Adopt(ServerId(0)))).unwrap()
         });
         let (ends, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let servers = Arc::new(Servers::new(config));
+        let servers = Arc::new(Servers::new(config).expect("no TLS files"));
         servers.probe(config, &tasks, &ends);
         let mover = Mover::new(
             &config.databases[0],

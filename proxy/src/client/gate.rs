@@ -5,43 +5,39 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use tokio_rustls::TlsAcceptor;
-
-use super::auth::Credentials;
+use super::roles::Credentials;
 use crate::config::Config;
 use crate::error::ClientError;
-
-/// TLS for clients.
-#[derive(Clone)]
-pub struct GateTls {
-    /// Speaks TLS.
-    pub acceptor: TlsAcceptor,
-    /// Its certificate in PEM: SCRAM's channel binding is to it.
-    pub certificate: Bytes,
-}
+use crate::net::tls::ClientTls;
 
 /// What a client must pass.
 pub struct Gate {
     pub(super) config: Arc<Config>,
-    pub(super) tls: Option<GateTls>,
-    pub(super) credentials: Credentials,
+    pub(super) tls: Option<ClientTls>,
+    pub(super) credentials: Arc<Credentials>,
     slots: Slots,
     secret: [u8; 32],
 }
 
 impl Gate {
     /// The gate of a configuration; nobody is inside yet.
-    pub fn new(config: Arc<Config>, tls: Option<GateTls>) -> Gate {
+    pub fn new(config: Arc<Config>, tls: Option<ClientTls>) -> Gate {
         let secret = rand::random();
-        let credentials = Credentials::new(&config, secret);
+        let credentials = Arc::new(Credentials::new(&config, secret));
         Gate { config, tls, credentials, slots: Slots::default(), secret }
     }
 
     /// The gate of a newer configuration, with the same clients inside.
-    pub fn reloaded(&self, config: Arc<Config>, tls: Option<GateTls>) -> Gate {
-        let credentials = Credentials::new(&config, self.secret);
+    pub fn reloaded(&self, config: Arc<Config>, tls: Option<ClientTls>) -> Gate {
+        let credentials = Arc::new(Credentials::new(&config, self.secret));
         Gate { config, tls, credentials, slots: self.slots.clone(), secret: self.secret }
+    }
+
+    /// Hashes the passwords of the configuration, which takes a millisecond each: for a thread that
+    /// has the time.
+    pub fn warm(&self) -> impl FnOnce() + Send + 'static {
+        let credentials = Arc::clone(&self.credentials);
+        move || credentials.warm()
     }
 
     /// Room for one client more; `None` where `max_client_connections` are inside.

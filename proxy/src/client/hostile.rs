@@ -1,12 +1,18 @@
 //! The parsers of this room for who feeds them with bytes at random: fuzzing, and the replay of what it
 //! found. They promise not to panic, and what each function here says.
 
+use std::net::Ipv4Addr;
+
 use bytes::BytesMut;
 use futures_util::FutureExt;
 
-use super::auth::{self, Credentials, Route};
+use super::auth::{self, Claim};
+use super::gate::Gate;
 use super::handshake::Handshake;
+use super::roles::NoRoles;
+use super::route::Route;
 use super::{options, packet};
+use crate::auth::hba::Origin;
 
 /// Cuts packets; a stream cut in two anywhere gives the same ones.
 pub fn packets(bytes: &[u8]) {
@@ -38,10 +44,14 @@ pub fn options(bytes: &[u8]) {
 }
 
 /// Answers what a client that logs in says, as far as its bytes go. No bytes are a password.
-pub fn login(bytes: &[u8], credentials: &Credentials) {
+///
+/// The gate must be warm, since there is no thread to hash passwords.
+pub fn login(bytes: &[u8], gate: &Gate) {
     let stream = tokio::io::join(bytes, tokio::io::sink());
-    let route = Route { local: false, certificate: None };
+    let origin = Origin::Host { address: Ipv4Addr::BROADCAST.into(), secure: false };
+    let route = Route { origin, certificate: None, end_point: None };
     let mut handshake = Handshake::new(stream);
-    let outcome = auth::authenticate(&mut handshake, credentials, "app", &route).now_or_never();
-    assert!(!matches!(outcome, Some(Ok(()))), "a login without the password");
+    let claim = Claim { user: "app", database: "app", route: &route };
+    let outcome = auth::authenticate(&mut handshake, claim, gate, &NoRoles).now_or_never();
+    assert!(!matches!(outcome, Some(Ok(_))), "a login without the password");
 }

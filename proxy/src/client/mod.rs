@@ -9,7 +9,10 @@
 //! | `hostile` | the parsers of this room, for fuzzing |
 //! | `packet` | the packets of that time |
 //! | `options` | settings in a startup's `options` |
-//! | `auth` | SCRAM-SHA-256 against the configured password |
+//! | `origin` | where a client is, as a load balancer says |
+//! | `route` | how a client reached us |
+//! | `roles` | the roles that clients may be, and what each is checked with |
+//! | `auth` | the rule that a client meets, and the exchange that it asks for |
 //! | `session` | the life of a client after that: its loop, its end |
 //! | `simple` | Query: one text, one or several statements |
 //! | `extended` | Parse, Bind, Close, Flush, Sync: a pipeline and what is owed in it |
@@ -32,18 +35,21 @@ mod handshake;
 #[doc(hidden)]
 pub mod hostile;
 mod options;
+mod origin;
 mod packet;
 mod patience;
 mod portal;
 pub mod registry;
+mod roles;
+mod route;
 mod secure;
 mod session;
 mod simple;
 mod startup;
 
-pub use auth::Credentials;
-pub use gate::{Gate, GateTls, Slot};
+pub use gate::{Gate, Slot};
 pub use handshake::Ended;
 pub use packet::{CancelRequest, ProtocolVersion};
+pub use roles::{Role, Roles, Unknowable};
 pub use session::serve;
 pub use startup::{Arrival, Startup, receive};

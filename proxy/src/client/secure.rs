@@ -51,27 +51,11 @@ pub(super) fn alpn(stream: &Stream) -> Option<&[u8]> {
     }
 }
 
-/// True where the other end is on this machine.
-pub(super) fn is_local(stream: &Stream) -> bool {
-    match peer(stream) {
-        Some(peer) => peer.is_ok_and(|peer| peer.ip().to_canonical().is_loopback()),
-        None => true,
-    }
-}
-
-/// Where the other end is: `address:port`, or `[local]` on a unix socket.
-pub(super) fn address(stream: &Stream) -> String {
-    match peer(stream) {
-        Some(Ok(peer)) => peer.to_string(),
-        Some(Err(_)) => "unknown".into(),
-        None => "[local]".into(),
-    }
-}
-
-fn peer(stream: &Stream) -> Option<io::Result<SocketAddr>> {
+/// The address of the other end; none on a unix socket.
+pub(super) fn peer(stream: &Stream) -> io::Result<Option<SocketAddr>> {
     match stream {
-        Stream::Plain(stream) => Some(stream.peer_addr()),
-        Stream::Tls(stream) => Some(stream.get_ref().0.peer_addr()),
-        Stream::Unix(_) => None,
+        Stream::Plain(stream) => stream.peer_addr().map(Some),
+        Stream::Tls(stream) => stream.get_ref().0.peer_addr().map(Some),
+        Stream::Unix(_) => Ok(None),
     }
 }

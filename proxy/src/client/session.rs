@@ -12,7 +12,6 @@ use crate::client::patience::{Patience, broken, within};
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
 use crate::client::startup::Startup;
-use crate::config::Config;
 use crate::error::ClientError;
 use crate::execute::executor::{Executor, Login};
 use crate::execute::prepared::Prepared;
@@ -57,7 +56,8 @@ pub(super) struct Session {
 pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     let Some(database) = fleet.databases.get(&startup.database).cloned() else { return };
     let config = fleet.config.load_full();
-    let Some(login) = login(&config, &startup.user) else { return };
+    let login =
+        Login { user: startup.user.clone(), proof: Arc::clone(&startup.proof), fan_out: startup.fan_out };
     let encrypted = startup.stream.is_secure();
     let entry = ClientEntry {
         id: 0,
@@ -119,17 +119,6 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
         tracing::info!(client = id, age_s = came.elapsed().as_secs(), "{whose}: closed because: {reason}");
     }
     fleet.registry.leave(id);
-}
-
-/// Who a user is towards the servers: one of the configuration's, or the admin.
-fn login(config: &Config, name: &str) -> Option<Login> {
-    let (password, fan_out) = match config.user(name) {
-        Some(user) => (&user.password, user.fan_out),
-        None if config.admin.user == name => (&config.admin.password, true),
-        None => return None,
-    };
-    let password = (!password.is_empty()).then(|| password.reveal().to_owned());
-    Some(Login { user: name.to_owned(), password, fan_out })
 }
 
 impl Session {

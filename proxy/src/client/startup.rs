@@ -9,16 +9,23 @@
 //! ReadyForQuery are the session's, who knows the servers' settings. Bytes that came in plain
 //! text behind an SSLRequest are never read as if TLS had protected them (CVE-2021-23214).
 
-use bytes::{Bytes, BytesMut};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::BytesMut;
 use pgwire::messages::Message;
 use pgwire::messages::startup::NegotiateProtocolVersion;
 
-use super::auth::{self, Route};
+use super::auth::{self, Admitted, Claim};
 use super::gate::{Gate, Slot};
 use super::handshake::{Ended, Handshake};
 use super::options;
+use super::origin;
 use super::packet::{CancelRequest, Packet, ProtocolVersion, StartupPacket};
+use super::roles::Roles;
+use super::route::Route;
 use super::secure;
+use crate::auth::Proof;
 use crate::config::{CONSOLE, CONSOLE_ALIAS};
 use crate::error::ClientError;
 use crate::net::Stream;
@@ -43,6 +50,10 @@ pub struct Startup {
     pub leftover: BytesMut,
     /// The role it is.
     pub user: String,
+    /// What the role logs in to servers with.
+    pub proof: Arc<Proof>,
+    /// True where it may run statements over all tenants.
+    pub fan_out: bool,
     /// The database it named: one of the configuration's, or [`CONSOLE`].
     pub database: String,
     /// Its settings, in the order in which they take effect: first those of `options`, then the
@@ -59,12 +70,14 @@ pub struct Startup {
 }
 
 /// Receives a client within `client_login_timeout`. A client that is refused is told so.
-pub async fn receive(accepted: Accepted, gate: &Gate) -> Result<Arrival, Ended> {
+pub async fn receive(accepted: Accepted, gate: &Gate, roles: &impl Roles) -> Result<Arrival, Ended> {
     let limit = gate.config.proxy.client_login_timeout;
-    tokio::time::timeout(limit, admit(secure::plain(accepted), gate)).await.unwrap_or(Err(Ended::TimedOut))
+    let admitted = tokio::time::timeout(limit, admit(secure::plain(accepted), gate, roles)).await;
+    admitted.unwrap_or(Err(Ended::TimedOut))
 }
 
-async fn admit(stream: Stream, gate: &Gate) -> Result<Arrival, Ended> {
+async fn admit(mut stream: Stream, gate: &Gate, roles: &impl Roles) -> Result<Arrival, Ended> {
+    let address = origin::address(&mut stream, gate).await?;
     let mut handshake = Handshake::new(direct_tls(stream, gate).await?);
     let packet = loop {
         match handshake.packet().await? {
@@ -74,7 +87,7 @@ async fn admit(stream: Stream, gate: &Gate) -> Result<Arrival, Ended> {
             Packet::Gss => handshake.send(b"N").await?,
         }
     };
-    match login(&mut handshake, packet, gate).await {
+    match login(&mut handshake, (packet, address), gate, roles).await {
         Ok(login) => Ok(Arrival::Client(Box::new(login.startup(handshake)))),
         Err(Ended::Refused(error)) => {
             handshake.refuse(&error).await;
@@ -115,6 +128,8 @@ async fn answer_ssl(mut handshake: Handshake<Stream>, gate: &Gate) -> Result<Han
 /// A login that passed.
 struct Login {
     user: String,
+    admitted: Admitted,
+    address: Option<SocketAddr>,
     database: String,
     parameters: Vec<(String, String)>,
     protocol: ProtocolVersion,
@@ -123,26 +138,37 @@ struct Login {
 
 impl Login {
     fn startup(self, handshake: Handshake<Stream>) -> Startup {
-        let Login { user, database, parameters, protocol, slot } = self;
+        let Login { user, admitted, address, database, parameters, protocol, slot } = self;
+        let Admitted { proof, fan_out } = admitted;
         let Handshake { stream, buffer: leftover } = handshake;
-        let address = secure::address(&stream);
+        let address = address.map_or_else(|| "[local]".into(), |address| address.to_string());
         let named = parameters.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case("application_name"));
         let application_name = named.map(|(_, value)| value.clone()).unwrap_or_default();
-        Startup { stream, leftover, user, database, parameters, application_name, address, protocol, slot }
+        Startup {
+            stream,
+            leftover,
+            user,
+            proof,
+            fan_out,
+            database,
+            parameters,
+            application_name,
+            address,
+            protocol,
+            slot,
+        }
     }
 }
 
 async fn login(
     handshake: &mut Handshake<Stream>,
-    packet: StartupPacket,
+    (packet, address): (StartupPacket, Option<SocketAddr>),
     gate: &Gate,
+    roles: &impl Roles,
 ) -> Result<Login, Ended> {
     let protocol = negotiate(handshake, &packet).await?;
     let wishes = Wishes::read(packet.parameters).map_err(Ended::Refused)?;
-    let route = Route {
-        local: secure::is_local(&handshake.stream),
-        certificate: certificate(&handshake.stream, gate),
-    };
+    let route = Route::of(&handshake.stream, address, gate);
     if gate.config.proxy.tls_required && !handshake.stream.is_secure() {
         let refused = ClientError::not_authorized("connections without TLS are not accepted");
         return Err(Ended::Refused(refused.hint("connect with sslmode=require")));
@@ -150,22 +176,19 @@ async fn login(
     let console = wishes.database == CONSOLE && wishes.user == gate.config.admin.user;
     let slot = if console { gate.enter_console() } else { gate.enter() };
     let slot = slot.ok_or_else(|| Ended::Refused(ClientError::too_many_connections()))?;
-    auth::authenticate(handshake, &gate.credentials, &wishes.user, &route).await?;
+    if gate.config.proxy.tls_client_required && handshake.stream.is_secure() && !route.shows_certificate() {
+        let refused = ClientError::not_authorized("connection requires a valid client certificate");
+        return Err(Ended::Refused(refused));
+    }
+    let claim = Claim { user: &wishes.user, database: &wishes.database, route: &route };
+    let admitted = auth::authenticate(handshake, claim, gate, roles).await?;
     permitted(&wishes, gate).map_err(Ended::Refused)?;
     let slot = match console {
         true => slot,
         false => gate.enter_as(slot, &wishes.user, &wishes.database).map_err(Ended::Refused)?,
     };
     let Wishes { user, database, parameters } = wishes;
-    Ok(Login { user, database, parameters, protocol, slot })
-}
-
-/// The certificate that the stream is bound to.
-fn certificate(stream: &Stream, gate: &Gate) -> Option<Bytes> {
-    match stream {
-        Stream::Tls(_) => gate.tls.as_ref().map(|tls| tls.certificate.clone()),
-        Stream::Plain(_) | Stream::Unix(_) => None,
-    }
+    Ok(Login { user, admitted, address, database, parameters, protocol, slot })
 }
 
 /// Settles the version; the client is told where it is not the one it asked for.
@@ -247,7 +270,7 @@ fn permitted(wishes: &Wishes, gate: &Gate) -> Result<(), ClientError> {
     if gate.config.database(database).is_none() {
         return Err(ClientError::no_such_database(database));
     }
-    if gate.config.user(user).is_none() {
+    if *user == gate.config.admin.user && gate.config.user(user).is_none() {
         return Err(ClientError::not_authorized(format!("user \"{user}\" may enter the console only"))
             .hint(format!("add a [[user]] of this name, or connect to database \"{CONSOLE}\"")));
     }

@@ -1,20 +1,36 @@
 //! What the parts of a file must say about each other.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use toml::de::DeValue;
 
 use super::section::Section;
-use super::settings::{Config, DatabaseConfig, ProxyConfig, ServerConfig, TlsMode};
+use super::settings::{Config, DatabaseConfig, Password, ProxyConfig, ProxyProtocol, ServerConfig, TlsMode};
+use crate::auth::Secret;
 
 /// The database that is the admin console.
 pub const CONSOLE: &str = "pgherd";
 /// The console's other name: the one that PgBouncer's users and their tools know.
 pub const CONSOLE_ALIAS: &str = "pgbouncer";
 
+/// How many of a kind there must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Least {
+    None,
+    One,
+}
+
+impl Least {
+    /// One, unless there are others elsewhere.
+    pub(super) fn one_unless(others: bool) -> Least {
+        if others { Least::None } else { Least::One }
+    }
+}
+
 /// Names are given once and are not empty.
-pub(super) fn names(root: &Section<'_>, kind: &str, sections: &[Section<'_>]) {
-    if sections.is_empty() && !root.has(kind) {
+pub(super) fn names(root: &Section<'_>, kind: &str, sections: &[Section<'_>], least: Least) {
+    if least == Least::One && sections.is_empty() && !root.has(kind) {
         root.fault(format!("there is no [[{kind}]]; at least one is needed"));
     }
     let mut seen = HashSet::new();
@@ -30,22 +46,54 @@ pub(super) fn names(root: &Section<'_>, kind: &str, sections: &[Section<'_>]) {
 
 /// `[proxy]`: TLS is whole or absent.
 pub(super) fn proxy(section: &Section<'_>, config: &ProxyConfig) {
-    match (&config.tls_certificate, &config.tls_key) {
+    pair(section, &config.tls_certificate, &config.tls_key);
+    if config.tls_certificate.is_none() && config.tls_required {
+        section.fault_at("tls_required", "needs tls_certificate and tls_key");
+    }
+    if config.tls_certificate.is_none() && config.tls_client_ca.is_some() {
+        section.fault_at("tls_client_ca", "needs tls_certificate and tls_key");
+    }
+    if config.tls_client_ca.is_none() && config.tls_client_required {
+        section.fault_at("tls_client_required", "needs tls_client_ca");
+    }
+    files(
+        section,
+        [
+            ("tls_certificate", &config.tls_certificate),
+            ("tls_key", &config.tls_key),
+            ("tls_client_ca", &config.tls_client_ca),
+        ],
+    );
+    if config.proxy_protocol != ProxyProtocol::Off && config.proxy_protocol_from.is_empty() {
+        section.fault_at("proxy_protocol", "needs proxy_protocol_from: whose word counts");
+    }
+    if config.listen == config.http_listen && config.listen.port() != 0 {
+        section.fault_at("http_listen", "must not be the same as listen");
+    }
+}
+
+/// A certificate and its key come together.
+fn pair(section: &Section<'_>, certificate: &Option<PathBuf>, key: &Option<PathBuf>) {
+    match (certificate, key) {
         (Some(_), None) => section.fault_at("tls_certificate", "needs tls_key as well"),
         (None, Some(_)) => section.fault_at("tls_key", "needs tls_certificate as well"),
-        (Some(_), Some(_)) => {}
-        (None, None) if config.tls_required => {
-            section.fault_at("tls_required", "needs tls_certificate and tls_key");
-        }
-        (None, None) => {}
+        (Some(_), Some(_)) | (None, None) => {}
     }
-    for (key, path) in [("tls_certificate", &config.tls_certificate), ("tls_key", &config.tls_key)] {
+}
+
+/// The files that are named are there.
+fn files<'a>(section: &Section<'_>, named: impl IntoIterator<Item = (&'a str, &'a Option<PathBuf>)>) {
+    for (key, path) in named {
         if let Some(path) = path.as_ref().filter(|path| !path.is_file()) {
             section.fault_at(key, format!("there is no file {}", path.display()));
         }
     }
-    if config.listen == config.http_listen && config.listen.port() != 0 {
-        section.fault_at("http_listen", "must not be the same as listen");
+}
+
+/// A password that looks like a secret of PostgreSQL's is one.
+pub(super) fn secret(section: &Section<'_>, password: &Password) {
+    if let Err(fault) = Secret::parse(password.reveal()) {
+        section.fault_at("password", fault.to_string());
     }
 }
 
@@ -76,12 +124,21 @@ pub(super) fn server(section: &Section<'_>, config: &ServerConfig) {
     for node in config.nodes.iter().filter(|node| !seen.insert(*node)) {
         section.fault_at("nodes", format!("{node} stands there twice"));
     }
-    if config.tls == TlsMode::VerifyFull && config.tls_ca.is_none() {
-        section.fault_at("tls", "\"verify-full\" needs tls_ca");
+    match config.tls {
+        TlsMode::VerifyCa | TlsMode::VerifyFull if config.tls_ca.is_none() => {
+            section.fault_at("tls", "\"verify-ca\" and \"verify-full\" need tls_ca");
+        }
+        TlsMode::Disable | TlsMode::Prefer | TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => {}
     }
-    if let Some(path) = config.tls_ca.as_ref().filter(|path| !path.is_file()) {
-        section.fault_at("tls_ca", format!("there is no file {}", path.display()));
-    }
+    pair(section, &config.tls_certificate, &config.tls_key);
+    files(
+        section,
+        [
+            ("tls_ca", &config.tls_ca),
+            ("tls_certificate", &config.tls_certificate),
+            ("tls_key", &config.tls_key),
+        ],
+    );
 }
 
 /// What no single table can know.
@@ -91,6 +148,14 @@ pub(super) fn together(root: &Section<'_>, config: &Config) {
         let own: HashSet<_> = server.nodes.iter().collect();
         for node in own.into_iter().filter(|node| !seen.insert(*node)) {
             root.fault_at("server", format!("{node} belongs to two servers"));
+        }
+    }
+    if let Some(hba) = &config.auth.hba {
+        if hba.asks_for_certificates() && config.proxy.tls_client_ca.is_none() {
+            root.fault_at("auth", "hba_file asks clients for certificates: that needs [proxy] tls_client_ca");
+        }
+        for (line, map) in hba.maps().filter(|(_, map)| !config.auth.ident.has(map)) {
+            root.fault_at("auth", format!("hba_file, line {line}: ident_file has no map \"{map}\""));
         }
     }
     let admin = config.users.iter().position(|user| user.name == config.admin.user);

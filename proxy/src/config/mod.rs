@@ -10,6 +10,7 @@
 //! | `check` | what the parts of a file must say about each other |
 //! | `fault` | what is wrong, and where |
 
+mod auth;
 mod check;
 #[cfg(test)]
 mod example;

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::check;
+use super::auth;
+use super::check::{self, Least};
 use super::fault::{Collector, Faults};
 use super::section::Section;
 use super::settings::*;
@@ -33,10 +34,17 @@ fn config(mut root: Section<'_>) -> Config {
     let databases = root.tables("database");
     let servers = root.tables("server");
     let users = root.tables("user");
-    check::names(&root, "database", &databases);
-    check::names(&root, "server", &servers);
-    check::names(&root, "user", &users);
+    check::names(&root, "database", &databases, Least::One);
+    check::names(&root, "server", &servers, Least::One);
+    let auth_section = root.table("auth");
+    let others = auth::others(&auth_section);
+    check::names(&root, "user", &users, Least::one_unless(others));
     let peers = root.tables("peer");
+    let (auth, listed) = auth::auth(auth_section);
+    let mut users: Vec<UserConfig> = users.into_iter().map(user).collect();
+    let is_new = |new: &UserConfig| users.iter().all(|user| user.name != new.name);
+    let listed: Vec<UserConfig> = listed.into_iter().filter(is_new).collect();
+    users.extend(listed);
     let config = Config {
         proxy: proxy(root.table("proxy")),
         directory: directory(root.table("directory")),
@@ -47,7 +55,8 @@ fn config(mut root: Section<'_>) -> Config {
         merge: merge(root.table("merge")),
         databases: databases.into_iter().map(database).collect(),
         servers: servers.into_iter().map(server).collect(),
-        users: users.into_iter().map(user).collect(),
+        users,
+        auth,
         peers: peers.into_iter().map(peer).collect(),
     };
     check::together(&root, &config);
@@ -64,7 +73,11 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         unix_socket_dir: section.or("unix_socket_dir", default.unix_socket_dir),
         tls_certificate: section.or("tls_certificate", default.tls_certificate),
         tls_key: section.or("tls_key", default.tls_key),
+        tls_client_ca: section.or("tls_client_ca", default.tls_client_ca),
         tls_required: section.or("tls_required", default.tls_required),
+        tls_client_required: section.or("tls_client_required", default.tls_client_required),
+        proxy_protocol: section.or("proxy_protocol", default.proxy_protocol),
+        proxy_protocol_from: section.or("proxy_protocol_from", default.proxy_protocol_from),
         max_client_connections: count(&mut section, "max_client_connections", default.max_client_connections),
         client_login_timeout: section.or("client_login_timeout", default.client_login_timeout),
         client_idle_timeout: section.or("client_idle_timeout", default.client_idle_timeout),
@@ -157,6 +170,8 @@ fn server(mut section: Section<'_>) -> ServerConfig {
         region: section.or("region", default.region),
         tls: section.or("tls", default.tls),
         tls_ca: section.or("tls_ca", default.tls_ca),
+        tls_certificate: section.or("tls_certificate", default.tls_certificate),
+        tls_key: section.or("tls_key", default.tls_key),
     };
     check::server(&section, &config);
     section.finish();
@@ -178,6 +193,7 @@ fn user(mut section: Section<'_>) -> UserConfig {
             client_idle_timeout: section.or("client_idle_timeout", None),
         },
     };
+    check::secret(&section, &config.password);
     section.finish();
     config
 }
@@ -191,6 +207,9 @@ fn admin(mut section: Section<'_>) -> AdminConfig {
     };
     if config.user.is_empty() {
         section.fault_at("user", "must not be empty");
+    }
+    if !config.password.is_empty() && config.password.in_clear().is_none() {
+        section.fault_at("password", "must be the password itself: pgherd logs in with it");
     }
     section.finish();
     config
@@ -290,7 +309,7 @@ fn bound_or(section: &mut Section<'_>, key: &'static str, default: usize) -> usi
 }
 
 /// `password`, or the file or environment variable that holds it.
-fn password(section: &mut Section<'_>) -> Password {
+pub(super) fn password(section: &mut Section<'_>) -> Password {
     let given = ["password", "password_file", "password_env"].map(|key| section.has(key));
     if given.iter().filter(|given| **given).count() > 1 {
         section.fault("give only one of password, password_file and password_env");

@@ -6,6 +6,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
+use crate::auth::Secret;
+use crate::auth::hba::{Hba, IdentMaps, Network};
+
 /// One configuration file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
@@ -17,10 +22,12 @@ pub struct Config {
     pub databases: Vec<DatabaseConfig>,
     /// `[[server]]`, at least one; the first is the home server.
     pub servers: Vec<ServerConfig>,
-    /// `[[user]]`
+    /// `[[user]]`, and those of `[auth] file`.
     pub users: Vec<UserConfig>,
     /// `[[peer]]`
     pub peers: Vec<PeerConfig>,
+    /// `[auth]`
+    pub auth: AuthConfig,
     /// `[admin]`
     pub admin: AdminConfig,
     /// `[pool]`
@@ -65,8 +72,16 @@ pub struct ProxyConfig {
     pub tls_certificate: Option<PathBuf>,
     /// The certificate's private key in PEM.
     pub tls_key: Option<PathBuf>,
+    /// The authorities in PEM whose certificates clients may show; empty: they are asked for none.
+    pub tls_client_ca: Option<PathBuf>,
     /// True: clients without TLS are refused, save on the unix socket.
     pub tls_required: bool,
+    /// True: clients by TLS must show a certificate that `tls_client_ca` has signed.
+    pub tls_client_required: bool,
+    /// Whether load balancers say where clients are.
+    pub proxy_protocol: ProxyProtocol,
+    /// Whose word for it counts.
+    pub proxy_protocol_from: Vec<Network>,
     /// The most clients at once.
     pub max_client_connections: usize,
     /// From the accepted connection to the end of authentication.
@@ -104,7 +119,11 @@ impl Default for ProxyConfig {
             unix_socket_dir: None,
             tls_certificate: None,
             tls_key: None,
+            tls_client_ca: None,
             tls_required: false,
+            tls_client_required: false,
+            proxy_protocol: ProxyProtocol::Off,
+            proxy_protocol_from: Vec::new(),
             max_client_connections: 10_000,
             client_login_timeout: Duration::from_secs(15),
             client_idle_timeout: None,
@@ -120,6 +139,17 @@ impl Default for ProxyConfig {
             tenant_metrics: 20,
         }
     }
+}
+
+/// Whether load balancers say where clients are, by the PROXY protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// No: a header is garbage.
+    Off,
+    /// They may.
+    Optional,
+    /// Whoever does not is no client.
+    Required,
 }
 
 /// How log lines look.
@@ -276,8 +306,13 @@ pub struct ServerConfig {
     pub region: String,
     /// Whether connections to its nodes use TLS.
     pub tls: TlsMode,
-    /// The authorities in PEM that may have signed its certificate; needed for `verify-full`.
+    /// The authorities in PEM that may have signed its certificate; needed for `verify-ca` and
+    /// `verify-full`.
     pub tls_ca: Option<PathBuf>,
+    /// The certificate chain in PEM that is shown to its nodes; with `tls_key`.
+    pub tls_certificate: Option<PathBuf>,
+    /// The certificate's private key in PEM.
+    pub tls_key: Option<PathBuf>,
 }
 
 impl Default for ServerConfig {
@@ -288,6 +323,8 @@ impl Default for ServerConfig {
             region: String::new(),
             tls: TlsMode::Prefer,
             tls_ca: None,
+            tls_certificate: None,
+            tls_key: None,
         }
     }
 }
@@ -320,6 +357,8 @@ pub enum TlsMode {
     Prefer,
     /// Always; the certificate is not checked.
     Require,
+    /// Always; the certificate must be signed by `tls_ca`.
+    VerifyCa,
     /// Always; the certificate must be signed by `tls_ca` and name the host.
     VerifyFull,
 }
@@ -329,7 +368,8 @@ pub enum TlsMode {
 pub struct UserConfig {
     /// The role's name.
     pub name: String,
-    /// Its password; empty: trusted, from loopback and the unix socket only.
+    /// Its password, or the secret that PostgreSQL stores of it; empty: trusted, from loopback and the
+    /// unix socket only.
     pub password: Password,
     /// True: the user may run statements over all tenants.
     pub fan_out: bool,
@@ -350,6 +390,42 @@ impl Default for UserConfig {
             pool: OwnPool::default(),
             max_client_connections: 0,
             timeouts: OwnTimeouts::default(),
+        }
+    }
+}
+
+/// `[auth]`: how clients prove who they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuthConfig {
+    /// `hba_file`: who may come from where.
+    pub hba: Option<Hba>,
+    /// `ident_file`: names of others that roles go by.
+    pub ident: IdentMaps,
+    /// The role that asks for the secrets of roles that the configuration does not name; empty: nobody
+    /// is asked.
+    pub user: String,
+    /// Its password.
+    pub password: Password,
+    /// What is asked, of the name `$1`; the answer is a row of name and secret.
+    pub query: String,
+    /// Where; empty: in the database that the client names.
+    pub database: String,
+    /// For how long an answer is believed.
+    pub cache: Option<Duration>,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        let query = "SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL ELSE rolpassword END \
+                     FROM pg_authid WHERE rolname=$1 AND rolcanlogin";
+        AuthConfig {
+            hba: None,
+            ident: IdentMaps::default(),
+            user: String::new(),
+            password: Password::default(),
+            query: query.into(),
+            database: String::new(),
+            cache: Some(Duration::from_secs(10)),
         }
     }
 }
@@ -527,19 +603,27 @@ impl Default for MergeConfig {
     }
 }
 
-/// A password, which no log line and no debug output shows.
+/// A password, which no log line and no debug output shows; wiped when dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Password(String);
+pub struct Password(Zeroizing<String>);
 
 impl Password {
     /// A password from its text.
     pub fn new(text: impl Into<String>) -> Password {
-        Password(text.into())
+        Password(Zeroizing::new(text.into()))
     }
 
     /// The text, to be proven or checked with.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+
+    /// The password itself; `None` where there is none, or only the secret that PostgreSQL stores.
+    pub fn in_clear(&self) -> Option<&str> {
+        match Secret::parse(&self.0) {
+            Ok(Secret::Password(password)) if !password.is_empty() => Some(&self.0),
+            Ok(Secret::Password(_) | Secret::Scram(_) | Secret::Md5(_)) | Err(_) => None,
+        }
     }
 
     /// True where there is none: trust.

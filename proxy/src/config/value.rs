@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::settings::{LogFormat, NodeAddress, Password, PinScope, PoolMode, StoreConfig, TlsMode};
+use super::settings::{
+    LogFormat, NodeAddress, Password, PinScope, PoolMode, ProxyProtocol, StoreConfig, TlsMode,
+};
+use crate::auth::hba::Network;
 
 /// A type that a value of the file can have. The error says what is wrong, without the key.
 pub(super) trait Value: Sized {
@@ -160,9 +163,28 @@ impl Value for TlsMode {
             ("disable", TlsMode::Disable),
             ("prefer", TlsMode::Prefer),
             ("require", TlsMode::Require),
+            ("verify-ca", TlsMode::VerifyCa),
             ("verify-full", TlsMode::VerifyFull),
         ];
         word(value, &words)
+    }
+}
+
+impl Value for ProxyProtocol {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let words = [
+            ("off", ProxyProtocol::Off),
+            ("optional", ProxyProtocol::Optional),
+            ("required", ProxyProtocol::Required),
+        ];
+        word(value, &words)
+    }
+}
+
+impl Value for Network {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text(value, "a network such as \"10.0.0.0/8\"")?;
+        Network::parse(text).ok_or_else(|| format!("`{text}` is not a network such as \"10.0.0.0/8\""))
     }
 }
 

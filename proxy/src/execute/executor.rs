@@ -12,6 +12,7 @@ use router::ids::{ServerId, TenantKey};
 use router::plan::{Leg, Parameter, Plan, Role, SessionView, Tenants, Verdict};
 use router::sql::{Hold, Kind, Learned, Statement};
 
+use crate::auth::Proof;
 use crate::config::PoolMode;
 use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
@@ -35,8 +36,8 @@ const LONGEST_FREEZE: Duration = Duration::from_secs(30);
 pub struct Login {
     /// The role.
     pub user: String,
-    /// Its password.
-    pub password: Option<String>,
+    /// What it proves itself with.
+    pub proof: Arc<Proof>,
     /// True where it may run statements over all tenants.
     pub fan_out: bool,
 }
@@ -433,7 +434,7 @@ impl Executor {
             port: node.port,
             database: self.database.name.clone(),
             user: self.login.user.clone(),
-            password: self.login.password.clone(),
+            proof: Arc::clone(&self.login.proof),
             tls: self.fleet.tls_towards(server),
             application_name: format!("pgherd/{}", self.fleet.proxy_id),
             connect_timeout: config.pool.connect_timeout,

@@ -117,23 +117,16 @@ async fn finish(
     statement: &str,
 ) -> anyhow::Result<()> {
     let config = fleet.config.load();
-    let (Some(user), Ok(named)) = (config.user(owner), fleet.servers.named(server)) else {
+    // Of a role whose password is not known in clear only its clients can be it.
+    let user = config.user(owner).and_then(|user| Some((user, user.password.in_clear()?)));
+    let (Some((user, password)), Ok(named)) = (user, fleet.servers.named(server)) else {
         return Ok(admin.batch_execute(statement).await?);
     };
     let node = named.wait_for_primary(PATIENCE).await?;
-    let mut parameters = fleet.servers.control().parameters(&node, &database.name);
-    parameters.user(&user.name).password(user.password.reveal());
-    let (client, connection) = parameters.connect(tokio_postgres::NoTls).await?;
-    let (done, ended) = tokio::join!(
-        async move {
-            let done = client.batch_execute(statement).await;
-            drop(client);
-            done
-        },
-        connection
-    );
-    ended?;
-    Ok(done?)
+    let control = fleet.servers.control();
+    let mut parameters = control.parameters(&database.name);
+    parameters.user(&user.name).password(password);
+    Ok(control.connect_with(&node, parameters).await?.batch_execute(statement).await?)
 }
 
 pub(super) async fn admin(fleet: &Fleet, database: &Database, server: &str) -> anyhow::Result<Client> {

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Database, Fleet};
+use super::{Database, Fleet, RoleBook};
 use crate::boot::{self, BootError};
 use crate::catalog::{LiveCatalog, RefreshFailed};
 use crate::check;
@@ -20,7 +20,6 @@ use crate::directory::{FileStore, Store, StoreError};
 use crate::execute::recovery;
 use crate::metrics::DatabaseMetrics;
 use crate::mover::Mover;
-use crate::net::ServerTls;
 use crate::net::tls::TlsFault;
 use crate::pool::Pools;
 use crate::replicas::{Pins, Servers};
@@ -68,12 +67,8 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
     let board = daemon.board.clone();
     let assembling = async {
         let (metrics, shutdown, tasks, orders) = parts;
-        let servers = Arc::new(Servers::new(&config));
+        let servers = Arc::new(Servers::new(&config)?);
         servers.probe(&config, &tasks, &shutdown);
-        let mut tls = HashMap::new();
-        for server in &config.servers {
-            tls.insert(server.name.clone(), ServerTls::new(server.tls, server.tls_ca.as_deref())?);
-        }
         let StoreConfig::File(folder) = &config.directory.store;
         let store: Arc<dyn Store> = Arc::new(FileStore::open(folder)?);
         let mut databases = HashMap::new();
@@ -89,9 +84,9 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
             config: ArcSwap::new(Arc::clone(&config)),
             orders,
             servers,
-            tls,
             databases,
             registry: Registry::of_peer(config.proxy.peer_id),
+            roles: RoleBook::default(),
             server_metrics: config
                 .servers
                 .iter()

@@ -36,6 +36,8 @@ impl Host for Fleet {
 
     fn reload(&self, config: Arc<Config>) {
         self.pools.configure((&*config).into());
+        self.servers.renew_tls(&config);
+        self.roles.forget();
         self.config.store(config);
     }
 }

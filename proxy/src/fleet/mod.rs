@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `database` | one database |
 //! | `assemble` | the parts put together, in the order in which they need each other |
+//! | `roles` | the roles that a server knows and the configuration does not |
 //! | `watch` | silent nodes and gauges, once a second |
 //! | `peers` | cancel requests, here or at another proxy |
 //! | `host` | whom an authenticated client is handed to |
@@ -13,6 +14,7 @@ mod assemble;
 mod database;
 mod host;
 mod peers;
+mod roles;
 mod watch;
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 pub use assemble::{CannotAssemble, serve};
 pub use database::Database;
+pub use roles::RoleBook;
 
 use crate::client::registry::Registry;
 use crate::config::Config;
@@ -42,8 +45,6 @@ pub struct Fleet {
     pub orders: Orders,
     /// The servers, by name.
     pub servers: Arc<Servers>,
-    /// TLS towards each server.
-    pub tls: HashMap<String, ServerTls>,
     /// The databases that clients may name.
     pub databases: HashMap<String, Arc<Database>>,
     /// The daemon's name among several, in `application_name` and in gids.
@@ -52,6 +53,8 @@ pub struct Fleet {
     pub pools: Pools,
     /// The clients.
     pub registry: Registry,
+    /// What servers have said of roles.
+    pub roles: RoleBook,
     /// What is counted.
     pub metrics: Metrics,
     /// What is counted of each server, by name.
@@ -72,7 +75,7 @@ impl Fleet {
 
     /// How to speak to a server's nodes.
     pub fn tls_towards(&self, server: &str) -> ServerTls {
-        self.tls.get(server).cloned().unwrap_or(ServerTls::Disable)
+        self.servers.tls(server)
     }
 
     /// Every database by name, in order.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgwire_replication::{ReplicationClient, ReplicationConfig};
+use pgwire_replication::{ReplicationClient, ReplicationConfig, SslMode, TlsConfig};
 use router::directory::{Directory, MoveMark};
 use router::ids::{MoveId, ServerId};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::fault::Fault;
 use super::names::Names;
-use crate::config::{DatabaseConfig, MovesConfig};
+use crate::config::{DatabaseConfig, MovesConfig, ServerConfig, TlsMode};
 use crate::directory::LiveDirectory;
 use crate::replicas::{Servers, Unreachable};
 
@@ -68,16 +68,11 @@ impl Site {
         let name = self.live.load().server_name(server).to_owned();
         let server = self.servers.named(&name).map_err(Unreachable::from)?;
         let node = server.wait_for_primary(PRIMARY_WAIT).await.map_err(Unreachable::from)?;
-        let mut parameters = self.servers.control().parameters(&node, &self.database.name);
+        let control = self.servers.control();
+        let mut parameters = control.parameters(&self.database.name);
         parameters.application_name(&self.names.application);
-        let dialled = tokio::time::timeout(PRIMARY_WAIT, parameters.connect(NoTls)).await;
-        let dialled = dialled.map_err(|_| Fault::Passing(format!("server {name} does not answer")))?;
-        let (client, connection) = dialled.inspect_err(|_| server.suspect(&node))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection of a move ended");
-            }
-        });
+        let connected = control.connect_with(&node, parameters).await;
+        let client = connected.inspect_err(|_| server.suspect(&node)).map_err(Unreachable::from)?;
         let mut setup: String =
             SETTINGS.iter().map(|(setting, value)| format!("SET {setting} = '{value}';")).collect();
         setup.push_str(
@@ -112,7 +107,8 @@ impl Site {
         .with_status_interval(Duration::from_secs(1))
         .with_wakeup_interval(Duration::from_secs(1))
         .with_application_name(self.names.application.clone());
-        config = config.with_options(options.join(" "));
+        config =
+            config.with_options(options.join(" ")).with_tls(replication_tls(server.config(), &node.host));
         Ok(ReplicationClient::connect_gated(config).await?)
     }
 
@@ -136,5 +132,23 @@ impl Site {
         let mark = directory.marks().iter().find(|mark| mark.id == self.id).cloned();
         let mark = mark.ok_or_else(|| Fault::Refused("the directory does not know this move".into()))?;
         Ok((directory, mark))
+    }
+}
+
+/// A server's TLS, in the replication client's words. The host is named, since a certificate may name
+/// an address too.
+fn replication_tls(server: &ServerConfig, host: &str) -> TlsConfig {
+    TlsConfig {
+        mode: match server.tls {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require => SslMode::Require,
+            TlsMode::VerifyCa => SslMode::VerifyCa,
+            TlsMode::VerifyFull => SslMode::VerifyFull,
+        },
+        ca_pem_path: server.tls_ca.clone(),
+        sni_hostname: Some(host.to_owned()),
+        client_cert_pem_path: server.tls_certificate.clone(),
+        client_key_pem_path: server.tls_key.clone(),
     }
 }

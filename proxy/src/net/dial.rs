@@ -1,6 +1,7 @@
 //! Dialing a server's node: a TCP connection or a unix socket, then TLS as asked for.
 
 use std::io;
+use std::sync::Arc;
 
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,7 +10,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 
 use super::listen::tune;
 use super::stream::Stream;
-use super::tls::ServerTls;
+use super::tls::{ServerTls, Terms};
 
 /// SSLRequest: length 8 and the code 1234.5679.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -37,10 +38,10 @@ pub async fn dial(host: &str, port: u16, tls: &ServerTls) -> Result<Stream, Dial
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let mut stream = TcpStream::connect((bare, port)).await?;
     tune(&stream)?;
-    let (connector, demanded) = match tls {
-        ServerTls::Disable => return Ok(Stream::Plain(stream)),
-        ServerTls::Prefer(config) => (TlsConnector::from(config.clone()), false),
-        ServerTls::Require(config) => (TlsConnector::from(config.clone()), true),
+    let (connector, demanded) = match &*tls.terms() {
+        Terms::Disable => return Ok(Stream::Plain(stream)),
+        Terms::Prefer(config) => (TlsConnector::from(Arc::clone(config)), false),
+        Terms::Require(config) => (TlsConnector::from(Arc::clone(config)), true),
     };
     stream.write_all(&SSL_REQUEST).await?;
     match stream.read_u8().await? {

@@ -107,6 +107,18 @@ impl Listener {
     }
 }
 
+/// A peer that acknowledges nothing for this long is noticed.
+pub(super) fn notice_silence(stream: &TcpStream, limit: Duration) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let probes = limit.as_secs().max(1).div_ceil(3);
+    let keepalive =
+        TcpKeepalive::new().with_time(limit).with_interval(Duration::from_secs(probes)).with_retries(3);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(limit))?;
+    Ok(())
+}
+
 /// Small messages leave at once, and a peer that vanished is noticed within two minutes. There is no
 /// TCP_USER_TIMEOUT: it would also end who is there and merely does not read, such as a client between
 /// two pages of a long result, or a server that waits for a lock within a COPY.

@@ -4,6 +4,7 @@
 pub mod dial;
 pub mod listen;
 pub mod peer;
+pub mod proxy_header;
 mod shelf;
 mod stream;
 pub mod tls;

@@ -4,11 +4,15 @@ use std::io;
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use pgwire::tokio::server::MaybeTls;
+use rustls_pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
+
+use super::listen;
+use super::tls::binding;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -50,19 +54,42 @@ impl Stream {
             }
         })
     }
-}
 
-impl TryFrom<MaybeTls> for Stream {
-    type Error = io::Error;
+    /// The `tls-server-end-point` of the server that this stream leads to, for SCRAM's channel
+    /// binding; `None` without TLS.
+    pub fn server_end_point(&self) -> Option<Vec<u8>> {
+        match self {
+            Stream::Plain(_) | Stream::Unix(_) => None,
+            Stream::Tls(stream) => {
+                let certificates = stream.get_ref().1.peer_certificates()?;
+                certificates.first().and_then(binding::end_point)
+            }
+        }
+    }
 
-    /// Takes over what pgwire's negotiation with a client ended with; fails for a kind of stream
-    /// that pgwire may learn later.
-    fn try_from(negotiated: MaybeTls) -> io::Result<Stream> {
-        match negotiated {
-            MaybeTls::Plain(stream) => Ok(Stream::Plain(stream)),
-            MaybeTls::Unix(stream) => Ok(Stream::Unix(stream)),
-            MaybeTls::Tls(stream) => Ok(Stream::Tls(Box::new(TlsStream::Server(*stream)))),
-            _ => Err(io::ErrorKind::Unsupported.into()),
+    /// The certificate that the other end has shown.
+    pub fn peer_certificate(&self) -> Option<&CertificateDer<'static>> {
+        match self {
+            Stream::Plain(_) | Stream::Unix(_) => None,
+            Stream::Tls(stream) => stream.get_ref().1.peer_certificates()?.first(),
+        }
+    }
+
+    /// A peer that acknowledges nothing for this long is noticed, whether something is under way to
+    /// it or not.
+    pub fn notice_silence(&self, limit: Duration) -> io::Result<()> {
+        match self.tcp() {
+            Some(tcp) => listen::notice_silence(tcp, limit),
+            None => Ok(()),
+        }
+    }
+
+    /// The TCP connection underneath.
+    fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Stream::Plain(stream) => Some(stream),
+            Stream::Tls(stream) => Some(stream.get_ref().0),
+            Stream::Unix(_) => None,
         }
     }
 }

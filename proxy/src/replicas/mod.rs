@@ -24,6 +24,7 @@ mod servers;
 mod session_pin;
 
 pub use crate::config::{NodeAddress as Node, PinScope};
+pub(crate) use control::spell_out;
 pub use control::{Control, ControlError};
 pub use judge::{NodeRole, NodeStatus};
 pub use pins::Pins;

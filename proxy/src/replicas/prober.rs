@@ -12,7 +12,6 @@ use tokio_postgres::{Client, Statement};
 use super::control::Control;
 use super::observe::{ask, prepare};
 use super::server::Server;
-use crate::config::TlsMode;
 
 /// What a prober needs to know.
 #[derive(Clone, Debug)]
@@ -28,16 +27,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// The longest pause between two dials.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Better not used than in the clear where the configuration forbids that.
-const NO_TLS: &str = "control connections can not use TLS yet, and the server's tls setting demands it";
-
 /// Probes one node until it is dropped.
 pub(super) async fn probe(server: Arc<Server>, index: usize, probing: Probing) {
     let Some(node) = server.nodes().get(index).cloned() else { return };
-    if matches!(server.config().tls, TlsMode::Require | TlsMode::VerifyFull) {
-        tracing::error!(server = server.name(), %node, "{NO_TLS}");
-        return server.failed(index, NO_TLS.to_owned());
-    }
     let shortest = probing.interval.min(LONGEST_PAUSE);
     let mut pause = shortest;
     loop {

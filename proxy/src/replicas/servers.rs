@@ -1,5 +1,6 @@
 //! All servers of the configuration, and the tasks that probe them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,14 @@ use super::control::Control;
 use super::prober::{Probing, probe};
 use super::server::{NoPrimary, Server};
 use crate::config::Config;
+use crate::net::ServerTls;
+use crate::net::tls::TlsFault;
 
 /// All configured servers, in the order of the configuration.
 #[derive(Debug)]
 pub struct Servers {
     list: Vec<Arc<Server>>,
+    tls: HashMap<String, ServerTls>,
     control: Control,
 }
 
@@ -39,11 +43,37 @@ pub enum Unreachable {
 
 impl Servers {
     /// The configured servers; nothing is probed yet.
-    pub fn new(config: &Config) -> Servers {
+    ///
+    /// # Errors
+    /// [`TlsFault`] where a certificate or an authority cannot be used.
+    pub fn new(config: &Config) -> Result<Servers, TlsFault> {
         let list = config.servers.iter().enumerate();
         let list =
             list.map(|(number, server)| Arc::new(Server::new(server, number, &config.replicas))).collect();
-        Servers { list, control: Control::new(&config.admin, config.pool.connect_timeout) }
+        let (mut tls, mut control) =
+            (HashMap::new(), Control::new(&config.admin, config.pool.connect_timeout));
+        for server in &config.servers {
+            let towards = ServerTls::new(server)?;
+            control.know(&server.nodes, &towards);
+            tls.insert(server.name.clone(), towards);
+        }
+        Ok(Servers { list, tls, control })
+    }
+
+    /// How to speak to a server's nodes.
+    pub fn tls(&self, server: &str) -> ServerTls {
+        self.tls.get(server).cloned().unwrap_or_else(ServerTls::disabled)
+    }
+
+    /// Reads the servers' certificates and authorities again, for connections to come; those of a
+    /// server whose files are at fault stay as they were.
+    pub fn renew_tls(&self, config: &Config) {
+        for server in &config.servers {
+            let Some(tls) = self.tls.get(&server.name) else { continue };
+            if let Err(fault) = tls.renew(server) {
+                tracing::error!(server = server.name, %fault, "the server's certificates stay as they were");
+            }
+        }
     }
 
     /// Begins to probe every node: tasks of `tasks` that end with `shutdown`. Probes connect to the

@@ -82,7 +82,7 @@ impl<H: Host> Door<H> {
         };
         let arrival = tokio::select! {
             biased;
-            arrival = receive(accepted, &gate) => arrival,
+            arrival = receive(accepted, &gate, &*self.host) => arrival,
             () = ending => return,
         };
         match arrival {

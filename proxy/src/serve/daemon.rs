@@ -11,10 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,12 +22,12 @@ use super::reload::{Ending, Order, Orders, Standing};
 use super::signals::{Signals, Wish};
 use super::systemd::{self, Inherited};
 use super::workers::Workers;
-use crate::client::{Gate, GateTls};
+use crate::client::Gate;
 use crate::config::{Config, ProxyConfig};
 use crate::metrics::Metrics;
 use crate::net::Listener;
 use crate::net::listen::Sharing;
-use crate::net::tls::{TlsFault, towards_clients};
+use crate::net::tls::{ClientTls, TlsFault, towards_clients};
 use crate::web::{self, Board, Readiness};
 
 /// How long transactions may take to end after Ctrl-C.
@@ -49,9 +47,6 @@ pub enum CannotServe {
     /// The certificate or its key cannot be used.
     #[error("TLS for clients: {0}")]
     Tls(#[from] TlsFault),
-    /// The certificate cannot be read.
-    #[error("TLS for clients: {0}")]
-    Certificate(io::Error),
     /// No threads could be started.
     #[error("no threads could be started: {0}")]
     Threads(io::Error),
@@ -89,6 +84,7 @@ impl Daemon {
     pub async fn bind(config: Arc<Config>, file: PathBuf) -> Result<Daemon, CannotServe> {
         let signals = Signals::listen().map_err(CannotServe::Signals)?;
         let gate = Gate::new(Arc::clone(&config), tls(&config.proxy)?);
+        tokio::task::spawn_blocking(gate.warm());
         let workers = Workers::start(config.proxy.worker_threads).map_err(CannotServe::Threads)?;
         let inherited =
             systemd::inherited().map_err(|source| taken("a socket of systemd's".into(), source))?;
@@ -220,11 +216,9 @@ async fn drain(tasks: &TaskTracker, patience: Duration, signals: &mut Signals) {
 }
 
 /// TLS for clients, where it is configured.
-pub(super) fn tls(config: &ProxyConfig) -> Result<Option<GateTls>, CannotServe> {
+pub(super) fn tls(config: &ProxyConfig) -> Result<Option<ClientTls>, CannotServe> {
     let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) else { return Ok(None) };
-    let acceptor = TlsAcceptor::from(towards_clients(certificate, key)?);
-    let certificate = std::fs::read(certificate).map_err(CannotServe::Certificate)?;
-    Ok(Some(GateTls { acceptor, certificate: Bytes::from(certificate) }))
+    Ok(Some(towards_clients(certificate, key, config.tls_client_ca.as_deref())?))
 }
 
 /// Where clients come in: by the sockets that were handed over, else by those of the configuration.

@@ -3,11 +3,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::client::{CancelRequest, Startup};
+use crate::client::{CancelRequest, Roles, Startup};
 use crate::config::Config;
 
 /// Serves clients; the fleet is one.
-pub trait Host: Send + Sync + 'static {
+pub trait Host: Roles + Send + Sync + 'static {
     /// Serves an authenticated client until it, or the daemon, ends.
     fn serve(self: Arc<Self>, startup: Startup) -> impl Future<Output = ()> + Send;
 

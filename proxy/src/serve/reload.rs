@@ -117,9 +117,9 @@ async fn renewed<H: Host>(
     let tls = tls(&config.proxy)?;
     let config = Arc::new(config);
     let (gate, newer) = (door.gate.load_full(), Arc::clone(&config));
-    // Passwords take a millisecond each.
-    let gate = tokio::task::spawn_blocking(move || gate.reloaded(newer, tls)).await;
-    door.gate.store(Arc::new(gate.map_err(|_| NotReloaded::NotServing)?));
+    let gate = gate.reloaded(newer, tls);
+    tokio::task::spawn_blocking(gate.warm());
+    door.gate.store(Arc::new(gate));
     door.host.reload(Arc::clone(&config));
     Ok((config, kept))
 }

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::accept::{Door, Entrance};
 use super::host::Host;
 use super::workers::Workers;
-use crate::client::{CancelRequest, Gate, Startup};
+use crate::client::{CancelRequest, Gate, Role, Roles, Startup, Unknowable};
 use crate::config::{AdminConfig, Config, DatabaseConfig, Password, UserConfig};
 use crate::metrics::Metrics;
 use crate::net::Listener;
@@ -48,6 +48,15 @@ impl Host for Mirror {
     }
 
     fn reload(&self, _config: Arc<Config>) {}
+}
+
+/// The configuration knows all there are.
+impl Roles for Mirror {
+    async fn role(&self, _user: &str, _database: &str) -> Result<Option<Arc<Role>>, Unknowable> {
+        Ok(None)
+    }
+
+    fn doubt(&self, _user: &str) {}
 }
 
 struct Served {

@@ -9,6 +9,8 @@ use super::cancel::Gate;
 use super::connection::Connection;
 use super::handshake::{self, Welcome};
 use super::target::Target;
+use crate::auth::CannotProve;
+use crate::auth::scram::ScramFault;
 use crate::net::dial::{DialFault, dial};
 use crate::wire::WireFault;
 use crate::wire::view::Fields;
@@ -30,7 +32,12 @@ impl DialError {
     pub fn refused(&self) -> Option<&Fields> {
         match &self.why {
             WhyNot::Refused(fields) => Some(fields),
-            WhyNot::Unreachable(_) | WhyNot::TimedOut | WhyNot::Tls(_) | WhyNot::Protocol(_) => None,
+            WhyNot::Unreachable(_)
+            | WhyNot::TimedOut
+            | WhyNot::Tls(_)
+            | WhyNot::Proof(_)
+            | WhyNot::Scram(_)
+            | WhyNot::Protocol(_) => None,
         }
     }
 
@@ -55,6 +62,12 @@ pub enum WhyNot {
     /// The node refused: its genuine error.
     #[error("{0}")]
     Refused(Box<Fields>),
+    /// It asks for a proof that the role has not got here.
+    #[error("{0}")]
+    Proof(#[from] CannotProve),
+    /// Its part of a SCRAM exchange is wrong.
+    #[error("{0}")]
+    Scram(#[from] ScramFault),
     /// What the node said is not the protocol, or it asks for an authentication that we do not know.
     #[error("{0}")]
     Protocol(String),

@@ -1,30 +1,25 @@
-//! Logging in to a node: pgwire's client side does the authentication, fed with frames that we cut.
+//! Logging in to a node: the startup message, the proof that the node asks for, and what it says
+//! of itself until it is ready.
 //!
-//! pgwire decodes beyond a frame's end and can panic on malformed bodies, so it is given one whole
-//! frame at a time, and a panic counts as a malformed message. Errors are read by us: the node's own
-//! fields are what the client shall see.
+//! A node that we prove ourselves to by SCRAM must prove itself as well: an AuthenticationOk that
+//! comes before its proof is a fault. Errors are the node's own fields, for the client to see.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
-use futures_util::{Sink, SinkExt, Stream as Messages, StreamExt};
-use pgwire::api::client::auth::{DefaultStartupHandler, StartupHandler};
-use pgwire::api::client::{ClientInfo, Config, ReadyState};
-use pgwire::error::{PgWireClientError, PgWireError, PgWireResult};
-use pgwire::messages::response::TransactionStatus;
-use pgwire::messages::startup::{SecretKey, Startup};
-use pgwire::messages::{DecodeContext, PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::dial::WhyNot;
 use super::target::Target;
+use crate::auth::scram::{self, Answer, Binding, Challenge, ClientExchange};
+use crate::auth::{CannotProve, Keys, Proof};
 use crate::net::Stream;
-use crate::wire::view::{Fields, error_fields};
-use crate::wire::{Frame, cut};
+use crate::wire::view::{
+    Authentication, authentication, backend_key, error_fields, parameter_status, ready_status,
+};
+use crate::wire::{Frame, cut, write};
 
 /// No message of a login is longer.
 const LIMIT: usize = 1 << 20;
@@ -41,187 +36,138 @@ pub(super) struct Welcome {
 
 /// Logs in over a fresh stream.
 pub(super) async fn run(stream: Stream, target: &Target) -> Result<Welcome, WhyNot> {
-    let mut session = Session::new(stream, target);
-    match session.log_in(target).await {
-        Ok((process, key)) => Ok(Welcome {
-            stream: session.stream,
-            inbound: session.inbound,
-            parameters: session.parameters,
-            process,
-            key,
-        }),
-        Err(error) => Err(session.why(error)),
-    }
-}
-
-/// A login under way, as pgwire's handler wants to see it.
-struct Session {
-    stream: Stream,
-    inbound: BytesMut,
-    outbound: BytesMut,
-    config: Config,
-    decode: DecodeContext,
-    parameters: BTreeMap<String, String>,
-    status: TransactionStatus,
-    key: SecretKey,
-    refused: Option<Fields>,
-}
-
-impl Session {
-    fn new(stream: Stream, target: &Target) -> Session {
-        let mut config = Config::new();
-        config.user(&target.user).password(target.password.as_deref().unwrap_or_default());
-        let mut decode = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
-        decode.awaiting_frontend_ssl = false;
-        decode.awaiting_frontend_startup = false;
-        Session {
-            stream,
-            inbound: BytesMut::new(),
-            outbound: BytesMut::new(),
-            config,
-            decode,
-            parameters: BTreeMap::new(),
-            status: TransactionStatus::Idle,
-            key: SecretKey::default(),
-            refused: None,
-        }
-    }
-
-    /// Returns the process and its cancel key.
-    async fn log_in(&mut self, target: &Target) -> Result<(i32, Bytes), PgWireClientError> {
-        self.send(PgWireFrontendMessage::Startup(startup(target))).await?;
-        let mut handler = DefaultStartupHandler::new();
-        loop {
-            let message = self.next().await.ok_or(PgWireClientError::UnexpectedEOF)??;
-            match handler.on_message(self, message).await? {
-                ReadyState::Pending => {}
-                ReadyState::Ready(node) => return Ok((node.process_id, node.secret_key.to_bytes())),
-            }
-        }
-    }
-
-    /// The node's own words, if it said why.
-    fn why(&mut self, error: PgWireClientError) -> WhyNot {
-        match (self.refused.take(), error) {
-            (Some(fields), _) => WhyNot::Refused(Box::new(fields)),
-            (
-                None,
-                PgWireClientError::IoError(error)
-                | PgWireClientError::PgWireError(PgWireError::IoError(error)),
-            ) => error.into(),
-            (None, PgWireClientError::UnexpectedEOF) => io::Error::from(io::ErrorKind::UnexpectedEof).into(),
-            (None, other) => WhyNot::Protocol(other.to_string()),
-        }
-    }
-
-    fn decoded(&mut self, frame: Frame) -> PgWireResult<PgWireBackendMessage> {
-        if frame.tag() == b'E' {
-            self.refused = Some(error_fields(&frame));
-        }
-        let malformed = || PgWireError::InvalidMessageType(frame.tag());
-        let mut bytes = BytesMut::from(frame.bytes().as_ref());
-        let decoded =
-            catch_unwind(AssertUnwindSafe(|| PgWireBackendMessage::decode(&mut bytes, &self.decode)));
-        decoded.map_err(|_| malformed())??.ok_or_else(malformed)
-    }
-}
-
-/// The startup message, with the target's further settings.
-fn startup(target: &Target) -> Startup {
-    let mut startup = Startup::new();
+    let mut login = Login { stream, inbound: BytesMut::new() };
     let named = [
-        ("user", &target.user),
+        ("user", target.user.as_str()),
         ("database", &target.database),
         ("application_name", &target.application_name),
     ];
-    let further = target.startup.iter().map(|(name, value)| (name.as_str(), value));
-    startup.parameters =
-        named.into_iter().chain(further).map(|(name, value)| (name.to_owned(), value.clone())).collect();
-    startup
+    let further = target.startup.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    login.say(|out| write::startup(out, named.into_iter().chain(further))).await?;
+    login.prove(target).await?;
+    login.listen().await
 }
 
-impl Messages for Session {
-    type Item = PgWireResult<PgWireBackendMessage>;
+/// A login under way.
+struct Login {
+    stream: Stream,
+    inbound: BytesMut,
+}
 
-    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let session = self.get_mut();
+impl Login {
+    /// Proves who we are, in the way that the node asks for, until it says that it believes us.
+    async fn prove(&mut self, target: &Target) -> Result<(), WhyNot> {
+        let frame = self.next().await?;
+        match authentication(&frame)? {
+            Authentication::Ok => return Ok(()),
+            Authentication::Password => {
+                let password = target.proof.reveal()?;
+                self.say(|out| write::password(out, password)).await?;
+            }
+            Authentication::Md5(salt) => {
+                let answer = target.proof.md5(&target.user, salt)?;
+                self.say(|out| write::password(out, &answer)).await?;
+            }
+            Authentication::Sasl(mechanisms) => self.scram(&mechanisms, &target.proof).await?,
+            Authentication::SaslContinue(_) | Authentication::SaslFinal(_) => return Err(unexpected()),
+            Authentication::Other(number) => {
+                let why = format!("the server asks for authentication {number}, which is not supported");
+                return Err(WhyNot::Protocol(why));
+            }
+        }
+        match authentication(&self.next().await?)? {
+            Authentication::Ok => Ok(()),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn scram(&mut self, mechanisms: &[&[u8]], proof: &Arc<Proof>) -> Result<(), WhyNot> {
+        let offered = |mechanism: &str| mechanisms.contains(&mechanism.as_bytes());
+        let binding = match self.stream.server_end_point() {
+            Some(end_point) if offered(scram::PLUS) => Binding::EndPoint(end_point),
+            Some(_) => Binding::NotOffered,
+            None => Binding::Unable,
+        };
+        if !offered(scram::PLAIN) && !matches!(binding, Binding::EndPoint(_)) {
+            return Err(WhyNot::Protocol("the server offers no SASL mechanism that we know".into()));
+        }
+        let (exchange, mechanism, first) = ClientExchange::begin(binding, scram::nonce());
+        self.say(|out| write::sasl_initial(out, mechanism, &first)).await?;
+
+        let challenge = match authentication(&self.next().await?)? {
+            Authentication::SaslContinue(challenge) => exchange.challenge(challenge)?,
+            _ => return Err(unexpected()),
+        };
+        let keys = keys(proof, &challenge).await?;
+        let (answer, last): (Answer, String) = challenge.answer(&keys);
+        self.say(|out| write::raw(out, b'p', last.as_bytes())).await?;
+
+        match authentication(&self.next().await?)? {
+            Authentication::SaslFinal(last) => Ok(answer.check(last)?),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// What the node says of itself until it is ready.
+    async fn listen(mut self) -> Result<Welcome, WhyNot> {
+        let (mut parameters, mut process, mut key) = (BTreeMap::new(), 0, Bytes::new());
         loop {
-            match cut(&mut session.inbound, LIMIT) {
-                Ok(Some(frame)) => return Poll::Ready(Some(session.decoded(frame))),
-                Ok(None) => {}
-                Err(fault) => return Poll::Ready(Some(Err(PgWireError::ApiError(Box::new(fault))))),
-            }
-            match ready!(pin!(session.stream.read_buf(&mut session.inbound)).poll(task)) {
-                Ok(0) => return Poll::Ready(None),
-                Ok(_) => {}
-                Err(error) => return Poll::Ready(Some(Err(error.into()))),
+            let frame = self.next().await?;
+            match frame.tag() {
+                b'S' => {
+                    if let Some((name, value)) = parameter_status(&frame) {
+                        parameters.insert(name.to_owned(), value.to_owned());
+                    }
+                }
+                b'K' => {
+                    let (named, secret) = backend_key(&frame)?;
+                    (process, key) = (named, Bytes::copy_from_slice(secret));
+                }
+                b'Z' if ready_status(&frame) == b'I' => {
+                    let Login { stream, inbound } = self;
+                    return Ok(Welcome { stream, inbound, parameters, process, key });
+                }
+                _ => return Err(unexpected()),
             }
         }
     }
-}
 
-impl Sink<PgWireFrontendMessage> for Session {
-    type Error = io::Error;
-
-    fn poll_ready(self: Pin<&mut Self>, _task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn start_send(self: Pin<&mut Self>, message: PgWireFrontendMessage) -> io::Result<()> {
-        message.encode(&mut self.get_mut().outbound).map_err(io::Error::from)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let session = self.get_mut();
-        while !session.outbound.is_empty() {
-            let written = ready!(Pin::new(&mut session.stream).poll_write(task, &session.outbound))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+    /// The next message that is not for people.
+    async fn next(&mut self) -> Result<Frame, WhyNot> {
+        loop {
+            match cut(&mut self.inbound, LIMIT)? {
+                Some(frame) if frame.tag() == b'E' => {
+                    return Err(WhyNot::Refused(Box::new(error_fields(&frame))));
+                }
+                // A notice, or that the node speaks an older protocol than we never asked for.
+                Some(frame) if matches!(frame.tag(), b'N' | b'v') => {}
+                Some(frame) => return Ok(frame),
+                None if self.stream.read_buf(&mut self.inbound).await? == 0 => {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+                None => {}
             }
-            session.outbound.advance(written);
         }
-        Pin::new(&mut session.stream).poll_flush(task)
     }
 
-    fn poll_close(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(task)
+    async fn say(&mut self, message: impl FnOnce(&mut BytesMut)) -> Result<(), WhyNot> {
+        let mut out = BytesMut::new();
+        message(&mut out);
+        self.stream.write_all(&out).await?;
+        Ok(self.stream.flush().await?)
     }
 }
 
-impl ClientInfo for Session {
-    fn config(&self) -> &Config {
-        &self.config
+/// The keys for a challenge. Hashing takes milliseconds, so it is done where it holds up nobody.
+async fn keys(proof: &Arc<Proof>, challenge: &Challenge) -> Result<Arc<Keys>, WhyNot> {
+    if let Some(keys) = proof.keys_at_hand(&challenge.salt, challenge.iterations) {
+        return Ok(keys);
     }
+    let (proof, salt, iterations) = (Arc::clone(proof), challenge.salt.clone(), challenge.iterations);
+    let made = tokio::task::spawn_blocking(move || proof.keys(&salt, iterations)).await;
+    Ok(made.map_err(|_| WhyNot::Proof(CannotProve::Nothing))??)
+}
 
-    fn server_parameters(&self) -> &BTreeMap<String, String> {
-        &self.parameters
-    }
-
-    fn set_server_parameter(&mut self, name: String, value: String) {
-        self.parameters.insert(name, value);
-    }
-
-    fn process_id(&self) -> i32 {
-        0
-    }
-
-    fn secret_key(&self) -> &SecretKey {
-        &self.key
-    }
-
-    fn protocol_version(&self) -> ProtocolVersion {
-        self.decode.protocol_version
-    }
-
-    fn set_protocol_version(&mut self, version: ProtocolVersion) {
-        self.decode.protocol_version = version;
-    }
-
-    fn transaction_status(&self) -> TransactionStatus {
-        self.status
-    }
-
-    fn set_transaction_status(&mut self, status: TransactionStatus) {
-        self.status = status;
-    }
+fn unexpected() -> WhyNot {
+    WhyNot::Protocol("the server sent a message that does not belong there".into())
 }

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `target` | where to dial and as whom |
 //! | `dial` | the stream, the startup and the authentication |
-//! | `handshake` | pgwire's client side, fed with frames that we cut |
+//! | `handshake` | the login: what the node asks for, and what it says of itself |
 //! | `connection` | frames in and out, and what the server still owes |
 //! | `simple` | small statements of the proxy's own |
 //! | `prepared` | what is prepared on a connection |

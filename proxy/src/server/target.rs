@@ -1,8 +1,10 @@
 //! Where to dial and as whom.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::auth::Proof;
 use crate::net::ServerTls;
 
 /// One node, database and user.
@@ -18,8 +20,8 @@ pub struct Target {
     pub database: String,
     /// The role to be.
     pub user: String,
-    /// Its password, where the node asks for one.
-    pub password: Option<String>,
+    /// What it proves itself with, where the node asks.
+    pub proof: Arc<Proof>,
     /// TLS towards the node.
     pub tls: ServerTls,
     /// What `pg_stat_activity` shows.

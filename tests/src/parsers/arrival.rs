@@ -1,15 +1,17 @@
 //! What comes before a client is known: packets, `options`, SASL messages.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use proxy::client::{Credentials, hostile};
+use proxy::client::{Gate, hostile};
 use proxy::config::Config;
 
-static CREDENTIALS: LazyLock<Credentials> = LazyLock::new(|| {
+static GATE: LazyLock<Gate> = LazyLock::new(|| {
     let text = "[[server]]\nname = 'a'\nnodes = ['localhost:5432']\n[[database]]\nname = 'app'\n\
                 [[user]]\nname = 'app'\npassword = 'secret'\n";
     let config = Config::parse(text, "pgherd.toml").unwrap_or_else(|faults| panic!("{faults}"));
-    Credentials::new(&config, [7; 32])
+    let gate = Gate::new(Arc::new(config), None);
+    gate.warm()();
+    gate
 });
 
 /// The packets before the login.
@@ -24,5 +26,5 @@ pub(super) fn options(bytes: &[u8]) {
 
 /// What a client that logs in says.
 pub(super) fn sasl(bytes: &[u8]) {
-    hostile::login(bytes, &CREDENTIALS);
+    hostile::login(bytes, &GATE);
 }
