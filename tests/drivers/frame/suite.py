@@ -5,6 +5,7 @@ A suite of another kind (npm, cargo) is a class of its own with the same four: `
 
 import importlib
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -29,8 +30,8 @@ def load(name: str):
 class PythonSuite:
     """A driver whose source package on PyPI holds its tests, run by pytest in an environment of its own.
 
-    `tests` are pytest's arguments, from the unpacked source's folder; `build_with` is what reading the source
-    package's metadata needs; `setup` prepares a place and gives environment variables.
+    `tests` are pytest's arguments, from the unpacked source's folder; `users` are the roles that the tests log in as beside `postgres`; `hide` is the folder of
+    the unpacked driver, where that would be imported in place of the installed one; `setup` gives environment variables.
     """
 
     name: str
@@ -39,7 +40,8 @@ class PythonSuite:
     install: list[str]
     tests: list[str]
     users: list[str] = field(default_factory=list)
-    timeout: int = 60
+    hide: str = ""
+    timeout: int = 120
     setup: object = lambda suite, place: {}
     arguments: object = lambda suite, place: []
 
@@ -72,6 +74,8 @@ class PythonSuite:
         subprocess.run([*pip, *fetch, f"{self.package}=={self.version}"], check=True)
         with tarfile.open(next(fetched.glob(f"{self.package.lower()}-{self.version}.tar.*"))) as package:
             package.extractall(self.folder / "source")
+        if self.hide:
+            shutil.rmtree(self.source / self.hide)
         done.write_text(wanted)
 
     def run(self, place: Place, only: str) -> dict[str, str]:
@@ -87,7 +91,7 @@ class PythonSuite:
         said = None if only else (self.folder / f"said.{place.name}").open("w")
         for _ in range(100):
             ended = subprocess.run(command, cwd=self.source, env=environment, stdout=said, stderr=said)
-            if hung(notes):
+            if died(notes):
                 continue
             if ended.returncode in (0, 1, 5):
                 break
@@ -95,17 +99,20 @@ class PythonSuite:
         return read(notes)
 
 
+def noted(notes: pathlib.Path) -> list[list[str]]:
+    lines = notes.read_text().splitlines() if notes.exists() else []
+    return [line.rsplit("\t", 1) for line in lines]
+
+
 def read(notes: pathlib.Path) -> dict[str, str]:
-    outcomes = {}
-    for line in notes.read_text().splitlines() if notes.exists() else []:
-        test, outcome = line.rsplit("\t", 1)
-        outcomes[test] = outcome
-    return outcomes
+    return {test: outcome for test, outcome in noted(notes) if test}
 
 
-def hung(notes: pathlib.Path) -> bool:
-    """Whether pytest died in a test; that test has failed, and the next run leaves it out."""
-    died = [test for test, outcome in read(notes).items() if outcome == "started"]
+def died(notes: pathlib.Path) -> bool:
+    """Whether a test that hung ended pytest; it has failed then, and the next run leaves it out."""
+    lines = noted(notes)
+    if not lines or lines[-1][1] == "finished":
+        return False
     with notes.open("a") as file:
-        file.writelines(f"{test}\tfailed\n" for test in died)
-    return bool(died)
+        file.write(f"{lines[-1][0]}\tfailed\n")
+    return True

@@ -19,7 +19,7 @@ WORKSHOP = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "
 
 @dataclass
 class Place:
-    """Where a suite connects, as `postgres` (superuser) or one of the suite's users, none with a password."""
+    """Where a suite connects, as `postgres` (superuser) or a user that the suite makes; nobody needs a password."""
 
     name: str
     host: str
@@ -91,7 +91,7 @@ def running(command: list, log: pathlib.Path, port: int):
 
 
 @contextlib.contextmanager
-def postgres(folder: pathlib.Path, users: list[str]):
+def postgres(folder: pathlib.Path):
     data, port = folder / "data", free_port()
     initdb = [binaries() / "initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
     subprocess.run([*unprivileged(), *initdb, "-D", data], check=True, stdout=subprocess.DEVNULL)
@@ -117,8 +117,6 @@ def postgres(folder: pathlib.Path, users: list[str]):
             if time.monotonic() > until:
                 raise SystemExit("PostgreSQL does not answer")
             time.sleep(0.2)
-        for user in users:
-            subprocess.run([*psql, "-c", f"CREATE ROLE {user} LOGIN"], check=True)
         yield port
 
 
@@ -206,7 +204,7 @@ def stage(target: str, users: list[str]):
     if unprivileged():
         shutil.chown(folder, "postgres", "postgres")
     try:
-        with postgres(folder, users) as server_port, TARGETS[target](folder, server_port, users) as port:
+        with postgres(folder) as server_port, TARGETS[target](folder, server_port, users) as port:
             yield Place(target, "127.0.0.1", port, server_port, folder)
     finally:
         if os.environ.get("KEEP"):

@@ -6,6 +6,7 @@ SUITE = PythonSuite(
     name="asyncpg",
     package="asyncpg",
     version="0.32.0",
-    install=["asyncpg==0.32.0"],
+    install=["asyncpg==0.32.0", "distro"],
+    hide="asyncpg",
     tests=["tests", "--import-mode=importlib", "--ignore=tests/test__sourcecode.py", "--ignore=tests/test__environment.py"],
 )

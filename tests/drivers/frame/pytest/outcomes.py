@@ -18,6 +18,10 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item.nodeid not in done]
 
 
+def pytest_sessionfinish(session, exitstatus):
+    note("", "finished")
+
+
 def pytest_runtest_logstart(nodeid, location):
     note(nodeid, "started")
 
@@ -27,5 +31,5 @@ def pytest_runtest_logreport(report):
         note(report.nodeid, "failed")
     elif report.skipped and noted[report.nodeid] == "started":
         note(report.nodeid, "skipped")
-    elif report.when == "call" and report.passed:
+    elif report.when == "call" and report.passed and noted[report.nodeid] == "started":
         note(report.nodeid, "passed")
