@@ -43,13 +43,23 @@ pub struct ClientError {
     pub hint: Option<String>,
     /// The character of the statement, from 1.
     pub position: Option<usize>,
+    /// The routine of PostgreSQL that says the same, where drivers look at it.
+    pub routine: Option<&'static str>,
 }
 
 impl ClientError {
     /// An error after which the session goes on.
     pub fn new(sqlstate: &'static str, message: impl Into<String>) -> ClientError {
         let message = message.into();
-        ClientError { severity: Severity::Error, sqlstate, message, detail: None, hint: None, position: None }
+        ClientError {
+            severity: Severity::Error,
+            sqlstate,
+            message,
+            detail: None,
+            hint: None,
+            position: None,
+            routine: None,
+        }
     }
 
     /// An error that ends the session.
@@ -94,6 +104,7 @@ impl ClientError {
         fields.extend(self.detail.as_deref().map(|detail| (b'D', cleaned(detail))));
         fields.extend(self.hint.as_deref().map(|hint| (b'H', cleaned(hint))));
         fields.extend(self.position.map(|position| (b'P', position.to_string())));
+        fields.extend(self.routine.map(|routine| (b'R', routine.to_owned())));
         ErrorResponse::new(fields).encode(out).expect("an error is far smaller than the largest message");
     }
 }
@@ -109,6 +120,13 @@ impl ClientError {
     /// 0A000: what is not built, with what to do instead.
     pub fn unsupported(message: impl Into<String>, hint: impl Into<String>) -> ClientError {
         ClientError::new("0A000", message).hint(hint)
+    }
+
+    /// 0A000: DDL has changed the columns that the client was told of. Drivers know it by the routine,
+    /// and prepare the statement again.
+    pub fn result_type_changed() -> ClientError {
+        let error = ClientError::new("0A000", "cached plan must not change result type");
+        ClientError { routine: Some("RevalidateCachedQuery"), ..error }
     }
 
     /// 57014: the client canceled the statement.

@@ -31,6 +31,7 @@ impl Session {
             Kind::Commit { chain } => return self.commit(*chain).await.map(Some),
             Kind::Rollback { chain } => return self.rollback(*chain).await.map(Some),
             Kind::RollbackTo(name) => return self.rollback_to(name).await.map(Some),
+            Kind::PrepareTransaction => return self.prepare_transaction(statement).await.map(Some),
             _ if failed => return Err(ClientError::failed_transaction().into()),
             Kind::Savepoint(name) => return self.savepoint(name).await.map(Some),
             Kind::Release(name) => return self.release(name).await.map(Some),
@@ -133,6 +134,19 @@ impl Session {
             self.begin(&begin, read_only)?;
         }
         Ok(complete("ROLLBACK"))
+    }
+
+    /// The first phase of the client's own two-phase commit. As COMMIT, it ends what has failed.
+    async fn prepare_transaction(&mut self, statement: &Statement) -> Result<Bytes, Trouble> {
+        if self.executor.transaction.mode != Mode::Explicit {
+            warn(self.peer.out(), "25P01", "there is no transaction in progress");
+            return Ok(complete("ROLLBACK"));
+        }
+        self.close_portals();
+        Ok(complete(match self.executor.prepare(statement).await? {
+            Ended::Committed => "PREPARE TRANSACTION",
+            Ended::RolledBack => "ROLLBACK",
+        }))
     }
 
     async fn savepoint(&mut self, name: &str) -> Result<Bytes, Trouble> {
@@ -320,7 +334,7 @@ impl Session {
         if self.prepared.contains_key(name) {
             return Err(ClientError::duplicate_statement(name).into());
         }
-        let prepared = Arc::new(Prepared { text: body.into(), types: Types::Names(types.to_owned()) });
+        let prepared = Arc::new(Prepared::new(body.into(), Types::Names(types.to_owned())));
         self.executor.check(&prepared).await?;
         self.prepared.insert(name.to_owned(), prepared);
         Ok("PREPARE")

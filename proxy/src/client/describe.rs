@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use router::ids::ServerId;
 use router::sql::{Kind as Sort, Statement};
 
 use crate::client::extended::{is_ours, malformed, text};
 use crate::client::portal::Stand;
 use crate::client::session::Session;
 use crate::error::ClientError;
+use crate::execute::described::Reading;
 use crate::execute::prepared::Prepared;
 use crate::execute::relay::Expect;
 use crate::execute::trouble::Trouble;
@@ -44,8 +46,34 @@ impl Session {
         self.send_unchecked(server);
         let name = self.ready_on(server, prepared);
         write::describe_statement(self.executor.pipeline(server).out(), name.as_bytes());
-        self.expects.push_back(Expect::StatementDescription);
+        let reading = self.reading(server, prepared);
+        self.expects.push_back(Expect::StatementDescription(reading));
         Ok(())
+    }
+
+    /// A client that was told of a statement's columns before the catalog changed reads rows by that:
+    /// where they are others now, the statement fails, as in PostgreSQL, and is to be prepared again.
+    pub(super) async fn keep_word(&mut self, prepared: &Arc<Prepared>) -> Result<(), Trouble> {
+        let version = self.executor.catalog().version;
+        if !prepared.described.is_of_before(version) {
+            return Ok(());
+        }
+        let server = self.checking_server().await?;
+        self.send_unchecked(server);
+        let name = self.ready_on(server, prepared);
+        write::describe_statement(self.executor.pipeline(server).out(), name.as_bytes());
+        let reading = self.reading(server, prepared);
+        self.expects.extend([Expect::Swallow(b't'), Expect::Confirmation(reading)]);
+        self.drain().await?;
+        match prepared.described.is_of_before(version) {
+            true => Err(ClientError::result_type_changed().into()),
+            false => Ok(()),
+        }
+    }
+
+    fn reading(&self, server: ServerId, prepared: &Prepared) -> Reading {
+        let catalog_version = self.executor.catalog().version;
+        Reading { described: Arc::clone(&prepared.described), server, catalog_version }
     }
 
     /// The columns of what the session answers itself: those of SHOW, and of what EXECUTE names.

@@ -117,8 +117,7 @@ impl Session {
                 ClientError::new("53400", format!("more than {MOST_PREPARED} prepared statements")).into()
             );
         }
-        let prepared =
-            Arc::new(Prepared { text: text(parse.text)?.into(), types: Types::Oids(parse.types.clone()) });
+        let prepared = Arc::new(Prepared::new(text(parse.text)?.into(), Types::Oids(parse.types.clone())));
         if self.executor.transaction.failed {
             let statement = self.executor.statement_of(&prepared)?;
             if statement.is_some_and(|statement| !statement.is_transaction_control()) {
@@ -158,6 +157,7 @@ impl Session {
         };
         if let Some(statement) = statement.filter(|statement| !is_ours(statement)) {
             self.not_failed()?;
+            self.keep_word(&prepared).await?;
             portal.config = self.config_of(&statement, &portal.parameters())?;
             portal.stand = self.place(&statement, &portal, &bind).await?;
         }
@@ -228,7 +228,7 @@ impl Session {
                 None => self.ready_on(leg.server, &portal.prepared),
                 Some(text) => {
                     let types = portal.prepared.types.clone();
-                    self.ready_on(leg.server, &Prepared { text: Arc::clone(text), types })
+                    self.ready_on(leg.server, &Prepared::new(Arc::clone(text), types))
                 }
             };
             rewrite::bind_with(self.executor.pipeline(leg.server).out(), bind, name.as_bytes(), None);

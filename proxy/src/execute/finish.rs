@@ -2,6 +2,7 @@
 //! given up and connections given back.
 
 use router::ids::ServerId;
+use router::sql::Statement;
 
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
@@ -33,6 +34,31 @@ impl Executor {
         }
         let mut transaction = std::mem::take(&mut self.transaction);
         let outcome = self.commit_branches(&mut transaction).await;
+        self.ended(transaction, outcome).await
+    }
+
+    /// Runs the client's PREPARE TRANSACTION where there is one server. Its locks and its rows are that
+    /// server's to keep from then on, like any transaction's that has left its session.
+    ///
+    /// # Errors
+    /// As [`Executor::commit`]; a refusal where there are several servers.
+    pub async fn prepare(&mut self, statement: &Statement) -> Result<Ended, Trouble> {
+        if self.transaction.failed {
+            self.rollback().await;
+            return Ok(Ended::RolledBack);
+        }
+        self.decide(statement, &[]).await?;
+        let server = self.any_branch().await?;
+        let mut transaction = std::mem::take(&mut self.transaction);
+        let outcome = end(branch(&mut transaction, server), statement.text()).await;
+        self.ended(transaction, outcome).await
+    }
+
+    async fn ended(
+        &mut self,
+        mut transaction: Transaction,
+        outcome: Result<(), Trouble>,
+    ) -> Result<Ended, Trouble> {
         match outcome {
             Ok(()) => {
                 self.settle(transaction).await;

@@ -6,7 +6,7 @@
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `relay` | a server's replies to the client |
-//! | `pipeline`, `prepared`, `leg` | the extended protocol towards servers |
+//! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
 //! | `isolation` | what a transaction may see of the others |
 //! | `settings`, `control` | a session's state on whatever connection it gets |
@@ -19,6 +19,7 @@ mod control;
 mod copy_in;
 mod count;
 mod decisions;
+pub mod described;
 mod everywhere;
 pub mod executor;
 mod explain;

@@ -160,7 +160,7 @@ impl Executor {
                 Err(Hindrance::Trouble(trouble)) => return Err(trouble),
             }
             let text = leg.text.clone().unwrap_or_else(|| Arc::clone(&prepared.text));
-            let name = self.ready_now(leg.server, &Prepared { text, types: prepared.types.clone() }).await?;
+            let name = self.ready_now(leg.server, &Prepared::new(text, prepared.types.clone())).await?;
             self.executed(leg.server);
             self.connection(leg.server).queue_query(execute_text(&name, ask.parameters).as_bytes());
             let branch = self.transaction.branches.get_mut(&leg.server).expect("the branch was made above");

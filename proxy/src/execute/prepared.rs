@@ -6,17 +6,20 @@ use std::sync::Arc;
 use router::ids::quote_identifier;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::execute::described::Described;
 use crate::server::Connection;
 use crate::wire::view::Kind;
 use crate::wire::write;
 
 /// What a client prepared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Prepared {
     /// The statement's text.
     pub text: Arc<str>,
     /// How its parameters' types were declared.
     pub types: Types,
+    /// What the client was told of its rows.
+    pub described: Arc<Described>,
 }
 
 /// How parameter types were declared.
@@ -29,6 +32,11 @@ pub enum Types {
 }
 
 impl Prepared {
+    /// A statement that nobody was told anything about.
+    pub fn new(text: Arc<str>, types: Types) -> Prepared {
+        Prepared { text, types, described: Arc::default() }
+    }
+
     /// The declared type of parameter `index`, counted from 0; 0 where the server infers it.
     pub fn type_oid(&self, index: usize) -> u32 {
         match &self.types {
@@ -126,7 +134,7 @@ mod tests {
     #[test]
     fn declared_types_are_counted_as_postgresql_reads_them() {
         for (names, count) in [("", 0), ("int", 1), ("numeric(10, 2), text", 2), ("\"a,b\", int[]", 2)] {
-            let prepared = Prepared { text: "select 1".into(), types: Types::Names(names.to_owned()) };
+            let prepared = Prepared::new("select 1".into(), Types::Names(names.to_owned()));
             assert_eq!(prepared.declared(), count, "{names}");
         }
     }

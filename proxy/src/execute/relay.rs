@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::ClientError;
+use crate::execute::described::Reading;
 use crate::execute::trouble::Trouble;
 use crate::metrics::rows_of;
 use crate::net::peer::{Copied, Peer};
@@ -29,8 +30,10 @@ pub enum Expect {
     Relay(u8),
     /// ParseComplete for the statement that the client calls so.
     Parsed(Arc<str>),
-    /// ParameterDescription, then RowDescription or NoData.
-    StatementDescription,
+    /// ParameterDescription, then RowDescription or NoData, by which the client reads all later rows.
+    StatementDescription(Reading),
+    /// RowDescription or NoData, to be compared with what the client was told before.
+    Confirmation(Reading),
     /// The same, for a client that asked for the rows only.
     RowsOfStatement,
     /// RowDescription or NoData.
@@ -182,15 +185,22 @@ impl<'a> Relay<'a> {
             Expect::Relay(tag) => self.one(*tag, true, preparing).await,
             Expect::Parsed(_) => self.one(b'1', true, preparing).await,
             Expect::Ready => self.one(b'Z', false, preparing).await,
-            Expect::StatementDescription => {
+            Expect::StatementDescription(reading) => {
                 self.one(b't', true, preparing).await?;
-                self.description().await
+                let description = self.description().await?;
+                reading.tell(&description);
+                self.peer.out().extend_from_slice(description.bytes());
+                Ok(())
+            }
+            Expect::Confirmation(reading) => {
+                reading.confirm(&self.description().await?);
+                Ok(())
             }
             Expect::RowsOfStatement => {
                 self.one(b't', false, preparing).await?;
-                self.description().await
+                self.relay_description().await
             }
-            Expect::PortalDescription => self.description().await,
+            Expect::PortalDescription => self.relay_description().await,
             Expect::Execution => self.execution().await,
         }
     }
@@ -236,7 +246,14 @@ impl<'a> Relay<'a> {
         }
     }
 
-    async fn description(&mut self) -> Result<(), Trouble> {
+    async fn relay_description(&mut self) -> Result<(), Trouble> {
+        let description = self.description().await?;
+        self.peer.out().extend_from_slice(description.bytes());
+        Ok(())
+    }
+
+    /// RowDescription or NoData.
+    async fn description(&mut self) -> Result<Frame, Trouble> {
         loop {
             let frame = self.reply().await?;
             match frame.tag() {
@@ -245,10 +262,7 @@ impl<'a> Relay<'a> {
                     return Err(Trouble::Told);
                 }
                 b'N' | b'S' | b'A' => self.pass(frame).await?,
-                b'T' | b'n' => {
-                    self.peer.out().extend_from_slice(frame.bytes());
-                    return Ok(());
-                }
+                b'T' | b'n' => return Ok(frame),
                 found => return Err(out_of_step(found)),
             }
         }
@@ -321,7 +335,11 @@ impl<'a> Relay<'a> {
         self.peer.out().extend_from_slice(invitation.bytes());
         self.peer.flush().await?;
         loop {
-            let roomy = self.connection.out().len() < COPY_AHEAD;
+            // Here and not beside the reading: what waits for an answer does not see that there is room again.
+            if self.connection.unsent() >= COPY_AHEAD {
+                self.connection.flush().await?;
+            }
+            let roomy = self.connection.unsent() < COPY_AHEAD;
             tokio::select! {
                 biased;
                 frame = self.connection.frame() => {

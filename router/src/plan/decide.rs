@@ -103,10 +103,13 @@ fn decide(
         | Kind::Discard(_)
         | Kind::Fetch { .. }
         | Kind::CloseCursor(_) => Ok(request.beside(request.stay(), "of the session")),
-        Kind::PreparedTransaction => Err(Refusal::unsupported(
-            "two-phase commit by the client is not supported",
-            "Use COMMIT: a transaction over several servers is committed atomically.",
-        )),
+        Kind::PrepareTransaction | Kind::PreparedTransaction if directory.servers().len() > 1 => {
+            Err(Refusal::unsupported(
+                "two-phase commit by the client is not supported over several servers",
+                "Use COMMIT: a transaction over several servers is committed atomically.",
+            ))
+        }
+        Kind::PrepareTransaction | Kind::PreparedTransaction => only_server(&request),
         Kind::Other => Err(Refusal::unsupported(
             "pgherd does not know this statement, or not in this form",
             "Run it on the servers themselves, or write its arguments as constants.",

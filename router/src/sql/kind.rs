@@ -50,7 +50,9 @@ pub enum Kind {
     Release(String),
     /// ROLLBACK TO SAVEPOINT.
     RollbackTo(String),
-    /// PREPARE TRANSACTION, COMMIT PREPARED, ROLLBACK PREPARED.
+    /// PREPARE TRANSACTION: the end of the session's transaction, and not yet its outcome.
+    PrepareTransaction,
+    /// COMMIT PREPARED, ROLLBACK PREPARED.
     PreparedTransaction,
     /// SET.
     Set {

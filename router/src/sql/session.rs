@@ -37,6 +37,7 @@ pub(super) fn transaction(statement: &TransactionStmt, node: Node<'_>) -> Kind {
         TransactionStmtKind::TRANS_STMT_SAVEPOINT => Kind::Savepoint(name()),
         TransactionStmtKind::TRANS_STMT_RELEASE => Kind::Release(name()),
         TransactionStmtKind::TRANS_STMT_ROLLBACK_TO => Kind::RollbackTo(name()),
+        TransactionStmtKind::TRANS_STMT_PREPARE => Kind::PrepareTransaction,
         _ => Kind::PreparedTransaction,
     }
 }

@@ -150,6 +150,7 @@ impl Said {
             | Kind::CloseCursor(_) => false,
             Kind::Write
             | Kind::CreateAs { .. }
+            | Kind::PrepareTransaction
             | Kind::PreparedTransaction
             | Kind::Listen
             | Kind::Notify
@@ -227,6 +228,7 @@ impl Statement {
                 | Kind::Savepoint(_)
                 | Kind::Release(_)
                 | Kind::RollbackTo(_)
+                | Kind::PrepareTransaction
         )
     }
 
