@@ -252,16 +252,35 @@ async fn a_reload_puts_sizes_and_timeouts_in_force() {
             Session::open(port, tests::APP_USER, "app", &[]).await.unwrap().ask("SELECT 1").await.unwrap()
         }
     });
-    let file = std::fs::read_to_string(daemon.configuration()).unwrap();
-    std::fs::write(
-        daemon.configuration(),
-        file.replace("\nsize = 1\n", "\nsize = 2\nquery_timeout = \"200ms\"\n"),
-    )
-    .unwrap();
+    let before = std::fs::read_to_string(daemon.configuration()).unwrap();
+    let larger = before.replace("\nsize = 1\n", "\nsize = 2\nquery_timeout = \"200ms\"\n");
+    std::fs::write(daemon.configuration(), larger).unwrap();
     daemon.reload();
     assert_eq!(waiting.await.unwrap().value(), "1");
     holder.ask("COMMIT").await.unwrap();
     assert_eq!(holder.ask(&sleeping(20.0)).await.unwrap().sqlstate(), "57014");
+    assert_eq!(open_of_app(&daemon).await, 2);
+    std::fs::write(daemon.configuration(), before).unwrap();
+    daemon.reload();
+    until("one is closed", Duration::from_secs(10), async || open_of_app(&daemon).await == 1).await;
+}
+
+/// How many server connections a daemon's console counts for the user `app`.
+async fn open_of_app(daemon: &Daemon) -> u32 {
+    let rows = daemon.console().await.unwrap().simple_query("SHOW POOLS").await.unwrap();
+    let count = |row: &tokio_postgres::SimpleQueryRow, column: &str| -> u32 {
+        row.get(column).and_then(|value| value.parse().ok()).unwrap_or_default()
+    };
+    let of_app = |message: &tokio_postgres::SimpleQueryMessage| match message {
+        tokio_postgres::SimpleQueryMessage::Row(row) if row.get("user") == Some(tests::APP_USER) => Some(
+            ["sv_active", "sv_idle", "sv_used", "sv_login"]
+                .iter()
+                .map(|column| count(row, column))
+                .sum::<u32>(),
+        ),
+        _ => None,
+    };
+    rows.iter().filter_map(of_app).sum::<u32>()
 }
 
 #[tokio::test]

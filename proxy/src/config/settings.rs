@@ -487,7 +487,7 @@ pub struct PoolConfig {
     pub check_delay: Duration,
     /// The most of a pool, in percent, that one tenant may hold while others are active.
     pub tenant_share: usize,
-    /// What ends a client's session on a connection that it kept; empty: nothing.
+    /// What ends a client's session on a connection that it kept; empty: the connection is closed.
     pub reset_query: String,
     /// How long a statement may run.
     pub query_timeout: Option<Duration>,

@@ -280,11 +280,14 @@ impl NodeState {
         let mut spent = Vec::new();
         for pool in self.pools.iter_mut().flatten() {
             let mut spare = pool.open.saturating_sub(pool.bounds.min_size);
+            // After a reload that made the pool smaller.
+            let mut surplus = pool.open.saturating_sub(pool.bounds.size + pool.bounds.reserve);
             let (gone, kept): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut pool.idle).into_iter().partition(|idle| {
                     let unused = settings.idle_timeout.is_some_and(|limit| idle.last_used.elapsed() > limit);
-                    let goes = is_old(idle, settings.lifetime) || (unused && spare > 0);
+                    let goes = is_old(idle, settings.lifetime) || (unused && spare > 0) || surplus > 0;
                     spare = spare.saturating_sub(usize::from(goes));
+                    surplus = surplus.saturating_sub(usize::from(goes));
                     goes
                 });
             pool.idle = kept;

@@ -5,7 +5,7 @@
 //! is passed over until it has given something back.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use router::ids::TenantKey;
@@ -106,8 +106,10 @@ impl Node {
                 return Ok(Answer::Now(Grant::Dial(Slot::new(self.clone(), place))));
             }
         }
+        // A transaction that holds connections elsewhere is not held up for its tenant's share.
+        let asked = if wish.underway { Claim { weight: u32::MAX, ..claim } } else { claim };
         let pool = state.pool(wish.pool);
-        if pool.permits(claim, now) {
+        if pool.permits(asked, now) {
             if let Some(connection) = pool.take_idle(wish.prefer, wish.home) {
                 let place = state.lend(wish.pool, claim, Stage::Lent, now);
                 return Ok(Answer::Now(Grant::Lent(Lent::new(connection, Slot::new(self.clone(), place)))));
@@ -233,6 +235,12 @@ impl Node {
     pub(super) fn login_failed(&self, pool: usize, error: Arc<DialError>) {
         let until = Instant::now() + self.settings.load().login_retry;
         self.lock().pool(pool).failing = Some((until, error));
+    }
+
+    /// The node has no connection left for us: for a moment none is asked of it.
+    pub(super) fn crowded(&self, pool: usize) {
+        const MOMENT: Duration = Duration::from_millis(90);
+        self.lock().pool(pool).crowded = Some(Instant::now() + MOMENT);
     }
 
     /// Why a checkout that waited got nothing.

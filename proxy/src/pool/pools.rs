@@ -206,19 +206,17 @@ impl Pools {
     }
 
     /// Takes back a connection that a session kept to its end: it is reset, then others may use it.
-    /// Where it cannot be reset it is closed.
+    /// Where it cannot be reset, or `reset_query` is empty, it is closed.
     pub async fn checkin_after_session(&self, mut lent: Lent) {
         let settings = self.settings();
-        if !settings.reset_query.is_empty() {
-            let reset = timeout(settings.check_timeout, lent.simple(&settings.reset_query)).await;
-            let done = matches!(reset, Ok(Ok(outcome)) if outcome.error.is_none());
-            if !done {
-                return lent.end(Fate::Close);
-            }
-            lent.settings.clear();
-            lent.statements.clear();
+        if settings.reset_query.is_empty() {
+            return lent.end(Fate::Close);
         }
-        lent.end(Fate::Keep);
+        let reset = timeout(settings.check_timeout, lent.simple(&settings.reset_query)).await;
+        let done = matches!(reset, Ok(Ok(outcome)) if outcome.error.is_none());
+        lent.settings.clear();
+        lent.statements.clear();
+        lent.end(if done { Fate::Keep } else { Fate::Close });
     }
 
     /// Closes the idle connections to a node, and the lent ones when they come back.
@@ -332,8 +330,9 @@ impl Pools {
             }
             Err(error) => {
                 let error = Arc::new(error);
-                if !error.is_crowded() {
-                    node.login_failed(pool, error.clone());
+                match error.is_crowded() {
+                    true => node.crowded(pool),
+                    false => node.login_failed(pool, error.clone()),
                 }
                 Err(CheckoutError::Dial(error))
             }

@@ -31,7 +31,7 @@ pub struct PoolSettings {
     pub login_retry: Duration,
     /// The most prepared statements on one connection.
     pub prepared_statements: usize,
-    /// What a connection that a session kept is reset with; empty: nothing.
+    /// What a connection that a session kept is reset with; empty: it is closed.
     pub reset_query: String,
     every: OwnPool,
     min_size: usize,

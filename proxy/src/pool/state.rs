@@ -39,6 +39,8 @@ pub(super) struct Pool {
     pub(super) shares: Shares,
     pub(super) waiting: FairQueue<Waiter>,
     pub(super) failing: Option<(Instant, Arc<DialError>)>,
+    /// Until when no connection is asked of a node that had none left.
+    pub(super) crowded: Option<Instant>,
     /// Connections of an older generation are closed when they come back.
     pub(super) generation: u64,
     /// How many of those are still out.
@@ -65,6 +67,7 @@ impl Pool {
             shares: Shares::default(),
             waiting: FairQueue::new(),
             failing: None,
+            crowded: None,
             generation: 0,
             stale: 0,
             paused,
@@ -83,12 +86,16 @@ impl Pool {
 
     /// The same, paused or not.
     pub(super) fn has_room(&self) -> bool {
-        self.open < self.bounds.size && self.failing().is_none()
+        self.open < self.bounds.size && self.may_dial()
     }
 
     /// As [`Self::may_grow`], into the reserve.
     pub(super) fn may_grow_into_reserve(&self) -> bool {
-        !self.paused && self.open < self.bounds.size + self.bounds.reserve && self.failing().is_none()
+        !self.paused && self.open < self.bounds.size + self.bounds.reserve && self.may_dial()
+    }
+
+    fn may_dial(&self) -> bool {
+        self.failing().is_none() && self.crowded.is_none_or(|until| until <= Instant::now())
     }
 
     /// True where somebody waits whom a connection more would serve.
