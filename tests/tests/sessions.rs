@@ -164,7 +164,7 @@ async fn a_cancel_request_ends_the_statement_and_not_the_session() {
         running.is_finished()
     })
     .await;
-    // A request that comes late would hit the next statement, as in PostgreSQL: so it comes after the last.
+    // The request's connection closed after it was passed on: none comes late and hits the next statement.
     let (cancelled, mut session) = running.await.unwrap();
     let next = session.ask("SELECT 1").await.unwrap();
     assert_eq!((cancelled.sqlstate(), next.value()), ("57014", "1"));

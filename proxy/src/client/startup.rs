@@ -36,8 +36,9 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Who came.
 pub enum Arrival {
-    /// Somebody who wants a statement of another connection canceled; gets no answer.
-    Cancel(CancelRequest),
+    /// Somebody who wants a statement of another connection canceled; gets no answer, but is let wait:
+    /// its connection closes when the request has done what it can, so that it meets no later statement.
+    Cancel(CancelRequest, Stream),
     /// A client that is who it says.
     Client(Box<Startup>),
 }
@@ -81,7 +82,7 @@ async fn admit(mut stream: Stream, gate: &Gate, roles: &impl Roles) -> Result<Ar
     let mut handshake = Handshake::new(direct_tls(stream, gate).await?);
     let packet = loop {
         match handshake.packet().await? {
-            Packet::Cancel(request) => return Ok(Arrival::Cancel(request)),
+            Packet::Cancel(request) => return Ok(Arrival::Cancel(request, handshake.stream)),
             Packet::Startup(packet) => break packet,
             Packet::Ssl => handshake = answer_ssl(handshake, gate).await?,
             Packet::Gss => handshake.send(b"N").await?,

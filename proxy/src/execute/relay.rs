@@ -165,6 +165,7 @@ impl<'a> Relay<'a> {
                     for fingerprint in preparing.drain(..) {
                         self.connection.statements.forget(fingerprint);
                     }
+                    self.connection.statements.closes_skipped();
                     let synced = expects.iter().any(|expect| matches!(expect, Expect::Ready));
                     self.resynchronise(synced).await?;
                 }

@@ -6,9 +6,11 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::shelf;
 use crate::net::stream::Stream;
@@ -20,6 +22,10 @@ const RELIEF: usize = 64 * 1024;
 const READ_AHEAD: usize = 64 * 1024;
 /// With less room than this a read is not worth its call.
 const SPARE: usize = 4 * 1024;
+
+/// A client that sends a statement and closes in good order meant the statement: PostgreSQL would not even
+/// notice before its end. So long it may still run.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A client's connection.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub struct Peer {
     limit: usize,
     received: u64,
     sent: u64,
+    /// When it was seen to have closed while its statement ran.
+    left: Option<Instant>,
 }
 
 /// The client is not there any more, or speaks no protocol.
@@ -77,6 +85,7 @@ impl Peer {
             torn: false,
             limit,
             sent: 0,
+            left: None,
         }
     }
 
@@ -151,11 +160,15 @@ impl Peer {
         }
     }
 
-    /// Resolves when the client goes away; reads ahead a bounded number of bytes meanwhile, and waits
+    /// Resolves when the client has gone away, with a moment's grace for what it sent before it closed; reads ahead a bounded number of bytes meanwhile, and waits
     /// for ever once they are full. Cancel-safe.
     pub async fn departure(&mut self) -> PeerGone {
         while self.input.len() < READ_AHEAD {
             if let Err(gone) = poll_fn(|task| self.poll_fill(task)).await {
+                if let PeerGone::Closed = gone {
+                    let left = *self.left.get_or_insert_with(Instant::now);
+                    tokio::time::sleep_until(left + GRACE).await;
+                }
                 return gone;
             }
         }

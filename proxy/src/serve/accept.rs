@@ -90,7 +90,10 @@ impl<H: Host> Door<H> {
                 self.metrics.login(LoginOutcome::Accepted);
                 self.admit(*startup).await;
             }
-            Ok(Arrival::Cancel(request)) => Arc::clone(&self.host).cancel(request).await,
+            Ok(Arrival::Cancel(request, stream)) => {
+                Arc::clone(&self.host).cancel(request).await;
+                drop(stream);
+            }
             Err(ended) => self.note(&ended),
         }
     }

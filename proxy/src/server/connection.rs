@@ -469,6 +469,7 @@ impl Connection {
             b'Z' => {
                 self.status = TransactionStatus::of(ready_status(frame));
                 self.owed = self.owed.saturating_sub(1);
+                self.statements.closes_heard();
             }
             b'S' => {
                 if let Some((name, value)) = parameter_status(frame) {

@@ -12,6 +12,8 @@ pub struct PreparedStatements {
     names: HashMap<u128, Entry>,
     by_use: BTreeMap<u64, u128>,
     evicted: Vec<Arc<str>>,
+    /// Handed out to be closed, and not yet known to be.
+    closing: Vec<Arc<str>>,
     limit: usize,
     clock: u64,
 }
@@ -29,6 +31,7 @@ impl PreparedStatements {
             names: HashMap::new(),
             by_use: BTreeMap::new(),
             evicted: Vec::new(),
+            closing: Vec::new(),
             limit: limit.max(1),
             clock: 0,
         }
@@ -86,17 +89,25 @@ impl PreparedStatements {
         self.names.clear();
         self.by_use.clear();
         self.evicted.clear();
+        self.closing.clear();
     }
 
-    /// The names to Close on the server, each handed out once. Give them back to
-    /// [`Self::close_later`] if the Close was skipped after an error.
+    /// The names to Close on the server, each handed out once, unless the Close is skipped.
     pub fn take_evicted(&mut self) -> Vec<Arc<str>> {
-        std::mem::take(&mut self.evicted)
+        let evicted = std::mem::take(&mut self.evicted);
+        self.closing.extend(evicted.iter().cloned());
+        evicted
     }
 
-    /// Hands this name out again by [`Self::take_evicted`].
-    pub fn close_later(&mut self, name: Arc<str>) {
-        self.evicted.push(name);
+    /// After an error the server skips messages, perhaps these Closes: the names are handed out again.
+    /// To close one twice is no error, and no name is used twice.
+    pub fn closes_skipped(&mut self) {
+        self.evicted.append(&mut self.closing);
+    }
+
+    /// The server has heard everything: what was handed out is closed.
+    pub fn closes_heard(&mut self) {
+        self.closing.clear();
     }
 
     /// How many statements are prepared.
@@ -125,6 +136,19 @@ mod tests {
         assert_eq!(statements.take_evicted(), [second]);
         assert!(statements.take_evicted().is_empty());
         assert_eq!(statements.len(), 2);
+    }
+
+    #[test]
+    fn a_close_that_was_skipped_is_sent_again() {
+        let mut statements = PreparedStatements::new(1);
+        let first = statements.insert(1);
+        statements.insert(2);
+        assert_eq!(statements.take_evicted(), [first.clone()]);
+        statements.closes_skipped();
+        assert_eq!(statements.take_evicted(), [first]);
+        statements.closes_heard();
+        statements.closes_skipped();
+        assert!(statements.take_evicted().is_empty());
     }
 
     #[test]
