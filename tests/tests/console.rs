@@ -19,6 +19,7 @@ async fn stage() -> &'static (Fleet, Daemon) {
             .database("shut")
             .database("killed")
             .database("herded")
+            .database("waited")
             .start()
             .await
             .unwrap();
@@ -152,9 +153,9 @@ async fn numbers_are_numbers_in_the_extended_protocol_too() {
     let databases = console.prepare("SHOW DATABASES").await.unwrap();
     let rows = console.query(&lists, &[]).await.unwrap();
     let items = rows.iter().find(|row| row.get::<_, &str>("list") == "databases").unwrap();
-    assert_eq!(items.get::<_, i64>("items"), 5);
+    assert_eq!(items.get::<_, i64>("items"), 6);
     let rows = console.query(&databases, &[]).await.unwrap();
-    assert_eq!((rows.len(), rows[0].get::<_, &str>("name"), rows[0].get::<_, i64>("paused")), (5, "app", 0));
+    assert_eq!((rows.len(), rows[0].get::<_, &str>("name"), rows[0].get::<_, i64>("paused")), (6, "app", 0));
 }
 
 #[tokio::test]
@@ -368,4 +369,27 @@ async fn herdctl_says_the_same_words() {
         daemon.asked(&[words]).await.unwrap();
     }
     assert!(!daemon.herdctl(&["kill-client", "0"]).await.unwrap().status.success());
+}
+
+#[tokio::test]
+async fn a_pause_that_waits_can_be_cancelled_and_its_client_may_leave() {
+    let daemon = daemon().await;
+    let mut inside = daemon.session("waited").await.unwrap();
+    inside.ask("BEGIN").await.unwrap();
+    inside.ask("SELECT 1").await.unwrap();
+    let mut console = Session::open(daemon.port(), "postgres", "pgherd", &[]).await.unwrap();
+    let other = daemon.console().await.unwrap();
+    let (_, process, secret) = console.cancel_key();
+    let waits = async { console.ask("PAUSE waited").await.unwrap().sqlstate().to_owned() };
+    let cancels = async {
+        until("the pause waits", PATIENCE, async || {
+            let clients = rows(&other, "SHOW CLIENTS").await;
+            clients.iter().any(|row| of(row, "id") == process.to_string() && of(row, "state") == "waiting")
+        })
+        .await;
+        tests::cancel((daemon.port(), process, secret)).await.unwrap();
+    };
+    assert_eq!(tokio::join!(waits, cancels).0, "57014");
+    assert_eq!(console.ask("RESUME waited").await.unwrap().tag, "RESUME");
+    inside.ask("COMMIT").await.unwrap();
 }

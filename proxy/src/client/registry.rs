@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use dashmap::{DashMap, Entry};
 
+use crate::client::startup::Startup;
+use crate::config::CONSOLE;
 use crate::execute::cancel::Cancellable;
 
 /// What is known of one client.
@@ -29,6 +31,23 @@ pub struct ClientEntry {
     pub running: bool,
     /// For how long it has waited for one, if it does.
     pub waited: Option<Duration>,
+}
+
+impl ClientEntry {
+    /// What a start-up says of its client, which has no number yet.
+    pub fn of(startup: &Startup) -> ClientEntry {
+        ClientEntry {
+            id: 0,
+            user: startup.user.clone(),
+            database: startup.database.clone(),
+            address: startup.address.clone(),
+            application_name: startup.application_name.clone(),
+            connected: SystemTime::now(),
+            encrypted: startup.stream.is_secure(),
+            running: false,
+            waited: None,
+        }
+    }
 }
 
 /// One client and what ends its statements.
@@ -104,6 +123,11 @@ impl Registry {
         self.clients.len()
     }
 
+    /// How many of them are not in the console.
+    pub fn sessions(&self) -> usize {
+        self.clients.iter().filter(|client| client.entry.database != CONSOLE).count()
+    }
+
     /// True where nobody is there.
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty()
@@ -125,9 +149,12 @@ impl Registry {
         true
     }
 
-    /// Tells all clients of a database, or of every one, to end.
+    /// Tells all clients of a database, or of every one but the console, to end.
     pub async fn dismiss_all(&self, database: Option<&str>) {
-        let is_of = |client: &Client| database.is_none_or(|database| client.entry.database == database);
+        let is_of = |client: &Client| match database {
+            Some(database) => client.entry.database == database,
+            None => client.entry.database != CONSOLE,
+        };
         let of = self.clients.iter().filter(|client| is_of(client));
         let cancellables: Vec<Arc<Cancellable>> = of.map(|client| Arc::clone(&client.cancellable)).collect();
         futures_util::future::join_all(cancellables.iter().map(|cancellable| cancellable.dismiss())).await;

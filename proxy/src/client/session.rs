@@ -58,18 +58,8 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     let config = fleet.config.load_full();
     let login =
         Login { user: startup.user.clone(), proof: Arc::clone(&startup.proof), fan_out: startup.fan_out };
-    let encrypted = startup.stream.is_secure();
-    let entry = ClientEntry {
-        id: 0,
-        user: startup.user.clone(),
-        database: startup.database.clone(),
-        address: startup.address.clone(),
-        application_name: startup.application_name.clone(),
-        connected: std::time::SystemTime::now(),
-        encrypted,
-        running: false,
-        waited: None,
-    };
+    let entry = ClientEntry::of(&startup);
+    let encrypted = entry.encrypted;
     let foreign = startup
         .parameters
         .iter()

@@ -3,13 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::BytesMut;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::registry::ClientEntry;
 use crate::console::table::{Formats, Table};
 use crate::console::words::{self, Command, Patience};
 use crate::console::{acting, moving, placement, show};
 use crate::error::ClientError;
+use crate::execute::cancel::Cancellable;
 use crate::fleet::{Database, Fleet};
 use crate::net::peer::{Peer, PeerGone};
-use crate::serve::Ending;
+use crate::serve;
 use crate::wire::frame::{Frame, WireFault};
 use crate::wire::view::{Bind, Close, Describe, Execute, Kind, Parse, Query};
 use crate::wire::write;
@@ -35,17 +40,60 @@ struct Console {
     database: Option<Arc<Database>>,
     /// False: it may only look.
     may_act: bool,
+    /// What its cancel requests end, and what ends it.
+    cancellable: Arc<Cancellable>,
+    /// Notices of the command that runs.
+    notices: BytesMut,
     statements: HashMap<Vec<u8>, String>,
     portals: HashMap<Vec<u8>, Portal>,
     skipping: bool,
 }
 
+/// Why a command was not answered.
+enum Halt {
+    /// The client is told this.
+    Tell(ClientError),
+    /// The client is not there any more.
+    Gone(PeerGone),
+}
+
+/// What ends a console session from outside.
+struct Ending {
+    shutdown: CancellationToken,
+    cancellable: Arc<Cancellable>,
+}
+
+impl Ending {
+    fn of(console: &Console) -> Ending {
+        let (shutdown, cancellable) = (console.fleet.shutdown.clone(), Arc::clone(&console.cancellable));
+        Ending { shutdown, cancellable }
+    }
+
+    /// Resolves with the last words. Cancel-safe.
+    async fn comes(&self) -> ClientError {
+        tokio::select! {
+            () = self.shutdown.cancelled() => ClientError::shutting_down(),
+            () = self.cancellable.dismissed() => ClientError::dismissed(),
+        }
+    }
+}
+
+impl From<ClientError> for Halt {
+    fn from(error: ClientError) -> Halt {
+        Halt::Tell(error)
+    }
+}
+
 /// Serves an authenticated console client until it leaves. One that may not act may use SHOW.
-pub async fn serve(fleet: Arc<Fleet>, mut peer: Peer, may_act: bool) {
+pub async fn serve(fleet: Arc<Fleet>, mut peer: Peer, client: ClientEntry, may_act: bool) {
+    let cancellable = Arc::new(Cancellable::default());
+    let (id, secret) = fleet.registry.enter(client, Arc::clone(&cancellable));
     let mut console = Console {
         database: only(&fleet),
-        fleet,
+        fleet: Arc::clone(&fleet),
         may_act,
+        cancellable,
+        notices: BytesMut::new(),
         statements: HashMap::new(),
         portals: HashMap::new(),
         skipping: false,
@@ -61,12 +109,13 @@ pub async fn serve(fleet: Arc<Fleet>, mut peer: Peer, may_act: bool) {
     ] {
         write::parameter_status(peer.out(), name, value);
     }
-    write::backend_key(peer.out(), 0, &[0; 4]);
+    write::backend_key(peer.out(), id, &secret.to_be_bytes());
     write::ready(peer.out(), b'I');
     if let Err(gone) = console.listen(&mut peer).await {
         tracing::debug!(%gone, "a console client left");
     }
     peer.close().await;
+    fleet.registry.leave(id);
 }
 
 fn only(fleet: &Fleet) -> Option<Arc<Database>> {
@@ -78,65 +127,81 @@ fn only(fleet: &Fleet) -> Option<Arc<Database>> {
 
 impl Console {
     async fn listen(&mut self, peer: &mut Peer) -> Result<(), PeerGone> {
-        let shutdown = self.fleet.shutdown.clone();
+        let ending = Ending::of(self);
         loop {
             peer.flush().await?;
             let frame = tokio::select! {
                 frame = peer.frame() => frame?,
-                () = shutdown.cancelled() => {
-                    ClientError::shutting_down().encode(peer.out());
+                last_words = ending.comes() => {
+                    last_words.encode(peer.out());
                     return peer.flush().await;
                 }
             };
-            let tag = frame.tag();
-            let handled = async {
-                match tag {
-                    b'Q' => self.query(peer, &frame).await,
-                    b'S' => {
-                        self.skipping = false;
-                        self.portals.clear();
-                        write::ready(peer.out(), b'I');
-                    }
-                    _ if self.skipping => {}
-                    tag => {
-                        if let Err(error) = self.extended(peer, tag, &frame).await {
-                            self.skipping = true;
-                            error.encode(peer.out());
-                        }
-                    }
-                }
-            };
-            if tag == b'X' {
+            if !self.message(peer, frame).await? {
                 return Ok(());
-            }
-            // A command that waits, such as PAUSE, does not outlive the daemon.
-            if shutdown.run_until_cancelled(handled).await.is_none() {
-                ClientError::shutting_down().encode(peer.out());
-                return peer.flush().await;
             }
         }
     }
 
-    async fn query(&mut self, peer: &mut Peer, frame: &Frame) {
-        let text = Query::read(frame).map(|query| String::from_utf8_lossy(query.text).into_owned());
-        match self.run(peer, &text.unwrap_or_default()).await {
-            Ok((table, tag)) => {
-                if table.has_columns() {
-                    table.describe(Formats::default(), peer.out());
-                    table.rows(Formats::default(), peer.out());
-                }
-                match tag.as_str() {
-                    "" => write::empty_query(peer.out()),
-                    tag => write::command_complete(peer.out(), tag),
-                }
+    /// Answers one message; false where the client says that it leaves.
+    async fn message(&mut self, peer: &mut Peer, frame: Frame) -> Result<bool, PeerGone> {
+        let done = match frame.tag() {
+            b'X' => return Ok(false),
+            b'Q' => self.query(peer, &frame).await,
+            b'S' => {
+                self.skipping = false;
+                self.portals.clear();
+                write::ready(peer.out(), b'I');
+                Ok(())
             }
-            Err(error) => error.encode(peer.out()),
+            _ if self.skipping => Ok(()),
+            tag => self.extended(peer, tag, &frame).await.inspect_err(|_| self.skipping = true),
+        };
+        match done {
+            Ok(()) => {}
+            Err(Halt::Tell(error)) => error.encode(peer.out()),
+            Err(Halt::Gone(gone)) => return Err(gone),
         }
-        write::ready(peer.out(), b'I');
+        if frame.tag() == b'Q' {
+            write::ready(peer.out(), b'I');
+        }
+        Ok(true)
+    }
+
+    async fn query(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), Halt> {
+        let text = Query::read(frame).map(|query| String::from_utf8_lossy(query.text).into_owned());
+        let (table, tag) = self.ask(peer, &text.unwrap_or_default()).await?;
+        if table.has_columns() {
+            table.describe(Formats::default(), peer.out());
+            table.rows(Formats::default(), peer.out());
+        }
+        match tag.as_str() {
+            "" => write::empty_query(peer.out()),
+            tag => write::command_complete(peer.out(), tag),
+        }
+        Ok(())
+    }
+
+    /// Runs a command. One that only waits ends early where the client cancels it or goes away, or the
+    /// daemon ends; what acts is not left half done.
+    async fn ask(&mut self, peer: &mut Peer, text: &str) -> Result<Answer, Halt> {
+        let answer = if command(text)?.waits() {
+            let (cancellable, ending) = (Arc::clone(&self.cancellable), Ending::of(self));
+            tokio::select! {
+                biased;
+                answer = cancellable.unless_requested(self.run(text)) => answer?,
+                gone = peer.departure() => return Err(Halt::Gone(gone)),
+                _ = ending.comes() => Err(ClientError::query_canceled()),
+            }
+        } else {
+            self.run(text).await
+        };
+        peer.out().extend_from_slice(&self.notices.split());
+        Ok(answer?)
     }
 
     /// One message of the extended protocol.
-    async fn extended(&mut self, peer: &mut Peer, tag: u8, frame: &Frame) -> Result<(), ClientError> {
+    async fn extended(&mut self, peer: &mut Peer, tag: u8, frame: &Frame) -> Result<(), Halt> {
         match tag {
             b'P' => self.parse(peer, frame)?,
             b'B' => self.bind(peer, frame)?,
@@ -151,7 +216,7 @@ impl Console {
                 write::close_complete(peer.out());
             }
             b'H' => {}
-            tag => return Err(ClientError::protocol(format!("invalid frontend message type {tag}"))),
+            tag => return Err(ClientError::protocol(format!("invalid frontend message type {tag}")).into()),
         }
         Ok(())
     }
@@ -189,7 +254,7 @@ impl Console {
     }
 
     /// What only looks is asked to say its columns; what acts says them without acting.
-    async fn describe(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), ClientError> {
+    async fn describe(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), Halt> {
         let describe = Describe::read(frame).map_err(broken)?;
         let name = || String::from_utf8_lossy(describe.name).into_owned();
         let (text, formats) = match describe.kind {
@@ -210,7 +275,7 @@ impl Console {
             looking
                 if looking.only_looks() || matches!(looking, Command::Check | Command::MoveStart { .. }) =>
             {
-                let answer = self.run(peer, &text).await?;
+                let answer = self.ask(peer, &text).await?;
                 let table = answer.0.clone();
                 if let (Kind::Portal, Some(portal)) = (describe.kind, self.portals.get_mut(describe.name)) {
                     portal.answer = Some(answer);
@@ -226,7 +291,7 @@ impl Console {
         Ok(())
     }
 
-    async fn execute(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), ClientError> {
+    async fn execute(&mut self, peer: &mut Peer, frame: &Frame) -> Result<(), Halt> {
         let execute = Execute::read(frame).map_err(broken)?;
         let name = || String::from_utf8_lossy(execute.portal).into_owned();
         let portal =
@@ -236,7 +301,7 @@ impl Console {
             Some(answer) => answer,
             None => {
                 let text = portal.text.clone();
-                self.run(peer, &text).await?
+                self.ask(peer, &text).await?
             }
         };
         table.rows(Formats(&formats), peer.out());
@@ -247,7 +312,7 @@ impl Console {
         Ok(())
     }
 
-    async fn run(&mut self, peer: &mut Peer, text: &str) -> Result<Answer, ClientError> {
+    async fn run(&mut self, text: &str) -> Result<Answer, ClientError> {
         let command = command(text)?;
         if !self.may_act && !command.only_looks() {
             return Err(ClientError::new("42501", "permission denied: only the admin user may do that")
@@ -268,7 +333,7 @@ impl Console {
                 let kept = self.reload().await?;
                 if !kept.is_empty() {
                     let detail = format!("{} kept their values.", kept.join(", "));
-                    write::own_notice(peer.out(), "some changes need a restart", &detail);
+                    write::own_notice(&mut self.notices, "some changes need a restart", &detail);
                 }
                 return done("RELOAD");
             }
@@ -306,16 +371,16 @@ impl Console {
             }
             Command::Shutdown(patience) => {
                 let ending = match patience {
-                    Patience::Nobody => Ending::Now,
-                    Patience::Servers => Ending::Transactions,
-                    Patience::Clients => Ending::Clients,
+                    Patience::Nobody => serve::Ending::Now,
+                    Patience::Servers => serve::Ending::Transactions,
+                    Patience::Clients => serve::Ending::Clients,
                 };
                 let ordered = fleet.orders.end(ending).await;
                 ordered.map_err(|error| ClientError::new("57P03", error.to_string()))?;
                 return done("SHUTDOWN");
             }
             Command::Show(subject) if subject == "HELP" => {
-                write::own_notice(peer.out(), "Console usage", &show::help());
+                write::own_notice(&mut self.notices, "Console usage", &show::help());
                 return done("SHOW");
             }
             Command::Show(subject) => show::run(&fleet, self.database.as_deref(), &subject).await?,

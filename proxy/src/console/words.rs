@@ -71,6 +71,11 @@ pub(super) enum Patience {
 }
 
 impl Command {
+    /// True where it changes something at once and then only waits.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Command::Pause(_) | Command::WaitClose(_))
+    }
+
     /// True where it only looks: what a stats user may do.
     pub(super) fn only_looks(&self) -> bool {
         match self {

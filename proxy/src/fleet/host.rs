@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Fleet;
+use crate::client::registry::ClientEntry;
 use crate::client::{CancelRequest, Startup};
 use crate::config::{CONSOLE, Config};
 use crate::net::peer::Peer;
@@ -14,10 +15,11 @@ impl Host for Fleet {
         if startup.database != CONSOLE {
             return client::serve(self, startup).await;
         }
-        let Startup { stream, leftover, slot, user, .. } = startup;
-        let may_act = user == self.config.load().admin.user;
+        let client = ClientEntry::of(&startup);
+        let Startup { stream, leftover, slot, .. } = startup;
+        let may_act = client.user == self.config.load().admin.user;
         let limit = usize::try_from(self.config.load().proxy.max_statement_bytes).unwrap_or(usize::MAX);
-        console::serve(self, Peer::new(stream, leftover, limit), may_act).await;
+        console::serve(self, Peer::new(stream, leftover, limit), client, may_act).await;
         drop(slot);
     }
 
@@ -31,7 +33,7 @@ impl Host for Fleet {
     }
 
     fn clients(&self) -> usize {
-        self.registry.len()
+        self.registry.sessions()
     }
 
     fn reload(&self, config: Arc<Config>) {
