@@ -59,6 +59,13 @@ pub(super) async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
         Some(role) => Some(role),
         None => roles.role(claim.user, claim.database).await.map_err(unknowable)?,
     };
+    if role.is_none() {
+        tracing::info!(
+            user = claim.user,
+            from = claim.route.host(),
+            "nobody knows a role that a client wants to be"
+        );
+    }
     let proof = match method {
         Method::Reject => return Err(Ended::Refused(rejected(&claim))),
         Method::Trust => role.as_ref().map(|role| role.proof()).ok_or_else(|| no_role(claim.user))?,
