@@ -78,3 +78,43 @@ async fn a_temporary_type_is_its_sessions_own_and_stays() {
     assert_eq!(other.ask("SELECT pg_temp.one()").await.unwrap().sqlstate(), "3F000");
     assert_eq!(session.ask("SELECT (row(1, 2)::pair).b + pg_temp.one()").await.unwrap().value(), "3");
 }
+
+#[tokio::test]
+async fn a_temporary_table_hides_another_of_its_name_for_its_session_only() {
+    let (mut session, mut other) = (session().await, session().await);
+    session.ask("CREATE TABLE hidden (n int)").await.unwrap();
+    session.ask("INSERT INTO hidden VALUES (1)").await.unwrap();
+    session.ask("CREATE TEMP TABLE hidden (n int)").await.unwrap();
+    session.ask("INSERT INTO hidden VALUES (2)").await.unwrap();
+    assert_eq!(session.extended("SELECT n FROM hidden", &[]).await.unwrap().value(), "2");
+    assert_eq!(other.extended("SELECT n FROM hidden", &[]).await.unwrap().value(), "1");
+    session.ask("DROP TABLE hidden").await.unwrap();
+    assert_eq!(session.ask("SELECT n FROM hidden").await.unwrap().value(), "1");
+}
+
+#[tokio::test]
+async fn a_part_of_the_date_style_leaves_the_rest_as_it_was() {
+    let (mut session, mut other) = (session().await, session().await);
+    let date = "SELECT '1999-01-08'::date";
+    for (command, shown) in [
+        ("SET datestyle TO SQL", "01/08/1999"),
+        ("SET datestyle TO dmy", "08/01/1999"),
+        ("SET datestyle TO postgres", "08-01-1999"),
+        ("SET datestyle TO DEFAULT", "1999-01-08"),
+    ] {
+        session.ask(command).await.unwrap();
+        assert_eq!(other.ask(date).await.unwrap().value(), "1999-01-08");
+        assert_eq!(session.ask(date).await.unwrap().value(), shown, "{command}");
+    }
+    session.ask("SET datestyle TO SQL").await.unwrap();
+    session.ask("BEGIN").await.unwrap();
+    session.ask("SET LOCAL datestyle TO dmy").await.unwrap();
+    assert_eq!(session.ask(date).await.unwrap().value(), "08/01/1999");
+    session.ask("COMMIT").await.unwrap();
+    assert_eq!(session.ask(date).await.unwrap().value(), "01/08/1999");
+}
+
+#[tokio::test]
+async fn an_explanation_is_postgresqls_own() {
+    assert_eq!(session().await.ask("EXPLAIN (COSTS OFF) SELECT 1").await.unwrap().value(), "Result");
+}

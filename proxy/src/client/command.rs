@@ -222,6 +222,7 @@ impl Session {
             self.check_tenant(setting.value.as_deref().unwrap_or_default())?;
             self.executor.on_branches(statement.text()).await?;
         }
+        let setting = self.whole(name, scope, setting);
         match scope {
             SetScope::Session if setting.is_default() => self.executor.settings.reset(name),
             SetScope::Session => self.executor.settings.set(name, setting),
@@ -238,6 +239,17 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// `SET datestyle TO ymd` changes a part of the value and leaves the rest: what came of it is kept.
+    fn whole(&self, name: &str, scope: SetScope, setting: Setting) -> Setting {
+        match self.executor.reported.get("DateStyle") {
+            Some(value) if name == "datestyle" && !setting.is_default() => match scope {
+                SetScope::Local => Setting::local_of(name, value),
+                SetScope::Session | SetScope::Transaction => Setting::of(name, value),
+            },
+            _ => setting,
+        }
     }
 
     fn check_tenant(&self, value: &str) -> Result<(), Trouble> {

@@ -1,4 +1,5 @@
-//! EXPLAIN: first how pgherd runs the statement, in one line, then the servers' own plans.
+//! EXPLAIN: first how pgherd runs the statement, in one line, then the servers' own plans. Where there is
+//! one server there is nothing to say, and the plan is PostgreSQL's to the letter.
 
 use bytes::{Bytes, BytesMut};
 use router::plan::{Plan, Way};
@@ -26,6 +27,7 @@ pub(super) async fn run(
 ) -> Result<Option<Bytes>, Hindrance> {
     let plan = &decision.plan;
     let in_text = is_text(ask.statement);
+    let several = decision.directory.servers().len() > 1;
     if plan.legs.len() > 1 && !in_text {
         let message = "EXPLAIN over several servers is given as text only";
         return Err(ClientError::unsupported(message, "Leave FORMAT out.").into());
@@ -47,7 +49,7 @@ pub(super) async fn run(
                     if index == 0 && ask.describe {
                         peer.out().extend_from_slice(frame.bytes());
                     }
-                    if index == 0 && in_text {
+                    if index == 0 && in_text && several {
                         rows.push(peer, line(&headline(plan, &names))).await?;
                     }
                     if plan.legs.len() > 1 {

@@ -25,6 +25,11 @@ impl Setting {
         self.value.is_none() && self.statement.ends_with(" TO DEFAULT")
     }
 
+    /// The same for the transaction only.
+    pub fn local_of(name: &str, value: &str) -> Setting {
+        Setting { value: Some(value.to_owned()), statement: set_statement("SET LOCAL", name, value) }
+    }
+
     /// A setting of one string value, as in a start-up message.
     pub fn of(name: &str, value: &str) -> Setting {
         Setting { value: Some(value.to_owned()), statement: set_statement("SET", name, value) }

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::catalog::Catalog;
 use crate::catalog::fixture::{catalog, path};
 use crate::directory::{Change, Directory, MoveMark, MoveStage, Scope, Start, change, start};
 use crate::ids::{KeyType, MoveId, ServerId, TenantKey};
@@ -285,4 +286,31 @@ fn with_one_server_everything_runs_there() {
     ] {
         assert_eq!(words(&ask(&asked, text, &[]), &directory), "single alpha", "{text}");
     }
+}
+
+#[test]
+fn a_temporary_table_may_hide_another_on_the_only_server_of_an_unsharded_database() {
+    let one = start(&["alpha".into()], 4096, Start::Spread);
+    let mut plain = catalog();
+    plain.key_type = None;
+    let session = SessionView {
+        tenant: None,
+        fan_out: true,
+        read_write_transaction: false,
+        held: None,
+        fenced: &[],
+        now: "2026-01-01 00:00:00+00",
+        away: &[],
+    };
+    let judge = |text: &str, directory: &Directory, catalog: &Catalog| {
+        let Learned::Statements(statements) = learn(text, catalog, &path()) else { panic!("{text} parses") };
+        plan(&statements[0], directory, catalog, &session, &[])
+    };
+    let hiding = "CREATE TEMP TABLE countries (a int)";
+    assert!(matches!(judge(hiding, &one, &plain), Verdict::Run(plan) if plan.role == Role::Primary));
+    assert!(matches!(judge(hiding, &one, &catalog()), Verdict::Refuse(_)));
+    assert!(matches!(judge(hiding, &directory(), &plain), Verdict::Refuse(_)));
+    let of_server = "ALTER TABLESPACE t SET (random_page_cost = 1.0)";
+    assert!(matches!(judge(of_server, &one, &plain), Verdict::Run(_)));
+    assert!(matches!(judge(of_server, &directory(), &plain), Verdict::Refuse(_)));
 }

@@ -252,7 +252,7 @@ impl Statement {
     pub fn changes_schema(&self) -> bool {
         match &self.said.kind {
             Kind::Ddl { temporary, .. } | Kind::CreateAs { temporary } => !temporary,
-            Kind::Do | Kind::Call => true,
+            Kind::Do | Kind::Call | Kind::Maintenance => true,
             _ => false,
         }
     }
