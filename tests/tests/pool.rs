@@ -211,6 +211,16 @@ async fn in_session_mode_a_lost_connection_ends_the_session() {
     let admin = stage().await.0.server(0).connect("app").await.unwrap();
     admin.execute(&format!("SELECT pg_terminate_backend({})", process.value()), &[]).await.unwrap();
     assert_eq!(last_words(&mut session).await, "57P01");
+    let mut busy = self::session("lonely").await;
+    let process = busy.ask("SELECT pg_backend_pid() FROM notes WHERE tenant_id = 1").await.unwrap();
+    let kill = format!(
+        "SELECT pg_terminate_backend({}), pg_sleep(20) FROM notes WHERE tenant_id = 1",
+        process.value()
+    );
+    assert_eq!(
+        busy.ask(&kill).await.err().map(|gone| gone.to_string()),
+        Some("the server closed the session".into())
+    );
 }
 
 #[tokio::test]

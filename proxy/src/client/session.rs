@@ -224,6 +224,10 @@ impl Session {
     /// # Errors
     /// The client is gone.
     pub(super) async fn trouble(&mut self, trouble: Trouble) -> Result<(), PeerGone> {
+        if self.executor.lost_kept {
+            self.say_last(&ClientError::kept_connection_lost()).await?;
+            return Err(PeerGone::Closed);
+        }
         match trouble {
             Trouble::Gone(gone) => return Err(gone),
             Trouble::Told => self.executor.counters.add(Count::Errors, 1),

@@ -196,6 +196,7 @@ impl Executor {
     pub fn drop_branch(&mut self, server: ServerId) {
         if let Some(branch) = self.transaction.branches.remove(&server) {
             self.transaction.broken |= branch.begun;
+            self.lost_kept |= self.stays(&branch);
         }
     }
 }

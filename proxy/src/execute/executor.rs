@@ -60,6 +60,8 @@ pub struct Executor {
     pub(super) kept: BTreeMap<ServerId, Lent>,
     /// How long the session keeps its connections.
     mode: PoolMode,
+    /// True once a connection broke that the session needs to keep: it cannot go on.
+    pub lost_kept: bool,
     /// What the statements under way may count on of their tenants' limits.
     pub admissions: Vec<Admission>,
     /// What the client was told of server parameters.
@@ -117,6 +119,7 @@ impl Executor {
             kept: BTreeMap::new(),
             mode: fleet.pools.settings().mode(&database.name, &login.user),
             admissions: Vec::new(),
+            lost_kept: false,
             notices: BytesMut::new(),
             news: BytesMut::new(),
             fleet,

@@ -33,7 +33,7 @@ impl Executor {
 
     /// True where a connection that is lost cannot be replaced by any other.
     pub(super) fn keeps_connections(&self) -> bool {
-        self.transaction.branches.values().any(|branch| self.stays(branch))
+        self.lost_kept || self.transaction.branches.values().any(|branch| self.stays(branch))
     }
 
     /// True where a branch's connection stays the session's: what code did to it is the session's own.
