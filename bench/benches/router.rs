@@ -80,7 +80,7 @@ const SESSION: SessionView<'_> = SessionView {
     read_write_transaction: false,
     held: None,
     fenced: &[],
-    now: "2026-01-01 00:00:00+00",
+    now: &"2026-01-01 00:00:00+00",
     away: &[],
 };
 

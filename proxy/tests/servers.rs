@@ -146,7 +146,7 @@ async fn replicas_answer_readers_who_wrote_nothing_newer_and_one_is_found_when_p
     let (servers, _probes) = probed(&config).await;
     let server = servers.iter().next().expect("a server").clone();
     let pins = Pins::new(PinScope::Tenant);
-    let tenants = Tenants::Some(vec![TenantKey::Integer(5)]);
+    let tenants = Tenants::Some([TenantKey::Integer(5)].into());
     let mut session = SessionPin::default();
     let replica = |session: &SessionPin| server.replica(pins.requirement(&server, &tenants, session, Lsn(0)));
     until("the replica is used", LIMIT, async || replica(&SessionPin::default()).is_some()).await;

@@ -221,7 +221,9 @@ async fn write(stage: &Stage, clients: &[Client; 2], tenant: i64, round: i64) ->
         let _ = tokio::time::timeout(Duration::from_millis(50), live.newer_than(directory.version())).await;
         return false;
     }
-    let Ok(_pass) = live.enter(&directory, &[place.server], &Tenants::Some(vec![key])) else { return false };
+    let Ok(_pass) = live.enter(&directory, &[place.server], &Tenants::Some([key].into())) else {
+        return false;
+    };
     let client = &clients[usize::from(place.server.0)];
     let fence = place.mark.and_then(|mark| mark.fence());
     let fence = fence.map(|fence| format!("SELECT FROM pgherd.{fence};")).unwrap_or_default();

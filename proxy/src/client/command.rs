@@ -10,6 +10,7 @@ use router::sql::{ConfigCall, Discarded, Kind, SetScope, Statement};
 
 use crate::client::session::Session;
 use crate::error::ClientError;
+use crate::execute::clock::Moment;
 use crate::execute::finish::Ended;
 use crate::execute::prepared::{Prepared, Types};
 use crate::execute::run::Ask;
@@ -80,7 +81,7 @@ impl Session {
                     mode: Mode::Explicit,
                     begin: text.to_owned(),
                     read_only,
-                    now: crate::execute::clock::now(),
+                    now: Moment::of_begin(),
                     ..Transaction::default()
                 };
             }
@@ -343,12 +344,12 @@ impl Session {
     }
 
     async fn prepare(&mut self, name: &str, types: &str, body: &str) -> Result<&'static str, Trouble> {
-        if self.prepared.contains_key(name) {
+        if self.prepared.contains(name) {
             return Err(ClientError::duplicate_statement(name).into());
         }
         let prepared = Arc::new(Prepared::new(body.into(), Types::Names(types.to_owned())));
         self.executor.check(&prepared).await?;
-        self.prepared.insert(name.to_owned(), prepared);
+        self.prepared.insert(name, prepared);
         Ok("PREPARE")
     }
 

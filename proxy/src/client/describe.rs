@@ -18,6 +18,26 @@ use crate::wire::view::{Describe, Kind};
 use crate::wire::write::{self, OwnColumn};
 
 impl Session {
+    /// Passes a Describe on where it is about a portal of the current server's; `false` where not.
+    ///
+    /// # Errors
+    /// The message cannot be read.
+    pub(super) fn describe_at_once(&mut self, frame: &Frame) -> Result<bool, Trouble> {
+        let describe = Describe::read(frame).map_err(malformed)?;
+        if describe.kind == Kind::Statement {
+            return Ok(false);
+        }
+        let portal = self.portals.get(text(describe.name)?);
+        let Some(Stand::OnServer(server)) = portal.map(|portal| &portal.stand) else { return Ok(false) };
+        let server = *server;
+        if !self.is_ready_at(server) {
+            return Ok(false);
+        }
+        self.executor.pipeline(server).out().extend_from_slice(frame.bytes());
+        self.expects.push_back(Expect::PortalDescription);
+        Ok(true)
+    }
+
     pub(super) async fn describe(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let describe = Describe::read(frame).map_err(malformed)?;
         let name = text(describe.name)?;
@@ -25,9 +45,9 @@ impl Session {
             Kind::Statement => {
                 let prepared = self.prepared.get(name).cloned();
                 let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
-                self.describe_statement(&prepared).await
+                Box::pin(self.describe_statement(&prepared)).await
             }
-            Kind::Portal if !self.portals.contains_key(name) => {
+            Kind::Portal if !self.portals.contains(name) => {
                 self.pass_to_cursor(name, frame, Expect::PortalDescription).await
             }
             Kind::Portal => self.describe_portal(name).await,
@@ -111,13 +131,15 @@ impl Session {
             Stand::OnServer(server) => {
                 let server = *server;
                 self.not_failed()?;
-                self.return_to(server, name).await?;
+                if !self.is_at(server) {
+                    Box::pin(self.return_to(server, name)).await?;
+                }
                 write::describe_portal(self.executor.pipeline(server).out(), name.as_bytes());
                 self.expects.push_back(Expect::PortalDescription);
                 Ok(())
             }
             Stand::Ours => match ours {
-                Some(statement) => self.describe_ours(&statement).await,
+                Some(statement) => Box::pin(self.describe_ours(&statement)).await,
                 None => {
                     self.say(write::no_data);
                     Ok(())
@@ -125,7 +147,7 @@ impl Session {
             },
             Stand::Waiting | Stand::Fetched(..) | Stand::Done => {
                 self.not_failed()?;
-                self.describe_elsewhere(name).await
+                Box::pin(self.describe_elsewhere(name)).await
             }
         }
     }
@@ -144,9 +166,10 @@ impl Session {
         let Some(portal) = self.portals.get(name) else {
             return Err(ClientError::no_such_portal(name).into());
         };
-        let values = portal.parameters.iter().map(|value| value.as_deref());
+        let bound = &portal.bound;
+        let values = bound.parameters.iter().map(|value| value.as_deref());
         let out = self.executor.pipeline(server).out();
-        let formats = (&portal.parameter_formats, &portal.formats);
+        let formats = (&bound.parameter_formats, &bound.formats);
         write::bind(out, DESCRIBED, statement.as_bytes(), formats.0, values, formats.1);
         write::describe_portal(out, DESCRIBED);
         write::close(out, Kind::Portal, DESCRIBED);

@@ -6,12 +6,12 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use router::ids::ServerId;
-use router::plan::{Role, Way};
+use router::plan::{Parameter, Role, Way};
 use router::sql::{Kind as Sort, Statement};
 
-use crate::client::portal::{Portal, Stand};
+use crate::client::portal::{Bound, Portal, Stand, parameters_of};
 use crate::client::session::Session;
 use crate::error::ClientError;
 use crate::execute::executor::Hindrance;
@@ -28,34 +28,30 @@ use crate::wire::{rewrite, write};
 const MOST_PREPARED: usize = 10_000;
 
 impl Session {
-    /// Handles one message of the extended protocol.
+    /// Handles a message of the extended protocol that needs no waiting, as most do; `false` where it does,
+    /// and nothing was done.
     ///
     /// # Errors
-    /// The client is gone.
-    pub(super) async fn extended(&mut self, frame: Frame) -> Result<(), PeerGone> {
-        if frame.tag() == b'S' {
-            return self.sync().await;
+    /// What the message deserves.
+    pub(super) fn at_once(&mut self, frame: &Frame) -> Result<bool, Trouble> {
+        match frame.tag() {
+            b'P' => self.parse(frame).map(|()| true),
+            b'D' => self.describe_at_once(frame),
+            b'E' => self.execute_at_once(frame),
+            _ => Ok(false),
         }
-        if self.skipping {
-            return Ok(());
-        }
-        let outcome = match frame.tag() {
-            b'P' => {
-                self.executor.counters.add(Count::ClientParses, 1);
-                self.parse(&frame).await
-            }
-            b'B' => {
-                self.executor.counters.add(Count::Binds, 1);
-                self.bind(&frame).await
-            }
-            b'D' => self.describe(&frame).await,
-            b'E' => self.execute(&frame).await,
-            b'C' => self.close(&frame).await,
+    }
+
+    /// Handles one message of the extended protocol; Parse, Bind and Sync have functions of their own.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub(super) async fn extended(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        match frame.tag() {
+            b'D' => self.describe(frame).await,
+            b'E' => self.execute(frame).await,
+            b'C' => self.close(frame).await,
             _ => self.flush().await,
-        };
-        match outcome {
-            Ok(()) => Ok(()),
-            Err(trouble) => self.stumble(trouble).await,
         }
     }
 
@@ -93,12 +89,17 @@ impl Session {
         self.current = None;
     }
 
+    /// True where messages of the extended protocol came since the last Sync, and left something.
+    pub(super) fn is_in_pipeline(&self) -> bool {
+        self.current.is_some() || !self.expects.is_empty() || !self.unchecked.is_empty()
+    }
+
     /// A simple query comes before the pipeline's Sync: it goes on in the pipeline's transaction.
     ///
     /// # Errors
     /// What the pipeline meets.
     pub(super) async fn join_pipeline(&mut self) -> Result<(), Trouble> {
-        if self.current.is_none() && self.expects.is_empty() && self.unchecked.is_empty() {
+        if !self.is_in_pipeline() {
             return Ok(());
         }
         self.catch_up().await?;
@@ -106,10 +107,11 @@ impl Session {
         self.executor.upgrade().await
     }
 
-    async fn parse(&mut self, frame: &Frame) -> Result<(), Trouble> {
+    fn parse(&mut self, frame: &Frame) -> Result<(), Trouble> {
+        self.executor.counters.add(Count::ClientParses, 1);
         let parse = Parse::read(frame).map_err(malformed)?;
         let name = text(parse.name)?;
-        if !name.is_empty() && self.prepared.contains_key(name) {
+        if !name.is_empty() && self.prepared.contains(name) {
             return Err(ClientError::duplicate_statement(name).into());
         }
         if self.prepared.len() >= MOST_PREPARED {
@@ -124,17 +126,17 @@ impl Session {
                 return self.not_failed();
             }
         }
-        self.prepared.insert(name.to_owned(), Arc::clone(&prepared));
+        self.prepared.insert(name, Arc::clone(&prepared));
         self.unchecked.push((name.into(), prepared));
         Ok(())
     }
 
-    async fn bind(&mut self, frame: &Frame) -> Result<(), Trouble> {
+    pub(super) async fn bind(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let bind = Bind::read(frame).map_err(malformed)?;
-        let (portal_name, statement_name) = (text(bind.portal)?.to_owned(), text(bind.statement)?);
+        let (portal_name, statement_name) = (text(bind.portal)?, text(bind.statement)?);
         let prepared = self.prepared.get(statement_name).cloned();
         let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(statement_name))?;
-        if !portal_name.is_empty() && self.portals.contains_key(&portal_name) {
+        if !portal_name.is_empty() && self.portals.contains(portal_name) {
             return Err(ClientError::new("42P03", format!("cursor \"{portal_name}\" already exists")).into());
         }
         let statement = self.executor.statement_of(&prepared)?;
@@ -146,26 +148,25 @@ impl Session {
                 return Box::pin(self.bind(&meant)).await;
             }
         }
-        let mut portal = Portal {
-            prepared: Arc::clone(&prepared),
-            statement: statement.clone(),
-            parameter_formats: bind.formats.clone(),
-            parameters: bind.parameters.iter().map(|value| value.map(Bytes::copy_from_slice)).collect(),
-            formats: bind.result_formats.clone(),
-            config: Vec::new(),
-            stand: Stand::Ours,
-        };
-        if let Some(statement) = statement.filter(|statement| !is_ours(statement)) {
+        let (mut config, mut stand) = (Vec::new(), Stand::Ours);
+        if let Some(statement) = statement.as_ref().filter(|statement| !is_ours(statement)) {
             self.not_failed()?;
-            self.keep_word(&prepared).await?;
-            portal.config = self.config_of(&statement, &portal.parameters())?;
-            portal.stand = self.place(&statement, &portal, &bind).await?;
+            if prepared.described.is_of_before(self.executor.catalog().version) {
+                Box::pin(self.keep_word(&prepared)).await?;
+            }
+            let parameters = parameters_of(&prepared, &bind);
+            config = self.config_of(statement, &parameters)?;
+            stand = self.place(statement, &prepared, &parameters, &bind).await?;
         }
-        if !matches!(portal.stand, Stand::OnServer(_)) {
-            self.settle_unchecked().await?;
-            self.say(write::bind_complete);
-        }
-        self.portals.insert(portal_name, portal);
+        let bound = match stand {
+            Stand::OnServer(_) => Bound::default(),
+            Stand::Ours | Stand::Waiting | Stand::Fetched(..) | Stand::Done => {
+                Box::pin(self.settle_unchecked()).await?;
+                self.say(write::bind_complete);
+                Bound::from(&bind)
+            }
+        };
+        self.portals.insert(portal_name, Portal { prepared, statement, bound, config, stand });
         Ok(())
     }
 
@@ -189,14 +190,14 @@ impl Session {
     /// Plans a bound statement; where it is one server's, the Bind goes there.
     async fn place(
         &mut self,
-        statement: &Arc<Statement>,
-        portal: &Portal,
+        statement: &Statement,
+        prepared: &Prepared,
+        parameters: &[Parameter<'_>],
         bind: &Bind<'_>,
     ) -> Result<Stand, Trouble> {
         loop {
-            let parameters = portal.parameters();
             let permits = self.executor.transaction.passes.len();
-            let decision = self.executor.decide(statement, &parameters).await?;
+            let decision = self.executor.decide(statement, parameters).await?;
             let leg = &decision.plan.legs[0];
             let apart = statement.is_explain() || statement.changes_schema();
             if apart || !matches!(decision.plan.way, Way::Single) {
@@ -204,20 +205,20 @@ impl Session {
                 return Ok(Stand::Waiting);
             }
             if !leg.fences.is_empty() {
-                self.drain().await?;
-                self.executor.upgrade().await?;
+                Box::pin(self.drain()).await?;
+                Box::pin(self.executor.upgrade()).await?;
                 self.executor.open_implicit();
             }
-            self.turn_to(leg.server).await?;
+            self.at(leg.server).await?;
             if decision.plan.role == Role::Primary
-                && self.executor.transaction.branches.get(&leg.server).is_some_and(|branch| branch.replica)
+                && self.executor.transaction.branches.get(leg.server).is_some_and(|branch| branch.replica)
             {
-                self.drain().await?;
+                Box::pin(self.drain()).await?;
             }
             match self.executor.branch(leg, &decision).await {
                 Ok(_) => {}
                 Err(Hindrance::Replan) => {
-                    self.executor.await_news(&decision).await?;
+                    Box::pin(self.executor.await_news(&decision)).await?;
                     continue;
                 }
                 Err(Hindrance::Trouble(trouble)) => return Err(trouble),
@@ -225,10 +226,10 @@ impl Session {
             self.current = Some(leg.server);
             self.send_unchecked(leg.server);
             let name = match &leg.text {
-                None => self.ready_on(leg.server, &portal.prepared),
+                None => self.ready_on(leg.server, prepared),
                 Some(text) => {
-                    let types = portal.prepared.types.clone();
-                    self.ready_on(leg.server, &Prepared::new(Arc::clone(text), types))
+                    let restricted = Prepared::new(Arc::clone(text), prepared.types.clone());
+                    self.ready_on(leg.server, &restricted)
                 }
             };
             rewrite::bind_with(self.executor.pipeline(leg.server).out(), bind, name.as_bytes(), None);
@@ -251,7 +252,7 @@ impl Session {
     async fn close(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let close = Close::read(frame).map_err(malformed)?;
         let name = text(close.name)?;
-        self.settle_unchecked().await?;
+        Box::pin(self.settle_unchecked()).await?;
         match close.kind {
             Kind::Statement => {
                 self.prepared.remove(name);
@@ -263,9 +264,9 @@ impl Session {
             }
             Kind::Portal => {
                 if let Some(Portal { stand: Stand::OnServer(server), .. }) = self.portals.remove(name)
-                    && self.executor.transaction.branches.contains_key(&server)
+                    && self.executor.transaction.branches.contains(server)
                 {
-                    self.turn_to(server).await?;
+                    self.at(server).await?;
                     self.executor.pipeline(server).out().extend_from_slice(frame.bytes());
                     self.expects.push_back(Expect::Relay(b'3'));
                     return Ok(());
@@ -277,15 +278,14 @@ impl Session {
     }
 
     async fn flush(&mut self) -> Result<(), Trouble> {
-        self.settle_unchecked().await?;
-        self.drain().await?;
+        Box::pin(self.catch_up()).await?;
         Ok(self.peer.flush().await?)
     }
 
-    async fn sync(&mut self) -> Result<(), PeerGone> {
+    pub(super) async fn sync(&mut self) -> Result<(), PeerGone> {
         let outcome = if std::mem::take(&mut self.skipping) { Ok(()) } else { self.sync_servers().await };
         if let Err(trouble) = outcome {
-            self.trouble(trouble).await?;
+            Box::pin(self.trouble(trouble)).await?;
         }
         self.forget_pipeline();
         if !self.executor.transaction.is_explicit() {
@@ -297,7 +297,9 @@ impl Session {
 
     /// Ends the pipeline: what is owed is read, and what is not the client's transaction ends.
     async fn sync_servers(&mut self) -> Result<(), Trouble> {
-        self.settle_unchecked().await?;
+        if !self.unchecked.is_empty() {
+            Box::pin(self.settle_unchecked()).await?;
+        }
         if let Some(server) = self.current() {
             self.executor.pipeline(server).queue_sync();
             self.expects.push_back(Expect::Ready);
@@ -310,7 +312,7 @@ impl Session {
     /// The server that the pipeline is at, while its connection is there.
     fn current(&mut self) -> Option<ServerId> {
         let branches = &self.executor.transaction.branches;
-        self.current = self.current.filter(|server| branches.contains_key(server));
+        self.current = self.current.filter(|server| branches.contains(*server));
         self.current
     }
 
@@ -338,15 +340,37 @@ impl Session {
             }
         };
         // What remains was never prepared.
-        for expect in expects {
+        for expect in expects.drain(..) {
             if let Expect::Parsed(name) = expect {
                 self.prepared.remove(&*name);
             }
         }
+        self.expects = expects;
         outcome
     }
 
+    /// True where the pipeline is at `server`, in a transaction that has not failed.
+    pub(super) fn is_ready_at(&mut self, server: ServerId) -> bool {
+        !self.executor.transaction.failed && self.is_at(server)
+    }
+
+    /// True where the pipeline is at `server`.
+    pub(super) fn is_at(&mut self, server: ServerId) -> bool {
+        self.current() == Some(server)
+    }
+
     /// Makes `server` the one that the pipeline goes to.
+    async fn at(&mut self, server: ServerId) -> Result<(), Trouble> {
+        if self.is_at(server) {
+            return Ok(());
+        }
+        if self.current.is_none() && self.expects.is_empty() {
+            self.current = self.executor.transaction.branches.contains(server).then_some(server);
+            return Ok(());
+        }
+        Box::pin(self.turn_to(server)).await
+    }
+
     async fn turn_to(&mut self, server: ServerId) -> Result<(), Trouble> {
         if let Some(current) = self.current()
             && current != server
@@ -357,14 +381,14 @@ impl Session {
         }
         if self.current.is_none() {
             self.read_owed().await?;
-            self.current = self.executor.transaction.branches.contains_key(&server).then_some(server);
+            self.current = self.executor.transaction.branches.contains(server).then_some(server);
         }
         Ok(())
     }
 
     /// Makes the server of a portal the one that the pipeline goes to.
     pub(super) async fn return_to(&mut self, server: ServerId, portal: &str) -> Result<(), Trouble> {
-        self.turn_to(server).await?;
+        self.at(server).await?;
         match self.current {
             Some(_) => Ok(()),
             None => Err(ClientError::no_such_portal(portal).into()),

@@ -3,8 +3,6 @@
 
 use std::time::Instant;
 
-use router::sql::{CopyKind, Kind as Sort};
-
 use crate::client::extended::{malformed, text};
 use crate::client::portal::Stand;
 use crate::client::session::Session;
@@ -21,36 +19,63 @@ use crate::wire::write;
 const MOST_UNSENT: usize = 256 * 1024;
 
 impl Session {
+    /// Passes an Execute on where its portal is the current server's and nothing else is to be done;
+    /// `false` where that is not so.
+    ///
+    /// # Errors
+    /// The message cannot be read.
+    pub(super) fn execute_at_once(&mut self, frame: &Frame) -> Result<bool, Trouble> {
+        let name = text(Execute::read(frame).map_err(malformed)?.portal)?;
+        let Some(portal) = self.portals.get(name) else { return Ok(false) };
+        let Stand::OnServer(server) = portal.stand else { return Ok(false) };
+        if !portal.config.is_empty() || portal.reads_client() || !self.is_ready_at(server) {
+            return Ok(false);
+        }
+        let connection = self.executor.pipeline(server);
+        if connection.out().len() > MOST_UNSENT {
+            return Ok(false);
+        }
+        connection.out().extend_from_slice(frame.bytes());
+        self.expects.push_back(Expect::Execution);
+        let portal = self.portals.get(name);
+        self.executor.count_later(server, portal.and_then(|portal| portal.statement.as_ref()));
+        Ok(true)
+    }
+
     pub(super) async fn execute(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let execute = Execute::read(frame).map_err(malformed)?;
-        let name = text(execute.portal)?.to_owned();
-        let Some(portal) = self.portals.get(&name) else {
-            return self.pass_to_cursor(&name, frame, Expect::Execution).await;
+        let name = text(execute.portal)?;
+        let Some(portal) = self.portals.get(name) else {
+            return Box::pin(self.pass_to_cursor(name, frame, Expect::Execution)).await;
         };
         match &portal.stand {
             Stand::OnServer(server) => {
-                let (server, statement) = (*server, portal.statement.clone());
-                let config = portal.config.clone();
+                let (server, config) = (*server, portal.config.clone());
+                let statement = portal.statement.clone();
+                let talks = portal.reads_client();
                 self.not_failed()?;
-                self.return_to(server, &name).await?;
+                if !self.is_at(server) {
+                    Box::pin(self.return_to(server, name)).await?;
+                }
                 let connection = self.executor.pipeline(server);
                 connection.out().extend_from_slice(frame.bytes());
                 let unsent = connection.out().len();
                 self.expects.push_back(Expect::Execution);
                 self.executor.count_later(server, statement.as_ref());
-                self.track(config, Some(server)).await?;
-                let mut talks = false;
-                if let Some(statement) = statement {
-                    talks = matches!(statement.kind(), Sort::Copy(CopyKind::In { .. }));
+                if !config.is_empty() {
+                    Box::pin(self.track(config, Some(server))).await?;
                 }
                 // The client's next messages are the rows of a COPY, and a Sync among them is nothing.
-                if talks || unsent > MOST_UNSENT { self.drain().await } else { Ok(()) }
+                match talks || unsent > MOST_UNSENT {
+                    true => Box::pin(self.drain()).await,
+                    false => Ok(()),
+                }
             }
-            Stand::Ours => self.execute_ours(&name).await,
+            Stand::Ours => Box::pin(self.execute_ours(name)).await,
             Stand::Waiting => {
                 self.not_failed()?;
-                self.fetch(&name).await?;
-                self.hand_out(&name, execute.max_rows)
+                Box::pin(self.fetch(name)).await?;
+                self.hand_out(name, execute.max_rows)
             }
             Stand::Done => {
                 self.not_failed()?;
@@ -58,8 +83,8 @@ impl Session {
             }
             Stand::Fetched(..) => {
                 self.not_failed()?;
-                self.catch_up().await?;
-                self.hand_out(&name, execute.max_rows)
+                Box::pin(self.catch_up()).await?;
+                self.hand_out(name, execute.max_rows)
             }
         }
     }
@@ -112,15 +137,19 @@ impl Session {
         };
         let statement = portal.statement.clone().expect("only statements wait");
         let parameters = portal.parameters();
-        let ask =
-            Ask { statement: &statement, parameters: &parameters, formats: &portal.formats, describe: false };
+        let ask = Ask {
+            statement: &statement,
+            parameters: &parameters,
+            formats: &portal.bound.formats,
+            describe: false,
+        };
         let limit = self.executor.fleet.config.load().merge.max_bytes;
         let mut rows = Rows::kept(limit);
         let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;
         drop(parameters);
         self.track(portal.config.clone(), None).await?;
         portal.stand = Stand::Fetched(rows.into_frames(), completion);
-        self.portals.insert(name.to_owned(), portal);
+        self.portals.insert(name, portal);
         Ok(())
     }
 

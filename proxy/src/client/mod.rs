@@ -34,6 +34,7 @@ mod gate;
 mod handshake;
 #[doc(hidden)]
 pub mod hostile;
+mod named;
 mod options;
 mod origin;
 mod packet;

@@ -1,6 +1,6 @@
 //! The life of a client after its start-up: a loop over its messages, and its end.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use futures_util::future::select_all;
@@ -8,6 +8,7 @@ use router::ids::ServerId;
 
 use crate::client::command::{is_utf8, not_utf8, say_besides};
 use crate::client::extended::{malformed, text};
+use crate::client::named::Named;
 use crate::client::patience::{Patience, broken, within};
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
@@ -16,6 +17,7 @@ use crate::error::ClientError;
 use crate::execute::executor::{Executor, Login};
 use crate::execute::prepared::Prepared;
 use crate::execute::relay::Expect;
+use crate::execute::reported::Reported;
 use crate::execute::settings::Settings;
 use crate::execute::trouble::Trouble;
 use crate::fleet::Fleet;
@@ -35,9 +37,9 @@ pub(super) struct Session {
     pub(super) executor: Executor,
     patience: Patience,
     /// What it prepared, by name.
-    pub(super) prepared: HashMap<String, Arc<Prepared>>,
+    pub(super) prepared: Named<Arc<Prepared>>,
     /// Its portals, by name.
-    pub(super) portals: HashMap<String, Portal>,
+    pub(super) portals: Named<Portal>,
     /// After an error in the extended protocol: nothing is heard until Sync.
     pub(super) skipping: bool,
     /// The server that was sent the last messages of this pipeline.
@@ -76,8 +78,8 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
         patience: Patience::new(config, &startup.user),
         peer: Peer::new(startup.stream, startup.leftover, limit),
         executor,
-        prepared: HashMap::new(),
-        portals: HashMap::new(),
+        prepared: Named::default(),
+        portals: Named::default(),
         skipping: false,
         current: None,
         expects: VecDeque::new(),
@@ -119,7 +121,7 @@ impl Session {
         for (name, value) in &parameters {
             write::parameter_status(self.peer.out(), name, value);
         }
-        self.executor.reported = parameters;
+        self.executor.reported = Reported::new(parameters);
         write::backend_key(self.peer.out(), self.id, &secret.to_be_bytes());
         self.ready();
         Ok(self.peer.flush().await?)
@@ -137,52 +139,39 @@ impl Session {
     }
 
     async fn listen(&mut self) -> Result<(), PeerGone> {
-        let fleet = Arc::clone(&self.executor.fleet);
         let cancellable = Arc::clone(&self.executor.cancellable);
         loop {
-            let idle = !self.executor.transaction.is_explicit()
-                && self.executor.transaction.branches.is_empty()
-                && self.expects.is_empty();
-            self.patience.look(&fleet.config, self.executor.transaction.is_explicit());
+            self.patience.look(&self.executor.fleet.config, self.executor.transaction.is_explicit());
             if self.patience.is_exhausted() {
                 return self.say_last(&ClientError::transaction_timeout()).await;
             }
-            let silence = self.patience.silence(idle);
             if self.expects.is_empty() {
                 self.executor.admissions.clear();
             }
-            let frame = tokio::select! {
-                biased;
-                frame = self.peer.frame() => frame?,
-                () = cancellable.dismissed() => return self.say_last(&ClientError::dismissed()).await,
-                () = fleet.shutdown.cancelled(), if idle => return self.say_last(&ClientError::shutting_down()).await,
-                news = unasked(self.executor.kept_connections()), if idle => {
-                    match news {
-                        Some(frame) => {
-                            self.peer.out().extend_from_slice(frame.bytes());
-                            self.peer.flush().await?;
-                        }
-                        None => {
-                            return self.say_last(&ClientError::kept_connection_lost()).await;
-                        }
-                    }
-                    continue;
-                }
-                () = broken(silence.as_ref()) => {
-                    let error = silence.map_or_else(ClientError::idle_session_timeout, |silence| silence.error);
-                    return self.say_last(&error).await;
-                }
+            let frame = match self.peer.buffered_frame()? {
+                Some(frame) => frame,
+                None => match self.wait().await? {
+                    Some(frame) => frame,
+                    None => return Ok(()),
+                },
             };
             let limit = self.patience.work();
             self.executor.counters.traffic(self.peer.received(), self.peer.sent());
             match frame.tag() {
                 b'X' => return Ok(()),
                 b'Q' | b'F' if self.skipping => {}
-                b'Q' => within(limit, &cancellable, self.simple(&frame)).await?,
-                b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => {
-                    within(limit, &cancellable, self.extended(frame)).await?;
+                b'P' | b'B' | b'D' | b'E' | b'C' | b'H' if self.skipping => {}
+                b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => {
+                    match (self.at_once(&frame), limit) {
+                        (Ok(true), _) => {}
+                        (tried, None) => self.message(&frame, tried.err()).await?,
+                        (tried, Some(_)) => {
+                            let work = Box::pin(self.message(&frame, tried.err()));
+                            within(limit, &cancellable, work).await?;
+                        }
+                    }
                 }
-                b'F' => within(limit, &cancellable, self.function_call(&frame)).await?,
+                b'F' => within(limit, &cancellable, Box::pin(self.function_call(&frame))).await?,
                 // What a client still sends of a COPY that the server ended is dropped.
                 b'd' | b'c' | b'f' => {}
                 tag => {
@@ -193,22 +182,73 @@ impl Session {
         }
     }
 
+    /// A message that may need waiting, or that met this trouble already.
+    async fn message(&mut self, frame: &Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
+        let outcome = match (trouble, frame.tag()) {
+            (Some(trouble), _) => Err(trouble),
+            (None, b'Q') => return self.simple(frame).await,
+            (None, b'S') => return self.sync().await,
+            (None, b'B') => {
+                self.executor.counters.add(Count::Binds, 1);
+                self.bind(frame).await
+            }
+            (None, _) => Box::pin(self.extended(frame)).await,
+        };
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(trouble) => Box::pin(self.stumble(trouble)).await,
+        }
+    }
+
+    /// The client's next message; `None` where the session is over before one comes, and the client was
+    /// told why.
+    async fn wait(&mut self) -> Result<Option<Frame>, PeerGone> {
+        let idle = !self.executor.transaction.is_explicit()
+            && self.executor.transaction.branches.is_empty()
+            && self.expects.is_empty();
+        let fleet = Arc::clone(&self.executor.fleet);
+        let cancellable = Arc::clone(&self.executor.cancellable);
+        loop {
+            let silence = self.patience.silence(idle);
+            let why = tokio::select! {
+                biased;
+                frame = self.peer.frame() => return frame.map(Some),
+                () = cancellable.dismissed() => ClientError::dismissed(),
+                () = fleet.shutdown.cancelled(), if idle => ClientError::shutting_down(),
+                news = unasked(self.executor.kept_connections()), if idle => match news {
+                    Some(frame) => {
+                        self.peer.out().extend_from_slice(frame.bytes());
+                        self.peer.flush().await?;
+                        continue;
+                    }
+                    None => ClientError::kept_connection_lost(),
+                },
+                () = broken(silence.as_ref()) => {
+                    silence.map_or_else(ClientError::idle_session_timeout, |silence| silence.error)
+                }
+            };
+            return self.say_last(&why).await.map(|()| None);
+        }
+    }
+
     async fn simple(&mut self, frame: &Frame) -> Result<(), PeerGone> {
         // What the extended protocol has begun since the last Sync is of one transaction with this.
-        if let Err(trouble) = self.join_pipeline().await {
+        if self.is_in_pipeline()
+            && let Err(trouble) = Box::pin(self.join_pipeline()).await
+        {
             // The pipeline had failed before this message: it is skipped up to Sync, as PostgreSQL does.
-            return self.stumble(trouble).await;
+            return Box::pin(self.stumble(trouble)).await;
         }
         // A simple query ends the unnamed statement and portal.
         self.portals.remove("");
         self.prepared.remove("");
         let query = match Query::read(frame) {
             Ok(query) => query,
-            Err(fault) => return self.refuse(malformed(fault)).await,
+            Err(fault) => return Box::pin(self.refuse(malformed(fault))).await,
         };
         match text(query.text) {
             Ok(text) => self.query(text).await,
-            Err(error) => self.refuse(error).await,
+            Err(error) => Box::pin(self.refuse(error)).await,
         }
     }
 

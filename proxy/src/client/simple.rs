@@ -32,7 +32,9 @@ impl Session {
                 write::empty_query(self.peer.out());
                 Ok(None)
             }
-            Learned::SyntaxError | Learned::TooComplex => self.executor.complain(text).await.map(|()| None),
+            Learned::SyntaxError | Learned::TooComplex => {
+                Box::pin(self.executor.complain(text)).await.map(|()| None)
+            }
             Learned::Statements(statements) => self.statements(statements, (catalog.version, path)).await,
         };
         self.finish_query(outcome).await?;
@@ -42,8 +44,8 @@ impl Session {
 
     /// The server of the only branch: what just ran need not be done there again.
     fn only_server(&self) -> Option<ServerId> {
-        let mut servers = self.executor.transaction.branches.keys();
-        servers.next().copied().filter(|_| servers.next().is_none())
+        let mut servers = self.executor.transaction.branches.servers();
+        servers.next().filter(|_| servers.next().is_none())
     }
 
     /// Runs the statements in order; the last CommandComplete is the result.
@@ -92,7 +94,9 @@ impl Session {
         parameters: &[router::plan::Parameter<'_>],
     ) -> Result<Option<Bytes>, Trouble> {
         let begun = Instant::now();
-        if let Some(completion) = self.command(statement).await? {
+        if statement.is_session_command()
+            && let Some(completion) = Box::pin(self.command(statement)).await?
+        {
             self.executor.count_local(begun);
             return Ok(Some(completion));
         }
@@ -103,7 +107,9 @@ impl Session {
         let ask = Ask { statement, parameters, formats: &[], describe: true };
         let completion = self.executor.run(&mut self.peer, ask, &mut Rows::through()).await?;
         let server = self.only_server();
-        self.track(config, server).await?;
+        if !config.is_empty() {
+            Box::pin(self.track(config, server)).await?;
+        }
         Ok(completion)
     }
 
@@ -119,7 +125,7 @@ impl Session {
         self.pass_notices();
         match outcome {
             Ok(completion) => self.peer.out().extend_from_slice(&completion.unwrap_or_default()),
-            Err(trouble) => self.trouble(trouble).await?,
+            Err(trouble) => Box::pin(self.trouble(trouble)).await?,
         }
         Ok(())
     }

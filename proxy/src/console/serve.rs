@@ -247,7 +247,7 @@ impl Console {
         if self.portals.len() >= MOST_NAMES {
             return Err(ClientError::new("53400", format!("more than {MOST_NAMES} portals")));
         }
-        let portal = Portal { text, formats: bind.result_formats.clone(), answer: None };
+        let portal = Portal { text, formats: bind.result_formats.to_vec(), answer: None };
         self.portals.insert(bind.portal.to_vec(), portal);
         write::bind_complete(peer.out());
         Ok(())

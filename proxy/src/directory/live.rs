@@ -295,7 +295,7 @@ mod tests {
         let live = live(folder.path());
         let first = begun(&live).await;
         let old = live.load();
-        let tenants = |key| Tenants::Some(vec![TenantKey::Integer(key)]);
+        let tenants = |key| Tenants::Some([TenantKey::Integer(key)].into());
         let concerned = live.enter(&old, &[ServerId(0)], &tenants(7)).expect("enters");
         let _other = live.enter(&old, &[ServerId(0)], &tenants(8)).expect("enters");
         let armed = live.apply(Change::Stage(first.id, MoveStage::Armed)).await.expect("changes");

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use router::directory::{Directory, MoveMark};
 use router::ids::ServerId;
 use router::plan::Tenants;
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 /// Parts of the table, each with its own lock.
@@ -47,7 +48,7 @@ impl Drop for Pass {
 #[derive(Clone, Debug)]
 pub struct Touch {
     version: u64,
-    servers: Box<[ServerId]>,
+    servers: SmallVec<[ServerId; 4]>,
     tenants: Tenants,
 }
 

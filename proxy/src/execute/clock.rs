@@ -1,13 +1,32 @@
 //! What `now()` is in a statement that runs on several servers: one value for all.
 
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The present as a timestamptz in PostgreSQL's text form, UTC, to the microsecond.
-pub fn now() -> String {
-    at(SystemTime::now())
+use router::plan::Now;
+
+/// A transaction's moment: that of its BEGIN, else the one at which it was first asked for. It is
+/// written out only if somebody asks.
+#[derive(Debug, Default)]
+pub struct Moment {
+    begun: Option<SystemTime>,
+    text: OnceLock<String>,
 }
 
-/// A moment in the same form.
+impl Moment {
+    /// The present.
+    pub fn of_begin() -> Moment {
+        Moment { begun: Some(SystemTime::now()), text: OnceLock::new() }
+    }
+}
+
+impl Now for Moment {
+    fn now(&self) -> &str {
+        self.text.get_or_init(|| at(self.begun.unwrap_or_else(SystemTime::now)))
+    }
+}
+
+/// A moment as a timestamptz in PostgreSQL's text form, UTC, to the microsecond.
 pub fn at(moment: SystemTime) -> String {
     let since = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
     text(since.as_secs(), since.subsec_micros())

@@ -12,7 +12,6 @@ use crate::catalog;
 use crate::error::ClientError;
 use crate::execute::executor::{Executor, must};
 use crate::execute::prepared::Prepared;
-use crate::execute::relay::report;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
@@ -41,9 +40,7 @@ impl Executor {
     /// Tells the client of parameters that changed on a branch.
     pub fn report_parameters(&mut self, peer: &mut Peer) {
         if let Some(branch) = self.transaction.branches.values().next() {
-            for (name, value) in branch.connection.parameters() {
-                report(&mut self.reported, peer, name, value);
-            }
+            self.reported.tell_all(peer, &branch.connection);
         }
     }
 
@@ -70,14 +67,12 @@ impl Executor {
         let server = self.any_branch().await;
         self.transaction.mode = opened;
         let server = server?;
-        let Some(mut branch) = self.transaction.branches.remove(&server) else { return Ok(()) };
+        let Some(mut branch) = self.transaction.branches.remove(server) else { return Ok(()) };
         must(&mut branch.connection, "BEGIN").await?;
         let outcome = branch.connection.simple(sql).await?;
         self.notices = outcome.notices;
         if lasts && outcome.error.is_none() {
-            for (name, value) in branch.connection.parameters() {
-                report(&mut self.reported, peer, name, value);
-            }
+            self.reported.tell_all(peer, &branch.connection);
         }
         must(&mut branch.connection, "ROLLBACK").await?;
         self.release(server, branch);
@@ -93,7 +88,7 @@ impl Executor {
     /// PostgreSQL's own.
     pub async fn set_elsewhere(&mut self, done: Option<ServerId>, statement: &str) -> Result<(), Trouble> {
         let others = self.transaction.branches.iter_mut();
-        for (_, branch) in others.filter(|(server, branch)| branch.begun && Some(**server) != done) {
+        for (_, branch) in others.filter(|(server, branch)| branch.begun && Some(*server) != done) {
             must(&mut branch.connection, statement).await?;
         }
         Ok(())
@@ -194,7 +189,7 @@ impl Executor {
 
     /// A branch broke: its connection is closed, and what it did in a transaction is lost.
     pub fn drop_branch(&mut self, server: ServerId) {
-        if let Some(branch) = self.transaction.branches.remove(&server) {
+        if let Some(branch) = self.transaction.branches.remove(server) {
             self.transaction.broken |= branch.begun;
             self.lost_kept |= self.stays(&branch);
         }

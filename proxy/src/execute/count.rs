@@ -14,7 +14,7 @@ use crate::metrics::Way;
 
 impl Executor {
     /// A statement came to its end, well or badly.
-    pub(super) fn count(&self, statement: &Statement, decision: &Decision, begun: Instant) {
+    pub(super) fn count(&mut self, statement: &Statement, decision: &Decision, begun: Instant) {
         let took = begun.elapsed();
         self.note_slow(Some(statement), took);
         let first = decision.plan.legs.first().map(|leg| leg.server);
@@ -22,7 +22,8 @@ impl Executor {
         self.counters.statement(took);
         self.database.metrics.statement(Way::from(&decision.plan.way), role, took);
         for leg in &decision.plan.legs {
-            if let Some(metrics) = self.fleet.server_metrics.get(decision.directory.server_name(leg.server)) {
+            let route = self.routes.to(decision.directory.server_name(leg.server), &self.fleet);
+            if let Some(metrics) = route.and_then(|route| route.metrics.as_ref()) {
                 metrics.worked(took);
             }
         }
@@ -62,16 +63,19 @@ impl Executor {
             return;
         }
         let directory = self.database.directory.load();
-        let metrics = self.fleet.server_metrics.get(directory.server_name(server));
-        for (role, begun, statement) in std::mem::take(&mut self.uncounted) {
+        let mut uncounted = std::mem::take(&mut self.uncounted);
+        let route = self.routes.to(directory.server_name(server), &self.fleet);
+        let metrics = route.and_then(|route| route.metrics.clone());
+        for (role, begun, statement) in uncounted.drain(..) {
             let took = begun.elapsed();
             self.note_slow(statement.as_deref(), took);
             self.counters.statement(took);
             self.database.metrics.statement(Way::Single, role, took);
-            if let Some(metrics) = metrics {
+            if let Some(metrics) = &metrics {
                 metrics.worked(took);
             }
         }
+        self.uncounted = uncounted;
     }
 
     /// A log line for a statement that took longer than `slow_statement`; never its values.
@@ -88,7 +92,7 @@ impl Executor {
     }
 
     fn role(&self, server: ServerId) -> Role {
-        match self.transaction.branches.get(&server) {
+        match self.transaction.branches.get(server) {
             Some(branch) if branch.replica => Role::Replica,
             Some(_) | None => Role::Primary,
         }

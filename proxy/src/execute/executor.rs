@@ -1,8 +1,8 @@
 //! The session's hand on the servers: it plans statements, gets the connections they need, brings
 //! those to the session's state, and gives them back.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -11,19 +11,21 @@ use router::directory::Directory;
 use router::ids::{ServerId, TenantKey};
 use router::plan::{Leg, Parameter, Plan, Role, SessionView, Tenants, Verdict};
 use router::sql::{Hold, Kind, Learned, Statement};
+use smallvec::SmallVec;
 
 use crate::auth::Proof;
 use crate::config::PoolMode;
 use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
+use crate::execute::reported::Reported;
+use crate::execute::route::Routes;
 use crate::execute::settings::{Settings, difference};
 use crate::execute::transaction::{Branch, Mode, Permit, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet};
 use crate::metrics::SessionCounters;
-use crate::pool::{Admission, CheckoutError, Fate, Lent, PoolHandle, Request};
+use crate::pool::{Admission, CheckoutError, Fate, Lent, Request};
 use crate::replicas::{Node, SessionPin};
-use crate::server::Target;
 
 /// How often a statement is planned anew because the directory moved on under it.
 const MOST_REPLANS: u32 = 100;
@@ -65,7 +67,7 @@ pub struct Executor {
     /// What the statements under way may count on of their tenants' limits.
     pub admissions: Vec<Admission>,
     /// What the client was told of server parameters.
-    pub reported: BTreeMap<String, String>,
+    pub reported: Reported,
     /// The session's own writes, for pins of scope `session` and tokens.
     pub pin: SessionPin,
     /// What the client's cancel requests end.
@@ -82,8 +84,10 @@ pub struct Executor {
     pub(super) uncounted: Vec<(Role, Instant, Option<Arc<Statement>>)>,
     /// Statements that take longer are logged.
     pub(super) slow: Option<Duration>,
-    path: Option<(Option<String>, SearchPath)>,
-    pools: Mutex<HashMap<(String, u16), Arc<PoolHandle>>>,
+    pub(super) routes: Routes,
+    /// What the settings of this stamp say.
+    path: Option<(u64, SearchPath)>,
+    tenant: Option<(u64, u64, Option<TenantKey>)>,
 }
 
 /// What keeps a branch from being used for the moment.
@@ -128,13 +132,14 @@ impl Executor {
             settings,
             transaction: Transaction::default(),
             held: None,
-            reported: BTreeMap::new(),
+            reported: Reported::default(),
             pin: SessionPin::default(),
             cancellable: Arc::default(),
             uncounted: Vec::new(),
             slow,
+            routes: Routes::default(),
             path: None,
-            pools: Mutex::default(),
+            tenant: None,
         }
     }
 
@@ -145,22 +150,25 @@ impl Executor {
 
     /// The catalog as this session sees it.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.transaction.catalog.clone().unwrap_or_else(|| self.database.catalog.load())
+        match &self.transaction.catalog {
+            Some(own) => Arc::clone(own),
+            None => self.database.catalog.load(),
+        }
     }
 
     /// The schemas that unqualified names are looked for in.
     pub fn search_path(&mut self) -> SearchPath {
-        let set = self.settings.value("search_path");
+        let stamp = self.settings.stamp();
         if let Some((known, path)) = &self.path
-            && known.as_deref() == set
+            && *known == stamp
         {
             return path.clone();
         }
-        let path = match set {
+        let path = match self.settings.value("search_path") {
             None => SearchPath::standard(&self.login.user),
             Some(list) => parse_path(list, &self.login.user),
         };
-        self.path = Some((set.map(str::to_owned), path.clone()));
+        self.path = Some((stamp, path.clone()));
         path
     }
 
@@ -168,13 +176,26 @@ impl Executor {
     ///
     /// # Errors
     /// 22023 where the setting is no key of the database's type.
-    pub fn tenant(&self) -> Result<Option<TenantKey>, ClientError> {
+    pub fn tenant(&mut self) -> Result<Option<TenantKey>, ClientError> {
+        let catalog = self.catalog();
+        let stamps = (self.settings.stamp(), catalog.version);
+        if let Some((settings, version, tenant)) = &self.tenant
+            && (*settings, *version) == stamps
+        {
+            return Ok(tenant.clone());
+        }
+        let tenant = self.read_tenant(&catalog)?;
+        self.tenant = Some((stamps.0, stamps.1, tenant.clone()));
+        Ok(tenant)
+    }
+
+    fn read_tenant(&self, catalog: &Catalog) -> Result<Option<TenantKey>, ClientError> {
         let setting = &self.database.config.tenant_setting;
         let value = match self.settings.value(&setting.to_ascii_lowercase()) {
             None | Some("") => return Ok(None),
             Some(value) => value,
         };
-        let Some(key_type) = self.catalog().key_type else { return Ok(None) };
+        let Some(key_type) = catalog.key_type else { return Ok(None) };
         key_type.parse(value).map(Some).ok_or_else(|| {
             ClientError::new("22023", format!("invalid value for parameter \"{setting}\": \"{value}\""))
         })
@@ -191,15 +212,15 @@ impl Executor {
     ) -> Result<Decision, Trouble> {
         let tenant = self.tenant()?;
         let mut whole = None;
-        if self.transaction.now.is_empty() {
-            self.transaction.now = super::clock::now();
-        }
-        let started = Instant::now();
+        let mut started = None;
         for _ in 0..MOST_REPLANS {
             let directory = self.database.directory.load();
             let catalog = self.catalog();
             let fenced = self.transaction.fenced(&directory);
-            let away = self.away(&directory);
+            let away = match statement.is_without_tenants() {
+                true => self.away(&directory),
+                false => Vec::new(),
+            };
             let session = SessionView {
                 tenant: tenant.as_ref(),
                 fan_out: self.login.fan_out,
@@ -221,9 +242,10 @@ impl Executor {
                     }
                 }
                 Verdict::Wait(_) => {
+                    let started = *started.get_or_insert_with(Instant::now);
                     let patience = LONGEST_FREEZE.saturating_sub(started.elapsed());
                     self.fleet.metrics.held_statements.inc();
-                    let changed = self.changed(directory.version(), patience).await;
+                    let changed = Box::pin(self.changed(directory.version(), patience)).await;
                     self.fleet.metrics.held_statements.dec();
                     if !changed? {
                         return Err(ClientError::new(
@@ -255,7 +277,7 @@ impl Executor {
 
     /// Takes the permit for a plan's servers; `false` where the directory has moved on.
     fn enter(&mut self, directory: &Arc<Directory>, plan: &Plan) -> bool {
-        let servers: Vec<ServerId> = plan.legs.iter().map(|leg| leg.server).collect();
+        let servers: SmallVec<[ServerId; 4]> = plan.legs.iter().map(|leg| leg.server).collect();
         if self.transaction.passes.last().is_some_and(|pass| pass.is_for(directory, &servers, &plan.tenants))
         {
             // The same again: a long transaction needs no second permit, only that nothing is newer.
@@ -288,7 +310,7 @@ impl Executor {
             _ => None,
         };
         let mut branches = self.transaction.branches.iter();
-        let holding = || branches.find(|(_, branch)| branch.hold.is_some()).map(|(server, _)| *server);
+        let holding = || branches.find(|(_, branch)| branch.hold.is_some()).map(|(server, _)| server);
         cursor.or_else(|| self.held.as_ref().map(|(server, ..)| *server)).or_else(holding)
     }
 
@@ -313,13 +335,17 @@ impl Executor {
     /// settings, begun where the transaction needs it, with the leg's fences held.
     pub(crate) async fn branch(&mut self, leg: &Leg, decision: &Decision) -> Result<&mut Branch, Hindrance> {
         let begun = self.transaction.mode != Mode::Auto;
-        self.leave_outdated(leg.server, decision).await?;
-        if !self.transaction.branches.contains_key(&leg.server) {
+        if self.transaction.branches.contains(leg.server) {
+            Box::pin(self.leave_outdated(leg.server, decision)).await?;
+        }
+        if !self.transaction.branches.contains(leg.server) {
             let branch = self.open(leg.server, decision, begun).await?;
             self.transaction.branches.insert(leg.server, branch);
         }
-        self.fence(leg).await?;
-        let branch = self.transaction.branches.get_mut(&leg.server);
+        if !leg.fences.is_empty() {
+            Box::pin(self.fence(leg)).await?;
+        }
+        let branch = self.transaction.branches.get_mut(leg.server);
         Ok(branch.expect("the branch was made above"))
     }
 
@@ -360,50 +386,61 @@ impl Executor {
         if begun {
             let replay = self.settings.replay();
             let opening: Vec<String> = std::iter::once(self.transaction.opening()).chain(replay).collect();
-            must(&mut branch.connection, &opening.join("; ")).await?;
+            Box::pin(must(&mut branch.connection, &opening.join("; "))).await?;
         }
         Ok(branch)
     }
 
     /// A connection to a node of the server that may run the plan.
     async fn connect(
-        &self,
+        &mut self,
         id: ServerId,
         plan: &Plan,
         directory: &Directory,
     ) -> Result<(Lent, bool), Trouble> {
         let name = directory.server_name(id);
-        let server = self.fleet.servers.named(name).map_err(|_| {
-            ClientError::new("08001", format!("server \"{name}\" is not in the configuration any more"))
-        })?;
-        if plan.role == Role::Replica && self.mode == PoolMode::Transaction {
+        let Some(route) = self.routes.to(name, &self.fleet) else {
+            let message = format!("server \"{name}\" is not in the configuration any more");
+            return Err(ClientError::new("08001", message).into());
+        };
+        let server = Arc::clone(&route.server);
+        if plan.role == Role::Replica && self.mode == PoolMode::Transaction && server.has_replicas() {
             let requirement =
-                self.database.pins.requirement(server, &plan.tenants, &self.pin, directory.floor(id));
+                self.database.pins.requirement(&server, &plan.tenants, &self.pin, directory.floor(id));
             if let Some(node) = server.replica(requirement)
-                && let Ok(connection) = self.checkout(name, &node, plan).await
+                && let Ok(connection) = self.checkout(name, node, plan).await
             {
                 return Ok((connection, true));
             }
         }
-        let wait = self.fleet.config.load().replicas.primary_wait;
-        let primary = self.cancellable.unless_requested(server.wait_for_primary(wait)).await?;
-        let node = primary.map_err(|_| ClientError::no_primary(name))?;
-        match self.checkout(name, &node, plan).await {
+        let node = match server.primary() {
+            Some(node) => node,
+            None => {
+                let wait = self.fleet.config.load().replicas.primary_wait;
+                let primary = server.wait_for_primary(wait);
+                let primary = Box::pin(self.cancellable.unless_requested(primary)).await?;
+                primary.map_err(|_| ClientError::no_primary(name))?
+            }
+        };
+        match self.checkout(name, node, plan).await {
             Ok(connection) => Ok((connection, false)),
             Err(error) => {
-                server.suspect(&node);
+                server.suspect(node);
                 Err(error.into())
             }
         }
     }
 
-    async fn checkout(&self, server: &str, node: &Node, plan: &Plan) -> Result<Lent, ClientError> {
-        let pool = self.pool(server, node);
+    async fn checkout(&mut self, server: &str, node: &Node, plan: &Plan) -> Result<Lent, ClientError> {
+        let Some(route) = self.routes.to(server, &self.fleet) else {
+            return Err(ClientError::no_primary(server));
+        };
+        let pool = route.pool(node, &self.fleet, &self.database, &self.login);
         let tenant = match &plan.tenants {
             Tenants::Some(keys) => keys.first(),
             Tenants::None | Tenants::All => None,
         };
-        let prefer = self.settings.fingerprint();
+        let prefer = self.settings.preferred();
         let begun = Instant::now();
         let lent = self.fleet.pools.checkout(Request {
             pool: &pool,
@@ -414,55 +451,33 @@ impl Executor {
         let lent = self.cancellable.unless_requested(lent).await;
         let waited = begun.elapsed();
         self.counters.assigned(waited);
-        if let Some(metrics) = self.fleet.server_metrics.get(server) {
+        if let Some(metrics) = &route.metrics {
             metrics.waited(waited);
         }
         let lent = lent?;
         lent.map_err(|error| not_lent(server, &self.database.name, &error))
     }
 
-    /// The pool of a node; the same for all of a session's connections to it.
-    fn pool(&self, server: &str, node: &Node) -> Arc<PoolHandle> {
-        let key = (node.host.clone(), node.port);
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(self.fleet.pools.pool(&Arc::new(self.new_target(server, node))));
-        Arc::clone(pools.entry(key).or_insert_with(new))
-    }
-
-    fn new_target(&self, server: &str, node: &Node) -> Target {
-        let config = self.fleet.config.load();
-        Target {
-            server: server.to_owned(),
-            host: node.host.clone(),
-            port: node.port,
-            database: self.database.name.clone(),
-            user: self.login.user.clone(),
-            proof: Arc::clone(&self.login.proof),
-            tls: self.fleet.tls_towards(server),
-            application_name: format!("pgherd/{}", self.fleet.proxy_id),
-            connect_timeout: config.pool.connect_timeout,
-            startup: Vec::new(),
-        }
-    }
-
     /// Brings a connection to the session's settings: those of before the transaction where it is to
     /// begin there with them.
     async fn dress(&mut self, connection: &mut Lent, begun: bool) -> Result<(), Trouble> {
         let wanted = if begun { self.settings.before() } else { self.settings.session() };
-        let statements = difference(&connection.settings, wanted);
-        if statements.is_empty() {
-            return Ok(());
+        let applied = wanted.applied();
+        if connection.settings != *applied {
+            let statements = difference(connection.settings.statements(), wanted);
+            Box::pin(must(connection, &statements.join("; "))).await?;
         }
-        must(connection, &statements.join("; ")).await?;
-        connection.settings =
-            wanted.iter().map(|(name, setting)| (name.clone(), setting.statement.clone())).collect();
+        // The session's own, so that the two are one when they meet again.
+        if !connection.settings.is(applied) {
+            connection.settings = applied.clone();
+        }
         Ok(())
     }
 
     /// Touches the leg's fence tokens in the branch. Nothing else ran in the same step, so a token
     /// that is gone leaves the branch as it was.
     async fn fence(&mut self, leg: &Leg) -> Result<(), Hindrance> {
-        let Some(branch) = self.transaction.branches.get_mut(&leg.server) else { return Ok(()) };
+        let Some(branch) = self.transaction.branches.get_mut(leg.server) else { return Ok(()) };
         for fence in
             leg.fences.iter().filter(|fence| !branch.fences.contains_key(*fence)).cloned().collect::<Vec<_>>()
         {

@@ -70,7 +70,7 @@ impl Executor {
                     branch.settings_before = self.settings.after_commit(&branch.settings_before);
                 }
                 self.settings.rollback();
-                self.abandon(transaction).await;
+                Box::pin(self.abandon(transaction)).await;
                 Err(trouble)
             }
         }
@@ -81,7 +81,7 @@ impl Executor {
             .branches
             .iter()
             .filter(|(_, branch)| branch.begun)
-            .map(|(server, _)| *server)
+            .map(|(server, _)| server)
             .collect();
         let mut writers = Vec::new();
         if let [only] = begun.as_slice() {
@@ -100,8 +100,8 @@ impl Executor {
             [only] => end(branch(transaction, *only), "COMMIT").await,
             [decider, ..] => {
                 let name = self.database.directory.load().server_name(*decider).to_owned();
-                two_phase::commit(&self.fleet, &self.database, &name, &mut transaction.branches, &writers)
-                    .await
+                let branches = &mut transaction.branches;
+                Box::pin(two_phase::commit(&self.fleet, &self.database, &name, branches, &writers)).await
             }
         }
     }
@@ -121,7 +121,7 @@ impl Executor {
     pub async fn end_of_message(&mut self) -> Result<(), Trouble> {
         match self.transaction.mode {
             Mode::Explicit => Ok(()),
-            Mode::Implicit => self.commit().await.map(|_| ()),
+            Mode::Implicit => Box::pin(self.commit()).await.map(|_| ()),
             Mode::Auto => {
                 let transaction = std::mem::take(&mut self.transaction);
                 self.settle(transaction).await;
@@ -145,18 +145,19 @@ impl Executor {
         self.settings.commit();
         self.cancellable.over();
         self.count_transaction(&transaction);
-        for (server, mut branch) in std::mem::take(&mut transaction.branches) {
+        while let Some((server, mut branch)) = transaction.branches.pop() {
             branch.connection.settings = self.settings.after_commit(&branch.settings_before);
             if branch.coded && !self.stays(&branch) {
-                forget(&mut branch.connection.settings);
+                branch.connection.settings = forget(&branch.connection.settings);
             }
             self.release(server, branch);
         }
         if transaction.changed_schema
-            && let Err(error) = self.database.catalog.refresh(&self.fleet.servers).await
+            && let Err(error) = Box::pin(self.database.catalog.refresh(&self.fleet.servers)).await
         {
             tracing::warn!(%error, "the catalog could not be read after a change of the schema");
         }
+        self.transaction = transaction.emptied();
     }
 
     /// The transaction does not stand: every branch is rolled back or its connection closed.
@@ -164,7 +165,7 @@ impl Executor {
         self.pin_writes(&transaction);
         self.cancellable.over();
         self.count_transaction(&transaction);
-        for (server, mut branch) in std::mem::take(&mut transaction.branches) {
+        while let Some((server, mut branch)) = transaction.branches.pop() {
             if branch.connection.owed() > 0 {
                 continue;
             }
@@ -175,7 +176,7 @@ impl Executor {
             }
             branch.connection.settings = branch.settings_before.clone();
             if branch.coded && !self.stays(&branch) {
-                forget(&mut branch.connection.settings);
+                branch.connection.settings = forget(&branch.connection.settings);
             }
             self.release(server, branch);
         }
@@ -183,7 +184,7 @@ impl Executor {
 }
 
 fn branch(transaction: &mut Transaction, server: ServerId) -> &mut Branch {
-    transaction.branches.get_mut(&server).expect("the server was taken from this map")
+    transaction.branches.get_mut(server).expect("the server was taken from this map")
 }
 
 /// Ends a branch with COMMIT or ROLLBACK.

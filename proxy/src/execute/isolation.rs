@@ -17,7 +17,7 @@ impl Executor {
         server: ServerId,
         decision: &Decision,
     ) -> Result<(), Trouble> {
-        let Some(branch) = self.transaction.branches.get(&server) else { return Ok(()) };
+        let Some(branch) = self.transaction.branches.get(server) else { return Ok(()) };
         let (replica, outdated) = (branch.replica, branch.is_outdated(server, decision));
         let keeps_snapshot = self.keeps_snapshot();
         if outdated && keeps_snapshot {
@@ -39,7 +39,7 @@ impl Executor {
             .hint("Begin it again; READ WRITE begins on the primary.")
             .into());
         }
-        if let Some(mut branch) = self.transaction.branches.remove(&server) {
+        if let Some(mut branch) = self.transaction.branches.remove(server) {
             must(&mut branch.connection, "ROLLBACK").await?;
             branch.connection.settings = branch.settings_before.clone();
             self.release(server, branch);
@@ -63,8 +63,11 @@ impl Executor {
             begin if begin.contains("ISOLATION") => begin.contains("SERIALIZABLE"),
             _ => wanted.eq_ignore_ascii_case("serializable"),
         };
-        let others =
-            self.transaction.branches.keys().any(|server| plan.legs.iter().all(|leg| leg.server != *server));
+        let others = self
+            .transaction
+            .branches
+            .servers()
+            .any(|server| plan.legs.iter().all(|leg| leg.server != server));
         if serializable && (plan.legs.len() > 1 || others) {
             return Err(ClientError::unsupported(
                 "a SERIALIZABLE transaction over several servers is not supported",

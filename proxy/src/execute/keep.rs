@@ -25,7 +25,7 @@ impl Executor {
         let primary =
             self.fleet.servers.named(directory.server_name(server)).ok().and_then(|of| of.primary());
         let stands = |node: &crate::replicas::Node| (node.host.as_str(), node.port) == connection.node();
-        if primary.as_ref().is_some_and(stands) && connection.still_there() {
+        if primary.is_some_and(stands) && connection.still_there() {
             return Ok(connection);
         }
         Err(ClientError::kept_connection_lost().into())

@@ -5,14 +5,16 @@
 //! | `executor` | plans a statement and gets the connections it needs |
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
-//! | `relay` | a server's replies to the client |
+//! | `route` | what a session needs to reach a server |
+//! | `relay`, `reported` | a server's replies to the client, and what it knows of parameters |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
-//! | `transaction`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
+//! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
 //! | `isolation` | what a transaction may see of the others |
 //! | `settings`, `control` | a session's state on whatever connection it gets |
 //! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
 
+pub mod branches;
 pub mod cancel;
 pub mod clock;
 mod control;
@@ -33,6 +35,8 @@ mod pipeline;
 pub mod prepared;
 pub mod recovery;
 pub mod relay;
+pub mod reported;
+mod route;
 pub mod rows;
 pub mod run;
 pub mod settings;

@@ -12,7 +12,7 @@ use router::sql::{Learned, Statement};
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance, must};
 use crate::execute::prepared::{Prepared, Readied};
-use crate::execute::relay::{Expect, Relay, report};
+use crate::execute::relay::{Expect, Relay};
 use crate::execute::run::Ask;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
@@ -29,9 +29,15 @@ impl Executor {
     pub fn statement_of(&mut self, prepared: &Prepared) -> Result<Option<Arc<Statement>>, Trouble> {
         let catalog = self.catalog();
         let path = self.search_path();
+        if let Some(known) = prepared.known(catalog.version, &path) {
+            return Ok(known.statement);
+        }
         match &*self.database.learn(&prepared.text, &catalog, &path) {
             Learned::Statements(statements) => match statements.as_slice() {
-                [only] => Ok(Some(Arc::clone(only))),
+                [only] => {
+                    prepared.note(catalog.version, path, only);
+                    Ok(Some(Arc::clone(only)))
+                }
                 _ => Err(ClientError::new(
                     "42601",
                     "cannot insert multiple commands into a prepared statement",
@@ -64,13 +70,13 @@ impl Executor {
 
     /// The open connection of a branch.
     pub fn connection(&mut self, server: ServerId) -> &mut Lent {
-        let branch = self.transaction.branches.get_mut(&server);
+        let branch = self.transaction.branches.get_mut(server);
         &mut branch.expect("the pipeline goes to an open branch").connection
     }
 
     /// Where the messages of the client's pipeline are written to; they wait for a Sync.
     pub fn pipeline(&mut self, server: ServerId) -> &mut Lent {
-        let branch = self.transaction.branches.get_mut(&server);
+        let branch = self.transaction.branches.get_mut(server);
         let branch = branch.expect("the pipeline goes to an open branch");
         branch.unsynced = true;
         &mut branch.connection
@@ -80,8 +86,11 @@ impl Executor {
     pub fn ready(&mut self, server: ServerId, prepared: &Prepared) -> Readied {
         let version = self.catalog().version;
         let path = self.search_path();
-        let fingerprint = prepared.fingerprint(version, &path.0);
-        let branch = self.transaction.branches.get_mut(&server).expect("the pipeline goes to an open branch");
+        let fingerprint = match prepared.known(version, &path) {
+            Some(known) => known.fingerprint,
+            None => prepared.fingerprint(version, &path.0),
+        };
+        let branch = self.transaction.branches.get_mut(server).expect("the pipeline goes to an open branch");
         let readied = prepared.ready_on(&mut branch.connection, fingerprint);
         if readied.parsed {
             self.counters.add(Count::ServerParses, 1);
@@ -93,7 +102,7 @@ impl Executor {
 
     /// Something was executed on the branch: it is not to be left without its end.
     pub fn executed(&mut self, server: ServerId) {
-        if let Some(branch) = self.transaction.branches.get_mut(&server) {
+        if let Some(branch) = self.transaction.branches.get_mut(server) {
             branch.executed = true;
         }
     }
@@ -108,10 +117,8 @@ impl Executor {
         server: ServerId,
         expects: &mut VecDeque<Expect>,
     ) -> Result<(), Trouble> {
-        let Some(branch) = self.transaction.branches.get_mut(&server) else { return Ok(()) };
-        for (name, value) in branch.connection.parameters() {
-            report(&mut self.reported, peer, name, value);
-        }
+        let Some(branch) = self.transaction.branches.get_mut(server) else { return Ok(()) };
+        self.reported.tell_all(peer, &branch.connection);
         let mut preparing = std::mem::take(&mut branch.preparing);
         let synced = expects.iter().any(|expect| matches!(expect, Expect::Ready));
         let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
@@ -120,7 +127,7 @@ impl Executor {
         let class = relay.class;
         self.count_error(class);
         self.count_sent(server);
-        let Some(branch) = self.transaction.branches.get_mut(&server) else { return outcome };
+        let Some(branch) = self.transaction.branches.get_mut(server) else { return outcome };
         match &outcome {
             Ok(()) => {
                 branch.preparing = preparing;
@@ -163,7 +170,7 @@ impl Executor {
             let name = self.ready_now(leg.server, &Prepared::new(text, prepared.types.clone())).await?;
             self.executed(leg.server);
             self.connection(leg.server).queue_query(execute_text(&name, ask.parameters).as_bytes());
-            let branch = self.transaction.branches.get_mut(&leg.server).expect("the branch was made above");
+            let branch = self.transaction.branches.get_mut(leg.server).expect("the branch was made above");
             let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
             relay.describe = ask.describe;
             let relayed = relay.simple().await;
@@ -187,7 +194,7 @@ impl Executor {
         if !readied.parsed {
             return Ok(readied.name);
         }
-        let branch = self.transaction.branches.get_mut(&server).expect("the pipeline goes to an open branch");
+        let branch = self.transaction.branches.get_mut(server).expect("the pipeline goes to an open branch");
         branch.connection.queue_sync();
         let mut error = None;
         while branch.connection.owed() > 0 {
@@ -219,10 +226,10 @@ impl Executor {
         if self.transaction.mode != Mode::Auto {
             return Ok(());
         }
-        if self.transaction.branches.get(&server).is_some_and(|branch| branch.executed) {
+        if self.transaction.branches.get(server).is_some_and(|branch| branch.executed) {
             return self.upgrade().await;
         }
-        if let Some(mut branch) = self.transaction.branches.remove(&server) {
+        if let Some(mut branch) = self.transaction.branches.remove(server) {
             branch.connection.queue_sync();
             while branch.connection.owed() > 0 {
                 branch.connection.frame().await?;
@@ -271,7 +278,7 @@ impl Executor {
             Err(Hindrance::Replan) => self.await_news(&decision).await?,
         }
         self.transaction.wrote.push((server, Tenants::None));
-        let Some(branch) = self.transaction.branches.get_mut(&server) else {
+        let Some(branch) = self.transaction.branches.get_mut(server) else {
             return Err(ClientError::new("40001", "the directory changed; try again").into());
         };
         (branch.executed, branch.coded) = (true, true);
@@ -291,8 +298,8 @@ impl Executor {
     /// # Errors
     /// No server answers.
     pub async fn any_branch(&mut self) -> Result<ServerId, Trouble> {
-        if let Some(server) = self.transaction.branches.keys().next() {
-            return Ok(*server);
+        if let Some(server) = self.transaction.branches.servers().next() {
+            return Ok(server);
         }
         let directory = self.database.directory.load();
         let held = self.held.as_ref().map(|(server, ..)| *server);
@@ -322,13 +329,7 @@ impl Executor {
 
 /// A plan for what the proxy does on one server.
 fn plan_of(leg: Leg) -> Plan {
-    Plan {
-        way: Way::Single,
-        legs: vec![leg],
-        role: Role::Primary,
-        tenants: Tenants::None,
-        why: String::new(),
-    }
+    Plan { way: Way::Single, legs: [leg].into(), role: Role::Primary, tenants: Tenants::None, why: "".into() }
 }
 
 fn several_servers() -> ClientError {

@@ -1,9 +1,11 @@
 //! Prepared statements are virtual: a client's name stands for a text and its parameter types, and a
 //! connection learns the text when it first needs it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use router::catalog::SearchPath;
 use router::ids::quote_identifier;
+use router::sql::Statement;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::execute::described::Described;
@@ -12,7 +14,7 @@ use crate::wire::view::Kind;
 use crate::wire::write;
 
 /// What a client prepared.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Prepared {
     /// The statement's text.
     pub text: Arc<str>,
@@ -20,6 +22,18 @@ pub struct Prepared {
     pub types: Types,
     /// What the client was told of its rows.
     pub described: Arc<Described>,
+    known: Mutex<Option<Known>>,
+}
+
+/// What a text says under one reading of the catalog and one search path.
+#[derive(Debug, Clone)]
+pub struct Known {
+    version: u64,
+    path: SearchPath,
+    /// The statement.
+    pub statement: Option<Arc<Statement>>,
+    /// As [`Prepared::fingerprint`] has it.
+    pub fingerprint: u128,
 }
 
 /// How parameter types were declared.
@@ -32,9 +46,25 @@ pub enum Types {
 }
 
 impl Prepared {
-    /// A statement that nobody was told anything about.
+    /// A text and its parameters' types.
     pub fn new(text: Arc<str>, types: Types) -> Prepared {
-        Prepared { text, types, described: Arc::default() }
+        Prepared { text, types, described: Arc::default(), known: Mutex::default() }
+    }
+
+    /// What was noted last, if it was noted under this catalog and search path.
+    pub fn known(&self, version: u64, path: &SearchPath) -> Option<Known> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &&Known| {
+            known.version == version && (Arc::ptr_eq(&known.path.0, &path.0) || known.path == *path)
+        };
+        known.as_ref().filter(same).cloned()
+    }
+
+    /// Notes what the text says.
+    pub fn note(&self, version: u64, path: SearchPath, statement: &Arc<Statement>) {
+        let fingerprint = self.fingerprint(version, &path.0);
+        let known = Known { version, path, statement: Some(Arc::clone(statement)), fingerprint };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
     /// The declared type of parameter `index`, counted from 0; 0 where the server infers it.

@@ -4,13 +4,14 @@
 //! While it waits for the server it watches the client: one that goes away has its query cancelled by
 //! the connection's being dropped.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::error::ClientError;
 use crate::execute::described::Reading;
+use crate::execute::reported::Reported;
 use crate::execute::trouble::Trouble;
 use crate::metrics::rows_of;
 use crate::net::peer::{Copied, Peer};
@@ -46,6 +47,19 @@ pub enum Expect {
     Ready,
 }
 
+/// How an answer ends.
+#[derive(Debug, Clone, Copy)]
+enum Last {
+    /// With one message of this tag, which the client does not see.
+    Swallowed(u8),
+    /// With one message of this tag, for the client.
+    Relayed(u8),
+    /// With RowDescription or NoData, which is for the caller to relay.
+    Description,
+    /// With CommandComplete, EmptyQueryResponse or PortalSuspended.
+    Completion,
+}
+
 /// What a relayed statement left.
 #[derive(Debug, Default)]
 pub struct Relayed {
@@ -60,7 +74,7 @@ pub struct Relay<'a> {
     /// The client's side.
     pub peer: &'a mut Peer,
     /// What the client was told of the server's parameters.
-    pub reported: &'a mut BTreeMap<String, String>,
+    pub reported: &'a mut Reported,
     /// True where a simple query's rows are announced by a RowDescription.
     pub describe: bool,
     /// How many rows commands of the extended protocol returned or changed.
@@ -72,11 +86,7 @@ pub struct Relay<'a> {
 
 impl<'a> Relay<'a> {
     /// A relay between these two.
-    pub fn new(
-        connection: &'a mut Connection,
-        peer: &'a mut Peer,
-        reported: &'a mut BTreeMap<String, String>,
-    ) -> Relay<'a> {
+    pub fn new(connection: &'a mut Connection, peer: &'a mut Peer, reported: &'a mut Reported) -> Relay<'a> {
         Relay { connection, peer, reported, describe: true, rows: 0, class: None, early: None }
     }
 
@@ -140,7 +150,7 @@ impl<'a> Relay<'a> {
                     failed = true;
                     self.error(&frame)?;
                 }
-                b'G' => self.copy_in(frame).await?,
+                b'G' => Box::pin(self.copy_in(frame)).await?,
                 _ => self.pass(frame).await?,
             }
         }
@@ -167,7 +177,7 @@ impl<'a> Relay<'a> {
                     }
                     self.connection.statements.closes_skipped();
                     let synced = expects.iter().any(|expect| matches!(expect, Expect::Ready));
-                    self.resynchronise(synced).await?;
+                    Box::pin(self.resynchronise(synced)).await?;
                 }
                 expects.retain(|expect| matches!(expect, Expect::Parsed(_)));
                 return Err(trouble);
@@ -182,27 +192,87 @@ impl<'a> Relay<'a> {
                 self.peer.out().extend_from_slice(bytes);
                 Ok(())
             }
-            Expect::Swallow(tag) => self.one(*tag, false, preparing).await,
-            Expect::Relay(tag) => self.one(*tag, true, preparing).await,
-            Expect::Parsed(_) => self.one(b'1', true, preparing).await,
-            Expect::Ready => self.one(b'Z', false, preparing).await,
+            Expect::Swallow(tag) => self.until(Last::Swallowed(*tag), preparing).await.map(drop),
+            Expect::Relay(tag) => self.until(Last::Relayed(*tag), preparing).await.map(drop),
+            Expect::Parsed(_) => self.until(Last::Relayed(b'1'), preparing).await.map(drop),
+            Expect::Ready => self.until(Last::Swallowed(b'Z'), preparing).await.map(drop),
             Expect::StatementDescription(reading) => {
-                self.one(b't', true, preparing).await?;
-                let description = self.description().await?;
+                self.until(Last::Relayed(b't'), preparing).await?;
+                let description = self.until(Last::Description, preparing).await?;
                 reading.tell(&description);
                 self.peer.out().extend_from_slice(description.bytes());
                 Ok(())
             }
             Expect::Confirmation(reading) => {
-                reading.confirm(&self.description().await?);
+                reading.confirm(&self.until(Last::Description, preparing).await?);
                 Ok(())
             }
             Expect::RowsOfStatement => {
-                self.one(b't', false, preparing).await?;
-                self.relay_description().await
+                self.until(Last::Swallowed(b't'), preparing).await?;
+                self.relay_description(preparing).await
             }
-            Expect::PortalDescription => self.relay_description().await,
-            Expect::Execution => self.execution().await,
+            Expect::PortalDescription => self.relay_description(preparing).await,
+            Expect::Execution => self.until(Last::Completion, preparing).await.map(drop),
+        }
+    }
+
+    async fn relay_description(&mut self, preparing: &mut Vec<u128>) -> Result<(), Trouble> {
+        let description = self.until(Last::Description, preparing).await?;
+        self.peer.out().extend_from_slice(description.bytes());
+        Ok(())
+    }
+
+    /// Relays messages up to the last one of an answer, which is the result; asynchronous ones are passed
+    /// on.
+    async fn until(&mut self, last: Last, preparing: &mut Vec<u128>) -> Result<Frame, Trouble> {
+        loop {
+            let frame = match last {
+                Last::Completion => self.reply_after_rows().await?,
+                Last::Swallowed(_) | Last::Relayed(_) | Last::Description => match self.read_already()? {
+                    Some(frame) => frame,
+                    None => self.reply().await?,
+                },
+            };
+            match (frame.tag(), last) {
+                (b'E', _) => {
+                    self.error(&frame)?;
+                    return Err(Trouble::Told);
+                }
+                (b'N' | b'S' | b'A', _) => self.pass(frame).await?,
+                (tag, Last::Swallowed(wanted) | Last::Relayed(wanted)) if tag == wanted => {
+                    if tag == b'1' && !preparing.is_empty() {
+                        preparing.remove(0);
+                    }
+                    if let Last::Relayed(_) = last {
+                        self.peer.out().extend_from_slice(frame.bytes());
+                    }
+                    return Ok(frame);
+                }
+                (b'T' | b'n', Last::Description) => return Ok(frame),
+                (b'C' | b'I' | b's', Last::Completion) => {
+                    self.rows += rows_of(frame.bytes());
+                    self.peer.out().extend_from_slice(frame.bytes());
+                    return Ok(frame);
+                }
+                (b'G', Last::Completion) => {
+                    Box::pin(self.copy_in(frame)).await?;
+                    // While it copied, the server heard no Flush: without this one it keeps its word.
+                    write::flush(self.connection.out());
+                }
+                (b'Z', Last::Completion) => return Err(out_of_step(b'Z')),
+                (_, Last::Completion) => self.pass(frame).await?,
+                (found, Last::Swallowed(_) | Last::Relayed(_) | Last::Description) => {
+                    return Err(out_of_step(found));
+                }
+            }
+        }
+    }
+
+    /// The next reply if it is here.
+    fn read_already(&mut self) -> Result<Option<Frame>, Trouble> {
+        match self.early.take() {
+            Some(frame) => Ok(Some(frame)),
+            None => Ok(self.connection.buffered_frame()?),
         }
     }
 
@@ -223,76 +293,6 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// One message with this tag; asynchronous ones are passed on.
-    async fn one(&mut self, tag: u8, relay: bool, preparing: &mut Vec<u128>) -> Result<(), Trouble> {
-        loop {
-            let frame = self.reply().await?;
-            match frame.tag() {
-                b'E' => {
-                    self.error(&frame)?;
-                    return Err(Trouble::Told);
-                }
-                b'N' | b'S' | b'A' => self.pass(frame).await?,
-                found if found == tag => {
-                    if tag == b'1' && !preparing.is_empty() {
-                        preparing.remove(0);
-                    }
-                    if relay {
-                        self.peer.out().extend_from_slice(frame.bytes());
-                    }
-                    return Ok(());
-                }
-                found => return Err(out_of_step(found)),
-            }
-        }
-    }
-
-    async fn relay_description(&mut self) -> Result<(), Trouble> {
-        let description = self.description().await?;
-        self.peer.out().extend_from_slice(description.bytes());
-        Ok(())
-    }
-
-    /// RowDescription or NoData.
-    async fn description(&mut self) -> Result<Frame, Trouble> {
-        loop {
-            let frame = self.reply().await?;
-            match frame.tag() {
-                b'E' => {
-                    self.error(&frame)?;
-                    return Err(Trouble::Told);
-                }
-                b'N' | b'S' | b'A' => self.pass(frame).await?,
-                b'T' | b'n' => return Ok(frame),
-                found => return Err(out_of_step(found)),
-            }
-        }
-    }
-
-    async fn execution(&mut self) -> Result<(), Trouble> {
-        loop {
-            let frame = self.reply_after_rows().await?;
-            match frame.tag() {
-                b'E' => {
-                    self.error(&frame)?;
-                    return Err(Trouble::Told);
-                }
-                b'C' | b'I' | b's' => {
-                    self.rows += rows_of(frame.bytes());
-                    self.peer.out().extend_from_slice(frame.bytes());
-                    return Ok(());
-                }
-                b'G' => {
-                    self.copy_in(frame).await?;
-                    // While it copied, the server heard no Flush: without this one it keeps its word.
-                    write::flush(self.connection.out());
-                }
-                b'Z' => return Err(out_of_step(b'Z')),
-                _ => self.pass(frame).await?,
-            }
-        }
-    }
-
     /// Passes a message on.
     async fn pass(&mut self, frame: Frame) -> Result<(), Trouble> {
         match frame.tag() {
@@ -309,7 +309,7 @@ impl<'a> Relay<'a> {
     /// A parameter changed; the client hears it if it is news and the same on every node.
     fn parameter(&mut self, frame: &Frame) {
         if let Some((name, value)) = view::parameter_status(frame) {
-            report(self.reported, self.peer, name, value);
+            self.reported.tell(self.peer, name, value);
         }
     }
 
@@ -367,15 +367,6 @@ impl<'a> Relay<'a> {
             }
         }
     }
-}
-
-/// Tells the client of a parameter's new value where it is news.
-pub fn report(reported: &mut BTreeMap<String, String>, peer: &mut Peer, name: &str, value: &str) {
-    if name == "in_hot_standby" || reported.get(name).is_some_and(|known| known == value) {
-        return;
-    }
-    reported.insert(name.to_owned(), value.to_owned());
-    write::parameter_status(peer.out(), name, value);
 }
 
 fn out_of_step(found: u8) -> Trouble {

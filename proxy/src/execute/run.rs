@@ -10,7 +10,7 @@ use router::sql::{Access, Kind, Statement};
 
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
-use crate::execute::relay::{Relay, report};
+use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
@@ -59,11 +59,11 @@ impl Executor {
                     self.count(ask.statement, &decision, begun);
                     self.note(ask.statement, &decision);
                     if ask.statement.changes_schema() && self.transaction.mode != Mode::Auto {
-                        self.read_own_catalog().await?;
+                        Box::pin(self.read_own_catalog()).await?;
                     }
                     return Ok(completion);
                 }
-                Err(Hindrance::Replan) => self.await_news(&decision).await?,
+                Err(Hindrance::Replan) => Box::pin(self.await_news(&decision)).await?,
                 Err(Hindrance::Trouble(trouble)) => {
                     self.note_lost(ask.statement, &decision, &trouble);
                     tries += 1;
@@ -89,7 +89,7 @@ impl Executor {
         decision: &Decision,
     ) -> Result<Option<Bytes>, Hindrance> {
         if ask.statement.is_explain() {
-            return explain::run(self, peer, ask, rows, decision).await;
+            return Box::pin(explain::run(self, peer, ask, rows, decision)).await;
         }
         if !matches!(decision.plan.way, Way::Single)
             && ask.parameters.len() < usize::from(ask.statement.parameter_count())
@@ -105,7 +105,7 @@ impl Executor {
                     self.open_implicit();
                 }
                 match rows.is_kept() {
-                    true => everywhere::run(self, peer, ask, rows, decision, Answer::First).await,
+                    true => Box::pin(everywhere::run(self, peer, ask, rows, decision, Answer::First)).await,
                     false => self.single(peer, ask, decision).await,
                 }
             }
@@ -113,15 +113,15 @@ impl Executor {
                 if fenced {
                     self.open_implicit();
                 }
-                merge::run(self, peer, ask, rows, decision, plan).await
+                Box::pin(merge::run(self, peer, ask, rows, decision, plan)).await
             }
             Way::Everywhere(answer) => {
                 self.open_implicit();
-                everywhere::run(self, peer, ask, rows, decision, *answer).await
+                Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await
             }
             Way::CopyIn(copy) => {
                 self.open_implicit();
-                copy_in::run(self, peer, ask, decision, copy).await
+                Box::pin(copy_in::run(self, peer, ask, decision, copy)).await
             }
         }
     }
@@ -143,12 +143,10 @@ impl Executor {
         let leg = &decision.plan.legs[0];
         self.branch(leg, decision).await?;
         let text = leg.text.as_deref().unwrap_or(ask.statement.text());
-        let branch = self.transaction.branches.get_mut(&leg.server).expect("the branch was made above");
+        let branch = self.transaction.branches.get_mut(leg.server).expect("the branch was made above");
         branch.executed = true;
         branch.connection.queue_query(text.as_bytes());
-        for (name, value) in branch.connection.parameters() {
-            report(&mut self.reported, peer, name, value);
-        }
+        self.reported.tell_all(peer, &branch.connection);
         let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
         let outcome = relay.simple().await;
         let class = relay.class;
@@ -180,7 +178,7 @@ impl Executor {
         }
         if statement.runs_unread_code() {
             for leg in &decision.plan.legs {
-                if let Some(branch) = self.transaction.branches.get_mut(&leg.server) {
+                if let Some(branch) = self.transaction.branches.get_mut(leg.server) {
                     branch.coded = true;
                 }
             }
@@ -191,7 +189,7 @@ impl Executor {
         }
         if let Some(hold) = statement.hold()
             && let Some(branch) =
-                decision.plan.legs.first().and_then(|leg| self.transaction.branches.get_mut(&leg.server))
+                decision.plan.legs.first().and_then(|leg| self.transaction.branches.get_mut(leg.server))
         {
             branch.hold = Some(hold);
         }
@@ -210,7 +208,7 @@ impl Executor {
     pub async fn fail(&mut self) {
         match self.transaction.mode {
             Mode::Explicit => self.transaction.failed = true,
-            Mode::Auto | Mode::Implicit => self.rollback().await,
+            Mode::Auto | Mode::Implicit => Box::pin(self.rollback()).await,
         }
     }
 }

@@ -5,10 +5,12 @@
 //! gets can be brought to the same state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use router::ids::{quote_identifier, quote_literal};
 
-use crate::pool::settings_fingerprint;
+use crate::server::Applied;
 
 /// One setting: its value as far as it is a plain constant, and the statement that makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,18 +67,48 @@ const UNKNOWN: &str = "";
 /// The name under which a connection says that anything may have been set on it.
 const EVERYTHING: &str = "*";
 
-/// Notes that code ran on a connection which may have changed anything of its session.
-pub fn forget(applied: &mut BTreeMap<String, String>) {
-    applied.insert(EVERYTHING.to_owned(), UNKNOWN.to_owned());
+/// What is known of a connection on which code ran that may have changed anything of its session.
+pub fn forget(applied: &Applied) -> Applied {
+    let mut statements = applied.statements().clone();
+    statements.insert(EVERYTHING.to_owned(), UNKNOWN.to_owned());
+    Applied::new(statements)
+}
+
+/// Settings that are shared and not changed: those of a session at one moment.
+#[derive(Debug, Default)]
+pub struct State {
+    map: Map,
+    applied: OnceLock<Applied>,
+}
+
+impl State {
+    fn of(map: Map) -> Arc<State> {
+        Arc::new(State { map, applied: OnceLock::new() })
+    }
+
+    /// What a connection that has these settings and no others is known to have.
+    pub fn applied(&self) -> &Applied {
+        let statement = |(name, setting): (&String, &Setting)| (name.clone(), setting.statement.clone());
+        self.applied.get_or_init(|| Applied::new(self.map.iter().map(statement).collect()))
+    }
+}
+
+impl Deref for State {
+    type Target = Map;
+
+    fn deref(&self) -> &Map {
+        &self.map
+    }
 }
 
 /// All settings of one session.
 #[derive(Debug, Default)]
 pub struct Settings {
     defaults: Map,
-    session: Map,
+    session: Arc<State>,
     local: Map,
-    marks: Vec<(Option<String>, Map, Map)>,
+    marks: Vec<(Option<String>, Arc<State>, Map)>,
+    stamp: u64,
 }
 
 impl Settings {
@@ -86,7 +118,7 @@ impl Settings {
             .into_iter()
             .map(|(name, value)| (name.to_ascii_lowercase(), Setting::of(&name, &value)))
             .collect();
-        Settings { session: defaults.clone(), defaults, ..Settings::default() }
+        Settings { session: State::of(defaults.clone()), defaults, ..Settings::default() }
     }
 
     /// The value that holds now, where it was set by the session to a plain constant.
@@ -96,24 +128,38 @@ impl Settings {
     }
 
     /// What a connection must have before a transaction of this session begins.
-    pub fn session(&self) -> &Map {
+    pub fn session(&self) -> &State {
         &self.session
     }
 
     /// What a connection that has these settings already is known by in the pool; `None` where there are
     /// none.
-    pub fn fingerprint(&self) -> Option<u64> {
-        if self.session.is_empty() {
-            return None;
+    pub fn preferred(&self) -> Option<u64> {
+        (!self.session.is_empty()).then(|| self.session.applied().fingerprint())
+    }
+
+    /// The same as long as every [`Self::value`] is.
+    pub fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    fn change_session(&mut self, change: impl FnOnce(&mut Map)) {
+        let mut map = self.session.map.clone();
+        change(&mut map);
+        self.session = State::of(map);
+        self.stamp += 1;
+    }
+
+    fn clear_local(&mut self) {
+        if !self.local.is_empty() {
+            self.local.clear();
+            self.stamp += 1;
         }
-        let applied: BTreeMap<String, String> =
-            self.session.iter().map(|(name, setting)| (name.clone(), setting.statement.clone())).collect();
-        Some(settings_fingerprint(&applied))
     }
 
     /// What a connection must have before the open transaction begins on it, so that a rollback there
     /// undoes what a rollback here undoes.
-    pub fn before(&self) -> &Map {
+    pub fn before(&self) -> &State {
         self.marks.first().map_or(&self.session, |(_, session, _)| session)
     }
 
@@ -121,7 +167,7 @@ impl Settings {
     /// to where this one stands: its settings and its savepoints, in their order.
     pub fn replay(&self) -> Vec<String> {
         let none = Map::new();
-        let (mut session, mut local) = (self.before(), &none);
+        let (mut session, mut local): (&Map, &Map) = (self.before(), &none);
         let mut script = Vec::new();
         for (name, then, then_local) in self.marks.iter().skip(1) {
             script.extend(steps((session, local), (then, then_local)));
@@ -135,19 +181,25 @@ impl Settings {
     /// What is known of a connection after a transaction of this session has committed on it, which had
     /// `before` when it began. A setting that the transaction changed may have been changed there or
     /// not: whoever uses the connection next makes it anew.
-    pub fn after_commit(&self, before: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    pub fn after_commit(&self, before: &Applied) -> Applied {
+        if before.is(self.session.applied()) {
+            return before.clone();
+        }
+        let before = before.statements();
         let names: BTreeSet<&String> = before.keys().chain(self.session.keys()).collect();
         let known = |name: &String| match (before.get(name), self.session.get(name)) {
             (Some(before), Some(now)) if *before == now.statement => before.clone(),
             _ => UNKNOWN.to_owned(),
         };
-        names.into_iter().map(|name| (name.clone(), known(name))).collect()
+        Applied::new(names.into_iter().map(|name| (name.clone(), known(name))).collect())
     }
 
     /// SET or `set_config(.., false)`.
     pub fn set(&mut self, name: &str, setting: Setting) {
         self.local.remove(name);
-        self.session.insert(name.to_owned(), setting);
+        self.change_session(|session| {
+            session.insert(name.to_owned(), setting);
+        });
     }
 
     /// SET LOCAL or `set_config(.., true)`; without a transaction it has no effect.
@@ -155,32 +207,40 @@ impl Settings {
         if !self.marks.is_empty() {
             let default = self.defaults.get(name).filter(|_| setting.is_default());
             self.local.insert(name.to_owned(), default.cloned().unwrap_or(setting));
+            self.stamp += 1;
         }
     }
 
     /// RESET name, SET name TO DEFAULT.
     pub fn reset(&mut self, name: &str) {
         self.local.remove(name);
-        match self.defaults.get(name) {
-            Some(setting) => self.session.insert(name.to_owned(), setting.clone()),
-            None => self.session.remove(name),
-        };
+        let default = self.defaults.get(name).cloned();
+        self.change_session(|session| {
+            match default {
+                Some(setting) => session.insert(name.to_owned(), setting),
+                None => session.remove(name),
+            };
+        });
     }
 
     /// RESET ALL. The role and the session's user stay, as in PostgreSQL.
     pub fn reset_all(&mut self) {
-        self.local.clear();
+        self.clear_local();
         let keep = |name: &str| matches!(name, "role" | "session_authorization");
         let kept: Map =
             self.session.iter().filter(|(name, _)| keep(name)).map(|(n, s)| (n.clone(), s.clone())).collect();
-        self.session = self.defaults.clone();
-        self.session.extend(kept);
+        let defaults = self.defaults.clone();
+        self.change_session(|session| {
+            *session = defaults;
+            session.extend(kept);
+        });
     }
 
     /// DISCARD ALL: as new.
     pub fn discard_all(&mut self) {
-        self.local.clear();
-        self.session = self.defaults.clone();
+        self.clear_local();
+        let defaults = self.defaults.clone();
+        self.change_session(|session| *session = defaults);
     }
 
     /// A transaction begins.
@@ -206,6 +266,7 @@ impl Settings {
             if let Some((_, session, local)) = self.marks.last() {
                 self.session.clone_from(session);
                 self.local.clone_from(local);
+                self.stamp += 1;
             }
         }
     }
@@ -220,16 +281,18 @@ impl Settings {
     /// The transaction committed: SET LOCAL ends.
     pub fn commit(&mut self) {
         self.marks.clear();
-        self.local.clear();
+        self.clear_local();
     }
 
     /// The transaction was rolled back: every setting is as it was before.
     pub fn rollback(&mut self) {
-        if let Some((_, session, local)) = self.marks.drain(..).next() {
-            self.session = session;
-            self.local = local;
+        if let Some((_, session, _)) = self.marks.drain(..).next() {
+            if !Arc::ptr_eq(&self.session, &session) {
+                self.session = session;
+                self.stamp += 1;
+            }
         }
-        self.local.clear();
+        self.clear_local();
     }
 }
 
@@ -330,18 +393,45 @@ mod tests {
     }
 
     #[test]
+    fn whatever_changes_a_value_changes_the_stamp() {
+        let steps: [fn(&mut Settings); 12] = [
+            |settings| settings.set("a", Setting::of("a", "1")),
+            Settings::begin,
+            |settings| settings.set_local("a", Setting::of("a", "2")),
+            |settings| settings.savepoint("s"),
+            |settings| settings.set_local("a", Setting::of("a", "3")),
+            |settings| settings.rollback_to("s"),
+            Settings::commit,
+            Settings::begin,
+            |settings| settings.set("a", Setting::of("a", "4")),
+            Settings::rollback,
+            |settings| settings.reset("work_mem"),
+            Settings::discard_all,
+        ];
+        let mut settings = settings();
+        let mut seen = BTreeMap::new();
+        for step in steps {
+            step(&mut settings);
+            let values = ["a", "work_mem"].map(|name| settings.value(name).map(str::to_owned));
+            assert_eq!(*seen.entry(settings.stamp()).or_insert_with(|| values.clone()), values);
+        }
+    }
+
+    #[test]
     fn what_a_transaction_changed_is_made_anew_by_whoever_is_next() {
         let mut settings = settings();
-        let before =
-            BTreeMap::from([("work_mem".to_owned(), settings.session()["work_mem"].statement.clone())]);
+        let before = settings.session().applied().clone();
         assert_eq!(settings.after_commit(&before), before);
         settings.begin();
         settings.set("timezone", Setting::of("timezone", "Asia/Tokyo"));
         settings.set("work_mem", Setting::of("work_mem", "4MB"));
         let applied = settings.after_commit(&before);
         settings.commit();
-        assert_eq!(difference(&applied, settings.session()).len(), 2);
-        assert_eq!(difference(&applied, &Map::new()), [r#"RESET "timezone""#, r#"RESET "work_mem""#]);
+        assert_eq!(difference(applied.statements(), settings.session()).len(), 2);
+        assert_eq!(
+            difference(applied.statements(), &Map::new()),
+            [r#"RESET "timezone""#, r#"RESET "work_mem""#]
+        );
     }
 
     #[test]

@@ -16,10 +16,14 @@ use router::directory::{Directory, MoveMark};
 use router::ids::{MoveId, ServerId};
 use router::plan::Tenants;
 use router::sql::Hold;
+use smallvec::SmallVec;
 
 use crate::directory::Pass;
+use crate::execute::branches::Branches;
+use crate::execute::clock::Moment;
 use crate::execute::executor::Decision;
 use crate::pool::Lent;
+use crate::server::Applied;
 
 /// Who opened the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,7 +55,7 @@ pub struct Transaction {
     /// The catalog as the transaction's DDL has left it, which nobody else sees yet.
     pub catalog: Option<Arc<Catalog>>,
     /// Its part on each server.
-    pub branches: BTreeMap<ServerId, Branch>,
+    pub branches: Branches,
     /// The savepoints that stand, oldest first.
     pub savepoints: Vec<String>,
     /// Its permits; moves wait for them.
@@ -61,7 +65,7 @@ pub struct Transaction {
     /// The cursors it declared and where they are.
     pub cursors: BTreeMap<String, ServerId>,
     /// What `now()` is in statements over several servers.
-    pub now: String,
+    pub now: Moment,
 }
 
 /// A pass, with what it is for.
@@ -70,7 +74,7 @@ pub struct Permit {
     /// The pass; given up with this.
     pub pass: Pass,
     /// Its servers.
-    pub servers: Vec<ServerId>,
+    pub servers: SmallVec<[ServerId; 4]>,
     /// Its tenants.
     pub tenants: Tenants,
 }
@@ -78,7 +82,9 @@ pub struct Permit {
 impl Permit {
     /// True where it permits just this.
     pub fn is_for(&self, directory: &Directory, servers: &[ServerId], tenants: &Tenants) -> bool {
-        self.pass.version() == directory.version() && self.servers == servers && self.tenants == *tenants
+        self.pass.version() == directory.version()
+            && self.servers.as_slice() == servers
+            && self.tenants == *tenants
     }
 }
 
@@ -101,7 +107,7 @@ pub struct Branch {
     /// The directory under which it was opened: where its snapshot may be from.
     pub directory: Arc<Directory>,
     /// The settings that were applied to the connection before it began.
-    pub settings_before: BTreeMap<String, String>,
+    pub settings_before: Applied,
     /// Statements sent to be prepared, their ParseComplete not yet seen.
     pub preparing: Vec<u128>,
     /// True where code ran on it that may have changed the session: DO, CALL, a user's function.
@@ -129,6 +135,21 @@ impl Branch {
 }
 
 impl Transaction {
+    /// None, in the place of one that ended: what it has allocated serves the next one.
+    pub(super) fn emptied(mut self) -> Transaction {
+        self.branches.clear();
+        self.savepoints.clear();
+        self.passes.clear();
+        self.wrote.clear();
+        Transaction {
+            branches: self.branches,
+            savepoints: self.savepoints,
+            passes: self.passes,
+            wrote: self.wrote,
+            ..Transaction::default()
+        }
+    }
+
     /// True inside the client's own transaction.
     pub fn is_explicit(&self) -> bool {
         self.mode == Mode::Explicit
@@ -143,7 +164,7 @@ impl Transaction {
     /// The moves of the directory whose fences it holds.
     pub fn fenced(&self, directory: &Directory) -> Vec<MoveId> {
         let holds = |mark: &&MoveMark| {
-            let fences = self.branches.get(&mark.from).map(|branch| &branch.fences);
+            let fences = self.branches.get(mark.from).map(|branch| &branch.fences);
             mark.fence().zip(fences).is_some_and(|(fence, fences)| fences.contains_key(&fence))
         };
         directory.marks().iter().filter(holds).map(|mark| mark.id).collect()

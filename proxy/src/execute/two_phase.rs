@@ -6,11 +6,10 @@
 //! knows whom to ask: it inserts `(gid, 'abort')` there and obeys the row that stands. The unique
 //! index arbitrates every race.
 
-use std::collections::BTreeMap;
-
 use router::ids::{ServerId, quote_literal};
 
 use crate::error::ClientError;
+use crate::execute::branches::Branches;
 use crate::execute::finish::end;
 use crate::execute::transaction::Branch;
 use crate::execute::trouble::Trouble;
@@ -41,7 +40,7 @@ pub(super) async fn commit(
     fleet: &Fleet,
     database: &Database,
     decider_name: &str,
-    branches: &mut BTreeMap<ServerId, Branch>,
+    branches: &mut Branches,
     writers: &[ServerId],
 ) -> Result<(), Trouble> {
     let gid = super::recovery::new_gid(decider_name, &fleet.proxy_id);
@@ -50,7 +49,7 @@ pub(super) async fn commit(
     let mut prepared = Vec::new();
     for server in others {
         failpoint("two_phase.prepare");
-        let branch = branches.get_mut(server).expect("writers are branches");
+        let branch = branches.get_mut(*server).expect("writers are branches");
         if let Err(trouble) = end(branch, &format!("PREPARE TRANSACTION {literal}")).await {
             undo(branches, &prepared, &literal).await;
             return Err(trouble);
@@ -87,7 +86,7 @@ pub(super) async fn commit(
     }
     failpoint("two_phase.finish");
     for server in &prepared {
-        let branch = branches.get_mut(server).expect("writers are branches");
+        let branch = branches.get_mut(*server).expect("writers are branches");
         if end(branch, &format!("COMMIT PREPARED {literal}")).await.is_err() {
             // Decided. The client is told when all of it shows, or when that takes too long.
             let name = database.directory.load().server_name(*server).to_owned();
@@ -97,20 +96,16 @@ pub(super) async fn commit(
     Ok(())
 }
 
-async fn decide(
-    branches: &mut BTreeMap<ServerId, Branch>,
-    decider: &ServerId,
-    literal: &str,
-) -> Result<(), Trouble> {
-    let branch = branches.get_mut(decider).expect("writers are branches");
+async fn decide(branches: &mut Branches, decider: &ServerId, literal: &str) -> Result<(), Trouble> {
+    let branch = branches.get_mut(*decider).expect("writers are branches");
     end(branch, &format!("INSERT INTO pgherd.decision (gid, outcome) VALUES ({literal}, 'commit')")).await?;
     failpoint("two_phase.commit");
     end(branch, "COMMIT").await
 }
 
-async fn undo(branches: &mut BTreeMap<ServerId, Branch>, prepared: &[ServerId], literal: &str) {
+async fn undo(branches: &mut Branches, prepared: &[ServerId], literal: &str) {
     for server in prepared {
-        let branch = branches.get_mut(server).expect("writers are branches");
+        let branch = branches.get_mut(*server).expect("writers are branches");
         // What cannot be undone now is undone by the recovery: the decider never commits.
         let _ = end(branch, &format!("ROLLBACK PREPARED {literal}")).await;
     }

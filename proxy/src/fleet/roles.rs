@@ -114,7 +114,7 @@ impl Fleet {
     ) -> Result<Option<Arc<Role>>, Unknowable> {
         let server = self.servers.iter().next().ok_or_else(|| Unknowable("there is no server".into()))?;
         let node = server.wait_for_primary(PATIENCE).await.map_err(|error| Unknowable(error.to_string()))?;
-        let wanted = (auth.clone(), node, database.to_owned());
+        let wanted = (auth.clone(), node.clone(), database.to_owned());
         let standing = line.take().filter(|line| line.made_for == wanted && !line.client.is_closed());
         let asking = match standing {
             Some(standing) => standing,

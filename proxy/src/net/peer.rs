@@ -132,9 +132,11 @@ impl Peer {
     /// # Errors
     /// [`PeerGone::Wire`] where the bytes are no message.
     pub fn buffered_frame(&mut self) -> Result<Option<Frame>, PeerGone> {
-        cut_rest(&mut self.input, &mut self.input_rest);
         if self.input_rest > 0 {
-            return Ok(None);
+            cut_rest(&mut self.input, &mut self.input_rest);
+            if self.input_rest > 0 {
+                return Ok(None);
+            }
         }
         Ok(cut(&mut self.input, self.limit)?)
     }

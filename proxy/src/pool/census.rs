@@ -83,9 +83,9 @@ impl NodeState {
     pub(super) fn each_pool_of(
         &mut self,
         database: Option<&str>,
-        how: impl Fn(&mut Pool) -> Vec<Connection>,
-    ) -> Vec<Connection> {
-        let spent: Vec<Connection> = self.pools_of(database).flat_map(how).collect();
+        how: impl Fn(&mut Pool) -> Vec<Box<Connection>>,
+    ) -> Vec<Box<Connection>> {
+        let spent: Vec<Box<Connection>> = self.pools_of(database).flat_map(how).collect();
         self.open -= spent.len();
         spent
     }
@@ -104,7 +104,7 @@ impl NodeState {
     }
 
     /// Takes back a place that nobody wanted, and its connection.
-    pub(super) fn undo(&mut self, place: Place, connection: Option<Connection>) {
+    pub(super) fn undo(&mut self, place: Place, connection: Option<Box<Connection>>) {
         let pool = self.pool(place.pool);
         pool.shares.take_back(place.tenant);
         match connection {
@@ -122,9 +122,9 @@ impl NodeState {
     pub(super) fn take_back(
         &mut self,
         place: Place,
-        connection: Option<Connection>,
+        connection: Option<Box<Connection>>,
         settings: &PoolSettings,
-    ) -> Option<Connection> {
+    ) -> Option<Box<Connection>> {
         let needed = self.waiters > 0 && self.another_is_shorter(place.pool, settings.per_node);
         let closed = self.closed;
         let pool = self.pool(place.pool);
@@ -179,7 +179,7 @@ impl NodeState {
         &mut self,
         number: usize,
         per_node: usize,
-        evicted: &mut Vec<Connection>,
+        evicted: &mut Vec<Box<Connection>>,
     ) -> bool {
         while let Some(bound) = self.obstacle(number, per_node) {
             let Some(connection) = self.evict_idle(number, bound) else { return false };
@@ -189,7 +189,7 @@ impl NodeState {
     }
 
     /// The connection that has been idle for longest among the pools that this bound counts together.
-    fn evict_idle(&mut self, number: usize, bound: Bound) -> Option<Connection> {
+    fn evict_idle(&mut self, number: usize, bound: Bound) -> Option<Box<Connection>> {
         let key = Arc::clone(&self.peek(number).key);
         let oldest = |pool: &Pool| pool.idle.first().map(|connection| connection.last_used);
         let counted = self.pools.iter_mut().flatten();
@@ -247,7 +247,7 @@ impl NodeState {
     }
 
     /// An idle connection of a pool in which somebody may be served.
-    pub(super) fn next_idle(&mut self, number: usize, now: Instant) -> Option<Connection> {
+    pub(super) fn next_idle(&mut self, number: usize, now: Instant) -> Option<Box<Connection>> {
         let pool = self.pool(number);
         if pool.paused || !pool.has_eligible_waiter(now) { None } else { pool.idle.pop() }
     }
@@ -276,7 +276,7 @@ impl NodeState {
     }
 
     /// Takes out what lies idle for too long, and forgets pools that nobody uses.
-    pub(super) fn reap(&mut self, settings: &PoolSettings) -> Vec<Connection> {
+    pub(super) fn reap(&mut self, settings: &PoolSettings) -> Vec<Box<Connection>> {
         let mut spent = Vec::new();
         for pool in self.pools.iter_mut().flatten() {
             let mut spare = pool.open.saturating_sub(pool.bounds.min_size);

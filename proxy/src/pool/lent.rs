@@ -77,12 +77,12 @@ impl Drop for Slot {
 #[derive(Debug)]
 pub struct Lent {
     /// Present until it is given back or dropped.
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     slot: Slot,
 }
 
 impl Lent {
-    pub(super) fn new(connection: Connection, slot: Slot) -> Lent {
+    pub(super) fn new(connection: Box<Connection>, slot: Slot) -> Lent {
         connection.enrolled.iter().for_each(|enrolled| enrolled.note_lent(true));
         Lent { connection: Some(connection), slot }
     }
@@ -111,7 +111,7 @@ impl Lent {
 
     /// Takes the connection, within the node's lock, where nothing may be dropped: the place is the
     /// caller's.
-    pub(super) fn into_connection(mut self) -> Option<Connection> {
+    pub(super) fn into_connection(mut self) -> Option<Box<Connection>> {
         self.slot.take();
         self.connection.take()
     }

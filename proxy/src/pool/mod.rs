@@ -20,6 +20,11 @@
 //! | `throttle` | how many statements of one tenant |
 //! | `stats` | what `SHOW POOLS` shows |
 
+#![allow(
+    clippy::vec_box,
+    reason = "connections are boxed for their whole life, so that lending moves a pointer"
+)]
+
 mod census;
 mod fault;
 mod lent;
@@ -37,6 +42,6 @@ mod throttle;
 pub use fault::CheckoutError;
 pub use lent::{Fate, Lent};
 pub use pools::{PoolHandle, Pools, Request};
-pub use settings::{PoolSettings, settings_fingerprint};
+pub use settings::PoolSettings;
 pub use stats::PoolStats;
 pub use throttle::Admission;

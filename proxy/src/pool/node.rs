@@ -129,7 +129,7 @@ impl Node {
                         None => self.line_up(state, wish.pool, claim),
                     };
                     drop(guard);
-                    evicted.into_iter().for_each(Connection::close);
+                    evicted.into_iter().for_each(|connection| connection.close());
                     return answer;
                 }
             }
@@ -156,7 +156,7 @@ impl Node {
     }
 
     /// A connection, or only its place, comes back.
-    pub(super) fn give_back(self: &Arc<Node>, place: Place, connection: Option<Connection>) {
+    pub(super) fn give_back(self: &Arc<Node>, place: Place, connection: Option<Box<Connection>>) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let spent = state.take_back(place, connection, &self.settings.load());
@@ -196,7 +196,7 @@ impl Node {
         self: &Arc<Node>,
         state: &mut NodeState,
         pool: usize,
-        connection: Connection,
+        connection: Box<Connection>,
         now: Instant,
     ) -> bool {
         let Some((claim, waiter)) = state.pool(pool).next_waiter(now) else {
@@ -267,7 +267,7 @@ impl Node {
         let wanted = state.fill(settings.per_node, Instant::now());
         self.serve(state);
         drop(guard);
-        spent.into_iter().for_each(Connection::close);
+        spent.into_iter().for_each(|connection| connection.close());
         let slot =
             |(place, target): (Place, Arc<Target>)| (place.pool, Slot::new(self.clone(), place), target);
         wanted.into_iter().map(slot).collect()
@@ -325,13 +325,13 @@ impl Node {
         });
     }
 
-    fn change(self: &Arc<Node>, how: impl FnOnce(&mut NodeState) -> Vec<Connection>) {
+    fn change(self: &Arc<Node>, how: impl FnOnce(&mut NodeState) -> Vec<Box<Connection>>) {
         let mut guard = self.lock();
         let state = &mut *guard;
         let spent = how(state);
         self.serve(state);
         drop(guard);
-        spent.into_iter().for_each(Connection::close);
+        spent.into_iter().for_each(|connection| connection.close());
         self.returns.tell();
     }
 
@@ -358,7 +358,7 @@ impl Node {
 
 impl Grant {
     /// Takes back what nobody wanted, within the node's lock: nothing is given back by a drop.
-    fn disarm(self) -> Option<Connection> {
+    fn disarm(self) -> Option<Box<Connection>> {
         match self {
             Grant::Lent(lent) => lent.into_connection(),
             Grant::Dial(mut slot) => {

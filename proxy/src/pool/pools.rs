@@ -23,7 +23,7 @@ use super::state::PoolKey;
 use super::stats::PoolStats;
 use super::switch::Switches;
 use super::throttle::{Admission, Throttle};
-use crate::server::{Card, Connection, Roster, Target};
+use crate::server::{Applied, Card, Connection, Roster, Target};
 
 /// One pool: a database and user on a node. A session keeps one for each node that it uses, so that a
 /// checkout looks nothing up.
@@ -50,7 +50,7 @@ pub struct Request<'a> {
     pub pool: &'a PoolHandle,
     /// For whom, to be fair among tenants; all without a tenant count as one.
     pub tenant: Option<&'a TenantKey>,
-    /// The [`super::settings_fingerprint`] of the session settings that it had best have already.
+    /// The fingerprint of the session settings that it had best have already.
     pub prefer: Option<u64>,
     /// True where the transaction holds connections already: it may have one more in spite of a pause,
     /// or neither would end.
@@ -135,7 +135,7 @@ impl Pools {
             let grant = match node.ask(wish)? {
                 Answer::Now(grant) => grant,
                 Answer::Wait(turn) => {
-                    match timeout_at(deadline.into(), self.served(node, *number, turn)).await {
+                    match timeout_at(deadline.into(), Box::pin(self.served(node, *number, turn))).await {
                         Ok(served) => served?,
                         Err(_) => return Err(node.refusal(wish, begun)),
                     }
@@ -148,7 +148,8 @@ impl Pools {
                     }
                 }
                 Grant::Dial(slot) => {
-                    let dialed = timeout_at(deadline.into(), self.dial(node, *number, target, slot)).await;
+                    let dialed =
+                        timeout_at(deadline.into(), Box::pin(self.dial(node, *number, target, slot))).await;
                     match dialed {
                         Ok(Ok(lent)) => return Ok(lent),
                         Ok(Err(CheckoutError::Dial(error))) if error.is_crowded() => {
@@ -214,7 +215,7 @@ impl Pools {
         }
         let reset = timeout(settings.check_timeout, lent.simple(&settings.reset_query)).await;
         let done = matches!(reset, Ok(Ok(outcome)) if outcome.error.is_none());
-        lent.settings.clear();
+        lent.settings = Applied::default();
         lent.statements.clear();
         lent.end(if done { Fate::Keep } else { Fate::Close });
     }
@@ -326,7 +327,7 @@ impl Pools {
                 let (process, secure) = (connection.process(), connection.is_secure());
                 connection.enrolled = Some(self.roster.enrol(connection.id, target, process, secure));
                 connection.statements.set_limit(self.settings.load().prepared_statements);
-                Ok(Lent::new(connection, slot))
+                Ok(Lent::new(Box::new(connection), slot))
             }
             Err(error) => {
                 let error = Arc::new(error);
@@ -350,7 +351,7 @@ impl Pools {
         }
         let patience = settings.check_timeout;
         drop(settings);
-        matches!(timeout(patience, lent.simple("")).await, Ok(Ok(_))) && lent.is_clean()
+        matches!(timeout(patience, Box::pin(lent.simple(""))).await, Ok(Ok(_))) && lent.is_clean()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bounds of the pools, as the configuration says them; a reload puts others in force.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,16 +153,4 @@ impl TenantRules {
             Some(key) => self.own.get(key).copied().unwrap_or(self.every),
         }
     }
-}
-
-/// Names a set of session settings, to ask for a connection that has them already.
-pub fn settings_fingerprint(settings: &BTreeMap<String, String>) -> u64 {
-    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
-    for (name, statement) in settings {
-        for part in [name, statement] {
-            hasher.update(&part.len().to_be_bytes());
-            hasher.update(part.as_bytes());
-        }
-    }
-    hasher.digest()
 }

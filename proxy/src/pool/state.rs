@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::fault::CheckoutError;
 use super::node::Grant;
 use super::queue::FairQueue;
-use super::settings::{Bounds, settings_fingerprint};
+use super::settings::Bounds;
 use super::shares::{Claim, Shares};
 use crate::server::{Connection, DialError, Target};
 
@@ -30,7 +30,7 @@ pub(super) struct Pool {
     pub(super) target: Arc<Target>,
     pub(super) bounds: Bounds,
     /// The most recently used is the last.
-    pub(super) idle: Vec<Connection>,
+    pub(super) idle: Vec<Box<Connection>>,
     /// What is idle, lent, or being made.
     pub(super) open: usize,
     /// How many of them are being made.
@@ -122,12 +122,12 @@ impl Pool {
 
     /// The most recently used of those that this runtime wakes, or one of the last few of them that has
     /// these settings; one of another runtime only where there is none.
-    pub(super) fn take_idle(&mut self, prefer: Option<u64>, home: Id) -> Option<Connection> {
+    pub(super) fn take_idle(&mut self, prefer: Option<u64>, home: Id) -> Option<Box<Connection>> {
         const LAST_FEW: usize = 8;
         let near = || self.idle.iter().enumerate().rev().filter(|(_, idle)| idle.home() == home);
         let fits = |wanted: u64| {
             let mut few = near().take(LAST_FEW);
-            few.find(|(_, idle)| settings_fingerprint(&idle.settings) == wanted).map(|(place, _)| place)
+            few.find(|(_, idle)| idle.settings.fingerprint() == wanted).map(|(place, _)| place)
         };
         let place = prefer.and_then(fits).or_else(|| near().next().map(|(place, _)| place));
         match place {
@@ -137,7 +137,7 @@ impl Pool {
     }
 
     /// From now on, what is open is of an older generation. Answers the idle ones, to be closed.
-    pub(super) fn renew(&mut self) -> Vec<Connection> {
+    pub(super) fn renew(&mut self) -> Vec<Box<Connection>> {
         self.generation += 1;
         self.open -= self.idle.len();
         self.stale = self.open;

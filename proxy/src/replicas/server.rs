@@ -115,23 +115,26 @@ impl Server {
     }
 
     /// The primary, where one is known to be alive.
-    pub fn primary(&self) -> Option<Node> {
-        let roles = self.roles.load();
-        roles.iter().find(|status| status.role == NodeRole::Primary).map(|status| status.node.clone())
+    pub fn primary(&self) -> Option<&Node> {
+        let primary = self.roles.load().iter().position(|status| status.role == NodeRole::Primary);
+        primary.and_then(|index| self.nodes().get(index))
     }
 
     /// The primary, as soon as there is one.
     ///
     /// # Errors
     /// [`NoPrimary`] where none is found within `limit`.
-    pub async fn wait_for_primary(&self, limit: Duration) -> Result<Node, NoPrimary> {
-        let found = self.until(limit, || self.primary()).await;
+    pub async fn wait_for_primary(&self, limit: Duration) -> Result<&Node, NoPrimary> {
+        let found = match self.primary() {
+            Some(primary) => Some(primary),
+            None => self.until(limit, || self.primary()).await,
+        };
         found.ok_or_else(|| NoPrimary { server: self.name().to_owned(), waited: limit })
     }
 
     /// A replica that may answer a read with this requirement, the next in turn; `None` where the
     /// primary must.
-    pub fn replica(&self, requirement: Requirement) -> Option<Node> {
+    pub fn replica(&self, requirement: Requirement) -> Option<&Node> {
         if !self.has_replicas() {
             return None;
         }
@@ -140,7 +143,8 @@ impl Server {
         let fit = |status: &&NodeStatus| self.is_fit(status, now) && requirement.is_met_by(status);
         let count = roles.iter().filter(fit).count();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed).checked_rem(count)?;
-        roles.iter().filter(fit).nth(turn).map(|status| status.node.clone())
+        let mut fitting = roles.iter().enumerate().filter(|(_, status)| fit(status));
+        fitting.nth(turn).and_then(|(index, _)| self.nodes().get(index))
     }
 
     /// A client's task saw this node fail: it is probed at once.

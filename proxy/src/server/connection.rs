@@ -17,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::runtime::{Handle, Id};
 
 use super::alarm::Alarm;
+use super::applied::Applied;
 use super::cancel::{CancelHandle, Gate};
 use super::handshake::Welcome;
 use super::prepared::PreparedStatements;
@@ -110,8 +111,8 @@ pub enum Reply {
 pub struct Connection {
     /// What is prepared on it.
     pub statements: PreparedStatements,
-    /// The session settings applied on it: name -> the statement that set it. The client room keeps it.
-    pub settings: BTreeMap<String, String>,
+    /// The session settings applied on it. Who lends it keeps them.
+    pub settings: Applied,
     /// When it was made.
     pub created: Instant,
     /// When it was last given back.
@@ -137,6 +138,7 @@ pub struct Connection {
     status: TransactionStatus,
     owed: u32,
     parameters: BTreeMap<String, String>,
+    parameters_changed: u64,
     parting: Option<Box<Fields>>,
     lost: bool,
     process: i32,
@@ -150,7 +152,7 @@ impl Connection {
         let now = Instant::now();
         Connection {
             statements: PreparedStatements::new(STATEMENTS),
-            settings: BTreeMap::new(),
+            settings: Applied::default(),
             created: now,
             last_used: now,
             id: 0,
@@ -167,6 +169,7 @@ impl Connection {
             status: TransactionStatus::Idle,
             owed: 0,
             parameters: welcome.parameters,
+            parameters_changed: 0,
             parting: None,
             lost: false,
             enrolled: None,
@@ -194,6 +197,12 @@ impl Connection {
     /// The settings that the server reports, as of the last frame taken.
     pub fn parameters(&self) -> &BTreeMap<String, String> {
         &self.parameters
+    }
+
+    /// Names what [`Self::parameters`] holds: the same as long as nothing in it changes, and no other
+    /// connection's.
+    pub fn parameters_state(&self) -> (u64, u64) {
+        (self.id, self.parameters_changed)
     }
 
     /// Cancels what runs here until the connection is given back.
@@ -276,11 +285,13 @@ impl Connection {
     ///
     /// # Errors
     /// The connection could not be moved, and is closed.
-    pub fn move_here(mut self) -> io::Result<Connection> {
+    pub fn move_here(self: Box<Self>) -> io::Result<Box<Connection>> {
         let here = Handle::current().id();
         if self.home != here {
-            self.stream = self.stream.move_here()?;
-            self.home = here;
+            let mut connection = *self;
+            connection.stream = connection.stream.move_here()?;
+            connection.home = here;
+            return Ok(Box::new(connection));
         }
         Ok(self)
     }
@@ -328,9 +339,11 @@ impl Connection {
     /// The next frame if it has been read already. What is missing of a row that was taken in part is
     /// dropped.
     pub fn buffered_frame(&mut self) -> Result<Option<Frame>, ServerGone> {
-        cut_rest(&mut self.inbound, &mut self.rest);
         if self.rest > 0 {
-            return Ok(None);
+            cut_rest(&mut self.inbound, &mut self.rest);
+            if self.rest > 0 {
+                return Ok(None);
+            }
         }
         let frame = cut(&mut self.inbound, SERVER_LIMIT).map_err(|fault| self.gone(fault.into()))?;
         if let Some(frame) = &frame {
@@ -474,6 +487,7 @@ impl Connection {
             b'S' => {
                 if let Some((name, value)) = parameter_status(frame) {
                     self.parameters.insert(name.to_owned(), value.to_owned());
+                    self.parameters_changed += 1;
                 }
             }
             b'E' => {

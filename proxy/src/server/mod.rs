@@ -3,6 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `target` | where to dial and as whom |
+//! | `applied` | the session settings on a connection |
 //! | `dial` | the stream, the startup and the authentication |
 //! | `handshake` | the login: what the node asks for, and what it says of itself |
 //! | `connection` | frames in and out, and what the server still owes |
@@ -13,6 +14,7 @@
 //! | `cancel` | canceling what runs on a connection, and never what runs there later |
 
 mod alarm;
+mod applied;
 mod cancel;
 mod connection;
 mod dial;
@@ -23,6 +25,7 @@ mod simple;
 mod target;
 
 pub use alarm::{Alarm, Alarms};
+pub use applied::Applied;
 pub use cancel::{CancelHandle, Canceled};
 pub use connection::{Connection, Reply, ServerGone, TransactionStatus, WhyGone};
 pub use dial::{DialError, WhyNot};

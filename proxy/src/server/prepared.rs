@@ -54,6 +54,9 @@ impl PreparedStatements {
     /// The statement's name on this connection, if it is prepared; it counts as used now.
     pub fn get(&mut self, fingerprint: u128) -> Option<Arc<str>> {
         let entry = self.names.get_mut(&fingerprint)?;
+        if entry.used == self.clock {
+            return Some(entry.name.clone());
+        }
         self.by_use.remove(&entry.used);
         self.clock += 1;
         entry.used = self.clock;

@@ -18,3 +18,4 @@ pub mod view;
 pub mod write;
 
 pub use frame::{Frame, WireFault, cut, cut_begun, cut_rest, cut_run};
+pub use read::Formats;

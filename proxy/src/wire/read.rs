@@ -1,6 +1,11 @@
 //! A reader over one message's body: every step is bounded, and what is left over is a fault.
 
+use smallvec::SmallVec;
+
 use super::frame::{Frame, WireFault};
+
+/// Format codes, without an allocation where they are as few as usual.
+pub type Formats = SmallVec<[i16; 8]>;
 
 /// What is left of a message's body.
 pub(super) struct Reader<'a> {
@@ -88,7 +93,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A count and that many format codes.
-    pub(super) fn formats(&mut self) -> Result<Vec<i16>, WireFault> {
+    pub(super) fn formats(&mut self) -> Result<Formats, WireFault> {
         let count = self.count()?;
         (0..count).map(|_| self.int16()).collect()
     }

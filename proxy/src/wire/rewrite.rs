@@ -10,15 +10,18 @@ use super::write;
 /// Appends a client's Bind with another statement name and, where given, other result formats.
 pub fn bind_with(out: &mut BytesMut, bind: &Bind<'_>, statement: &[u8], result_formats: Option<&[i16]>) {
     let result_formats = result_formats.unwrap_or(&bind.result_formats);
-    let mut body = BytesMut::with_capacity(bind.middle.len() + statement.len() + 64);
-    body.put_slice(bind.portal);
-    body.put_u8(0);
-    body.put_slice(statement);
-    body.put_u8(0);
-    body.put_slice(bind.middle);
-    body.put_u16(result_formats.len() as u16);
-    result_formats.iter().for_each(|format| body.put_i16(*format));
-    write::raw(out, b'B', &body);
+    let names = bind.portal.len() + statement.len() + 2;
+    let length = 4 + names + bind.middle.len() + 2 + 2 * result_formats.len();
+    out.reserve(1 + length);
+    out.put_u8(b'B');
+    out.put_u32(length as u32);
+    out.put_slice(bind.portal);
+    out.put_u8(0);
+    out.put_slice(statement);
+    out.put_u8(0);
+    out.put_slice(bind.middle);
+    out.put_u16(result_formats.len() as u16);
+    result_formats.iter().for_each(|format| out.put_i16(*format));
 }
 
 /// Appends a server's ErrorResponse or NoticeResponse with its position moved by `shift`

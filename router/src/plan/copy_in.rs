@@ -28,7 +28,7 @@ pub(super) fn decide(
     let relation = &reference.relation;
     let format = format_of(relation, columns, options)?;
     let tenants = match &request.tenant {
-        Some(tenant) => Tenants::Some(vec![tenant.clone()]),
+        Some(tenant) => Tenants::Some([tenant.clone()].into()),
         None => Tenants::All,
     };
     let mut placing = Placing::default();

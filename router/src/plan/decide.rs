@@ -1,5 +1,7 @@
 //! The decision: from a statement to its plan.
 
+use std::borrow::Cow;
+
 use super::place::Placing;
 use super::{
     CopyIn, Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way, copy_in, everywhere, rows,
@@ -143,7 +145,7 @@ fn code(request: &Request<'_>) -> Result<Verdict, Refusal> {
         let mut placing = Placing::default();
         let server = placing.tenants(request.directory, std::slice::from_ref(tenant));
         let server = server.first().copied().unwrap_or(ServerId::HOME);
-        let tenants = Tenants::Some(vec![tenant.clone()]);
+        let tenants = Tenants::Some([tenant.clone()].into());
         return Ok(placing.verdict(request, request.single(server, None, tenants, "code of one tenant")));
     }
     only_server(request)
@@ -189,15 +191,15 @@ impl Request<'_> {
         server: ServerId,
         text: Option<std::sync::Arc<str>>,
         tenants: Tenants,
-        why: impl Into<String>,
+        why: impl Into<Cow<'static, str>>,
     ) -> Plan {
-        let legs = vec![super::Leg { server, text, fences: Vec::new() }];
+        let legs = [super::Leg { server, text, fences: Vec::new() }].into();
         Plan { way: Way::Single, legs, role: self.role(), tenants, why: why.into() }
     }
 
     /// A plan that concerns no tenant. What reads the server's own state, as settings and clocks are,
     /// is answered by a primary.
-    pub(super) fn beside(&self, server: ServerId, why: &str) -> Verdict {
+    pub(super) fn beside(&self, server: ServerId, why: &'static str) -> Verdict {
         let plan = self.single(server, None, Tenants::None, why);
         let of_rows =
             matches!(self.subject().kind(), Kind::Query) && self.subject().calls().differs.is_none();

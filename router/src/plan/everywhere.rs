@@ -6,7 +6,7 @@ use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way};
 use crate::ids::ServerId;
 
 /// One statement on all servers in one atomic commit; with one server it is an ordinary statement.
-pub(super) fn on_all(request: &Request<'_>, why: &str) -> Result<Verdict, Refusal> {
+pub(super) fn on_all(request: &Request<'_>, why: &'static str) -> Result<Verdict, Refusal> {
     let count = request.directory.servers().len();
     if count <= 1 {
         return Ok(Verdict::Run(request.single(ServerId::HOME, None, Tenants::None, why)));
@@ -88,7 +88,7 @@ pub(super) fn truncate(request: &Request<'_>) -> Result<Verdict, Refusal> {
     on_all(request, "every server has a copy")
 }
 
-fn all_tenants(request: &Request<'_>, why: &str) -> Result<Verdict, Refusal> {
+fn all_tenants(request: &Request<'_>, why: &'static str) -> Result<Verdict, Refusal> {
     let mut placing = Placing::default();
     placing.all(request.directory);
     match on_all(request, why)? {
@@ -107,7 +107,7 @@ pub(super) fn lock(request: &Request<'_>) -> Result<Verdict, Refusal> {
         let mut placing = Placing::default();
         let servers = placing.tenants(request.directory, std::slice::from_ref(tenant));
         let server = servers.first().copied().unwrap_or(ServerId::HOME);
-        let tenants = Tenants::Some(vec![tenant.clone()]);
+        let tenants = Tenants::Some([tenant.clone()].into());
         return Ok(placing.verdict(request, request.single(server, None, tenants, "the session's tenant")));
     }
     match touched.sharded.is_empty() {

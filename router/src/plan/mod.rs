@@ -13,7 +13,8 @@ mod types;
 
 pub use decide::plan;
 pub use types::{
-    Answer, CopyIn, Fences, Leg, Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way,
+    Answer, CopyIn, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView, TenantKeys, Tenants,
+    Verdict, Way,
 };
 
 pub(crate) use fan_out::fan_out;

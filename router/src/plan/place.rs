@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use smallvec::SmallVec;
+
 use super::decide::Request;
 use super::{Plan, Role, Verdict};
 use crate::directory::{Directory, MoveMark, MoveStage};
@@ -17,16 +19,22 @@ pub(super) struct Placing {
 
 impl Placing {
     /// The servers of these tenants, in order.
-    pub(super) fn tenants(&mut self, directory: &Directory, tenants: &[TenantKey]) -> Vec<ServerId> {
-        let mut servers = BTreeSet::new();
+    pub(super) fn tenants(
+        &mut self,
+        directory: &Directory,
+        tenants: &[TenantKey],
+    ) -> SmallVec<[ServerId; 4]> {
+        let mut servers = SmallVec::new();
         for tenant in tenants {
             let place = directory.locate(tenant);
-            servers.insert(place.server);
+            servers.push(place.server);
             if let Some(mark) = place.mark {
                 self.meet(mark);
             }
         }
-        servers.into_iter().collect()
+        servers.sort_unstable();
+        servers.dedup();
+        servers
     }
 
     /// Every tenant is meant.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::decide::Request;
 use super::place::Placing;
-use super::{Leg, Plan, Refusal, Tenants, Verdict, Way, everywhere, fan_out};
+use super::{Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, everywhere, fan_out};
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::sql::keys::{Reference, Use};
 use crate::sql::{Access, Filter, Kind, Statement};
@@ -111,7 +113,7 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
             // A function of the user's may read the tenant's rows: the plan counts as the tenant's.
             let tenants = match (&subject.calls().opaque, &subject.calls().home) {
                 (None, None) => Tenants::None,
-                (Some(_), _) | (_, Some(_)) => Tenants::Some(vec![tenant.clone()]),
+                (Some(_), _) | (_, Some(_)) => Tenants::Some([tenant.clone()].into()),
             };
             let plan = request.single(server, None, tenants.clone(), "the session's tenant");
             return Ok(if tenants == Tenants::None {
@@ -229,15 +231,15 @@ fn of_one_tenant(request: &Request<'_>, tenant: &TenantKey) -> Result<Verdict, R
     check_server(request, server)?;
     let filter = Filter { tenant: Some(tenant.clone()), hidden: Vec::new() };
     let text = needs_filter.then(|| request.statement.restricted(request.catalog, &filter)).transpose()?;
-    let plan = request.single(server, text, Tenants::Some(vec![tenant.clone()]), "the session's tenant");
+    let plan = request.single(server, text, Tenants::Some([tenant.clone()].into()), "the session's tenant");
     Ok(placing.verdict(request, plan))
 }
 
-fn keys_of(request: &Request<'_>, reference: &Reference) -> Option<Vec<TenantKey>> {
+fn keys_of(request: &Request<'_>, reference: &Reference) -> Option<TenantKeys> {
     resolve(request, &reference.keys)
 }
 
-fn resolve(request: &Request<'_>, set: &crate::sql::KeySet) -> Option<Vec<TenantKey>> {
+fn resolve(request: &Request<'_>, set: &crate::sql::KeySet) -> Option<TenantKeys> {
     let subject = request.subject();
     set.resolve(request.parameters, |number| subject.infers_key(number))
 }
@@ -245,7 +247,7 @@ fn resolve(request: &Request<'_>, set: &crate::sql::KeySet) -> Option<Vec<Tenant
 /// The statement itself says whose rows it concerns, or it concerns all.
 fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
     let touched = references_of(request);
-    let mut keys: Option<Vec<TenantKey>> = Some(Vec::new());
+    let mut keys: Option<TenantKeys> = Some(TenantKeys::new());
     let mut uncertain_insert = None;
     for reference in &touched.sharded {
         let here = keys_of(request, reference);
@@ -255,6 +257,7 @@ fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
             (Use::Insert | Use::Read | Use::Change, _) => {}
         }
         keys = match (keys, here) {
+            (Some(keys), Some(here)) if keys.is_empty() => Some(here),
             (Some(mut keys), Some(here)) => {
                 keys.extend(here);
                 Some(keys)
@@ -264,8 +267,7 @@ fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
     }
     if !touched.reassigned.is_empty() {
         let target = touched.sharded.iter().filter(|reference| reference.used != Use::Read);
-        let target: Option<Vec<Vec<TenantKey>>> =
-            target.map(|reference| keys_of(request, reference)).collect();
+        let target: Option<Vec<TenantKeys>> = target.map(|reference| keys_of(request, reference)).collect();
         let stays = touched.reassigned.iter().all(|set| match (resolve(request, set), &target) {
             (Some(new), Some(old)) => new.len() == 1 && old.iter().flatten().all(|key| *key == new[0]),
             (_, _) => false,
@@ -287,7 +289,7 @@ fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
     }
 }
 
-fn of_tenants(request: &Request<'_>, keys: Vec<TenantKey>) -> Result<Verdict, Refusal> {
+fn of_tenants(request: &Request<'_>, keys: TenantKeys) -> Result<Verdict, Refusal> {
     let mut placing = Placing::default();
     let servers = placing.tenants(request.directory, &keys);
     match servers.as_slice() {
@@ -318,7 +320,7 @@ fn of_all(request: &Request<'_>) -> Result<Verdict, Refusal> {
             Ok(placing
                 .verdict(request, request.single(*only, text, Tenants::All, "one server holds all tenants")))
         }
-        _ => over_several(request, holders, placing, Tenants::All),
+        _ => over_several(request, holders.into(), placing, Tenants::All),
     }
 }
 
@@ -376,7 +378,7 @@ fn check_server(request: &Request<'_>, server: ServerId) -> Result<(), Refusal> 
 
 fn over_several(
     request: &Request<'_>,
-    servers: Vec<ServerId>,
+    servers: SmallVec<[ServerId; 4]>,
     placing: Placing,
     tenants: Tenants,
 ) -> Result<Verdict, Refusal> {
@@ -399,7 +401,8 @@ fn over_several(
     let hidden: Vec<Vec<MoveId>> =
         servers.iter().map(|server| request.directory.hidden_on(*server)).collect();
     let hidden: Vec<&[MoveId]> = hidden.iter().map(Vec::as_slice).collect();
-    let fan_out = fan_out(subject.raw(), request.catalog, subject.path(), request.session.now, &hidden)?;
+    let fan_out =
+        fan_out(subject.raw(), request.catalog, subject.path(), request.session.now.now(), &hidden)?;
     let text = |text: Arc<str>| if prefix.is_empty() { text } else { format!("{prefix}{text}").into() };
     let legs = servers.into_iter().zip(fan_out.texts);
     let plan = Plan {

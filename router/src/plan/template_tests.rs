@@ -184,7 +184,7 @@ proptest! {
             read_write_transaction: false,
             held: None,
             fenced: &[],
-            now: "2026-01-01 00:00:00+00",
+            now: &"2026-01-01 00:00:00+00",
             away: &[],
         };
         agree(&text, &text, &catalog, &directory, &session);
@@ -201,7 +201,7 @@ fn the_usual_point_statements_are_planned_by_their_templates() {
         read_write_transaction: false,
         held: None,
         fenced: &[],
-        now: "2026-01-01 00:00:00+00",
+        now: &"2026-01-01 00:00:00+00",
         away: &[],
     };
     for (one, other) in [

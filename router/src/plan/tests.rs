@@ -36,7 +36,7 @@ fn ask_fenced(directory: &Directory, fenced: &[MoveId], text: &str) -> Verdict {
         read_write_transaction: true,
         held: None,
         fenced,
-        now: "2026-01-01 00:00:00+00",
+        now: &"2026-01-01 00:00:00+00",
         away: &[],
     };
     let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };
@@ -51,7 +51,7 @@ fn ask(asked: &Asked<'_>, text: &str, parameters: &[Parameter<'_>]) -> Verdict {
         read_write_transaction: false,
         held: None,
         fenced: &[],
-        now: "2026-01-01 00:00:00+00",
+        now: &"2026-01-01 00:00:00+00",
         away: asked.away,
     };
     let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };

@@ -1,6 +1,9 @@
 //! The words in which a plan is written.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use smallvec::SmallVec;
 
 use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
@@ -25,14 +28,20 @@ pub struct Plan {
     /// How the legs' answers become the client's.
     pub way: Way,
     /// One part a server, in the order of the servers; never empty.
-    pub legs: Vec<Leg>,
+    pub legs: Legs,
     /// Which nodes may run it.
     pub role: Role,
     /// Whose rows it concerns: for pins and for fair lending.
     pub tenants: Tenants,
     /// Why these servers and this way, in a few words, for EXPLAIN.
-    pub why: String,
+    pub why: Cow<'static, str>,
 }
+
+/// Legs; nearly always one, which needs no allocation.
+pub type Legs = SmallVec<[Leg; 1]>;
+
+/// Tenant keys; nearly always one, which needs no allocation.
+pub type TenantKeys = SmallVec<[TenantKey; 1]>;
 
 /// A plan's part on one server.
 #[derive(Debug, Clone)]
@@ -97,7 +106,7 @@ pub enum Tenants {
     /// No sharded table is read or written.
     None,
     /// These tenants, at least one.
-    Some(Vec<TenantKey>),
+    Some(TenantKeys),
     /// All tenants.
     All,
 }
@@ -136,11 +145,22 @@ pub struct SessionView<'a> {
     pub held: Option<ServerId>,
     /// The moves whose fences the open transaction holds.
     pub fenced: &'a [MoveId],
-    /// What `now()` is for this statement where it runs on several servers: a timestamptz literal
-    /// in PostgreSQL's text form, UTC.
-    pub now: &'a str,
+    /// What `now()` is for this statement where it runs on several servers.
+    pub now: &'a dyn Now,
     /// Servers that cannot answer now: what any server can answer goes to another.
     pub away: &'a [ServerId],
+}
+
+/// What `now()` is; asked for only where a statement runs on several servers.
+pub trait Now: std::fmt::Debug + Sync {
+    /// A timestamptz literal in PostgreSQL's text form, UTC; the same for the length of a transaction.
+    fn now(&self) -> &str;
+}
+
+impl Now for &str {
+    fn now(&self) -> &str {
+        self
+    }
 }
 
 /// One parameter of Bind.

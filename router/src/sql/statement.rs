@@ -304,6 +304,12 @@ impl Statement {
         Some(instance.literals.iter().map(|literal| literal.parameter(&instance.text)).collect())
     }
 
+    /// True where it names no sharded table: what it needs may be on any server.
+    pub fn is_without_tenants(&self) -> bool {
+        let part = self.inner().map_or(self, |inner| inner);
+        self.touched().sharded.is_empty() && part.touched().sharded.is_empty()
+    }
+
     /// The tree, for the rooms that rewrite it; a template's where it was made from one.
     pub(crate) fn raw(&self) -> &RawStmt {
         self.said.sql.raw()

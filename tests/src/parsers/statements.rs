@@ -36,7 +36,7 @@ pub(super) fn sql(bytes: &[u8]) {
                 read_write_transaction: false,
                 held: None,
                 fenced: &[],
-                now: "2026-01-01 00:00:00+00",
+                now: &"2026-01-01 00:00:00+00",
                 away: &[],
             };
             if let Verdict::Run(plan) = plan(statement, &DIRECTORY, &CATALOG, &session, &parameters) {
@@ -64,7 +64,7 @@ pub(super) fn tenant(bytes: &[u8]) {
             read_write_transaction: false,
             held: None,
             fenced: &[],
-            now: "2026-01-01 00:00:00+00",
+            now: &"2026-01-01 00:00:00+00",
             away: &[],
         };
         let path = SearchPath::standard("app");

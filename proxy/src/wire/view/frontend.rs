@@ -1,7 +1,9 @@
 //! Views of what clients send. Texts are bytes: the client's encoding need not be UTF-8.
 
+use smallvec::SmallVec;
+
 use crate::wire::frame::{Frame, WireFault};
-use crate::wire::read::Reader;
+use crate::wire::read::{Formats, Reader};
 
 /// `Q`: a simple query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +53,11 @@ pub struct Bind<'a> {
     /// The statement's name.
     pub statement: &'a [u8],
     /// The parameters' formats: none (all text), one for all, or one each.
-    pub formats: Vec<i16>,
+    pub formats: Formats,
     /// The parameters; `None` is NULL.
-    pub parameters: Vec<Option<&'a [u8]>>,
+    pub parameters: SmallVec<[Option<&'a [u8]>; 8]>,
     /// The result columns' formats: none (all text), one for all, or one each.
-    pub result_formats: Vec<i16>,
+    pub result_formats: Formats,
     /// Parameter formats and parameters as they came, counts included.
     pub(in crate::wire) middle: &'a [u8],
 }

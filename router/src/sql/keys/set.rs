@@ -1,7 +1,7 @@
 //! Sets of tenant keys, as a template over constants and parameters.
 
 use crate::ids::{KeyType, TenantKey};
-use crate::plan::Parameter;
+use crate::plan::{Parameter, TenantKeys};
 
 use super::array;
 
@@ -61,9 +61,9 @@ impl KeySet {
         &self,
         parameters: &[Parameter<'_>],
         inferred: impl Fn(u16) -> bool,
-    ) -> Option<Vec<TenantKey>> {
+    ) -> Option<TenantKeys> {
         let KeySet::Set(terms) = self else { return None };
-        let mut keys = Vec::with_capacity(terms.len());
+        let mut keys = TenantKeys::with_capacity(terms.len());
         for term in terms {
             let parameter = |number: u16| {
                 let parameter = parameters.get(usize::from(number).checked_sub(1)?)?;
