@@ -65,8 +65,8 @@ mod tests {
         let frame = cut(&mut out, 1000).unwrap().unwrap();
         let bind = Bind::read(&frame).unwrap();
         assert_eq!(bind.statement, b"theirs");
-        assert_eq!(bind.parameters, [Some(&b"\0\xff"[..]), None]);
-        assert_eq!(bind.result_formats, [0, 1]);
+        assert_eq!(bind.parameters.as_slice(), [Some(&b"\0\xff"[..]), None]);
+        assert_eq!(bind.result_formats.as_slice(), [0, 1]);
     }
 
     #[test]

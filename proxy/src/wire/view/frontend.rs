@@ -199,7 +199,7 @@ mod tests {
         let bind = Bind::read(&frame).unwrap();
         assert_eq!((bind.portal, bind.statement), (&b"p"[..], &b"s1"[..]));
         assert_eq!((bind.format(0), bind.format(2), bind.result_format(9)), (1, 0, 1));
-        assert_eq!(bind.parameters, parameters);
+        assert_eq!(bind.parameters.as_slice(), parameters);
         let frame = framed(|out| write::execute(out, b"p", 7));
         assert_eq!(Execute::read(&frame), Ok(Execute { portal: b"p", max_rows: 7 }));
         let frame = framed(|out| write::close(out, Kind::Statement, b"s1"));
