@@ -244,7 +244,7 @@ impl Session {
 
     /// `SET datestyle TO ymd` changes a part of the value and leaves the rest: what came of it is kept.
     fn whole(&self, name: &str, scope: SetScope, setting: Setting) -> Setting {
-        match self.executor.reported.get("DateStyle") {
+        match self.executor.reported.value("DateStyle") {
             Some(value) if name == "datestyle" && !setting.is_default() => match scope {
                 SetScope::Local => Setting::local_of(name, value),
                 SetScope::Session | SetScope::Transaction => Setting::of(name, value),

@@ -23,6 +23,11 @@ impl Reported {
         Reported { values, known: Vec::new() }
     }
 
+    /// A parameter's value as the client knows it.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
     /// Tells the client of what differs on this connection.
     pub fn tell_all(&mut self, peer: &mut Peer, connection: &Connection) {
         let state = connection.parameters_state();

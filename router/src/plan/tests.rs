@@ -299,7 +299,7 @@ fn a_temporary_table_may_hide_another_on_the_only_server_of_an_unsharded_databas
         read_write_transaction: false,
         held: None,
         fenced: &[],
-        now: "2026-01-01 00:00:00+00",
+        now: &"2026-01-01 00:00:00+00",
         away: &[],
     };
     let judge = |text: &str, directory: &Directory, catalog: &Catalog| {

@@ -86,9 +86,10 @@ pub(super) fn client(bytes: &[u8]) {
     if let Ok(bind) = Bind::read(&frame) {
         assert_eq!(reread(|out| rewrite::bind_with(out, &bind, bind.statement, None)), frame);
         let renamed = reread(|out| rewrite::bind_with(out, &bind, b"another", Some(&[1])));
-        let renamed = Bind::read(&renamed).expect("a Bind under another name is a Bind");
-        assert_eq!((renamed.portal, &renamed.parameters), (bind.portal, &bind.parameters));
-        assert_eq!((renamed.statement, renamed.result_format(7)), (&b"another"[..], 1));
+        let read = Bind::read(&renamed).expect("a Bind under another name is a Bind");
+        assert_eq!(read.portal, bind.portal);
+        assert_eq!(read.parameters.as_slice(), bind.parameters.as_slice());
+        assert_eq!((read.statement, read.result_format(7)), (&b"another"[..], 1));
     }
     let _ = copy_data(&frame);
 }
