@@ -8,9 +8,9 @@ from frame.targets import WORKSHOP, Place
 
 VERSION = "0.7.18"
 FEATURES = ["bit-vec-0_9", "chrono-0_4", "eui48-1", "geo-types-0_7", "jiff-0_2", "serde_json-1", "smol_str-01", "time-0_3"]
-# One database's PostgreSQL must have for the tests of their types.
+# The tests of their types need them.
 EXTENSIONS = ["hstore", "citext", "ltree"]
-# These are about how the server asks for a password.
+# These need a server that asks for passwords; the throw-away one trusts everybody.
 OF_PASSWORDS = ["password_", "host_only_ok", "hostaddr_"]
 
 
