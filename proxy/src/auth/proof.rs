@@ -31,10 +31,13 @@ pub enum Proof {
     Md5(Zeroizing<String>),
 }
 
+/// Keys by the salt and the iterations that they were made with.
+type MadeKeys = HashMap<(Vec<u8>, NonZeroU32), Arc<Keys>>;
+
 /// A password, and the keys that were made of it.
 pub struct PasswordProof {
     password: Zeroizing<String>,
-    made: Mutex<HashMap<(Vec<u8>, NonZeroU32), Arc<Keys>>>,
+    made: Mutex<MadeKeys>,
 }
 
 /// Why a role cannot log in to a server.
