@@ -96,3 +96,15 @@ async fn a_copy_of_rows_longer_than_any_buffer_goes_in() {
     let messages = session.until_ready().await.unwrap();
     assert!(messages.contains(&Message::Complete("COPY 16".into())), "{messages:?}");
 }
+
+#[tokio::test]
+async fn the_rows_of_execute_come_in_binary_where_that_was_asked_for() {
+    let mut session = session().await;
+    session.ask("PREPARE numbers AS SELECT 1").await.unwrap();
+    session.queue_parse("", "EXECUTE numbers").unwrap();
+    // Bind of the unnamed statement without parameters, all results in binary.
+    session.queue(b"B\0\0\0\x0e\0\0\0\0\0\0\0\x01\0\x01").queue_execute(0).unwrap();
+    session.sync().await.unwrap();
+    let messages = session.until_ready().await.unwrap();
+    assert!(messages.contains(&Message::Row(vec![Some(vec![0, 0, 0, 1])])), "{messages:?}");
+}
