@@ -42,7 +42,7 @@ pub struct ClientError {
     /// What to do.
     pub hint: Option<String>,
     /// The character of the statement, from 1.
-    pub position: Option<usize>,
+    pub position: Option<u32>,
     /// The routine of PostgreSQL that says the same, where drivers look at it.
     pub routine: Option<&'static str>,
 }
@@ -79,7 +79,7 @@ impl ClientError {
 
     /// With the place in the statement, in characters from 1.
     pub fn position(self, position: usize) -> ClientError {
-        ClientError { position: Some(position), ..self }
+        ClientError { position: u32::try_from(position).ok(), ..self }
     }
 
     /// True where the session ends with it.
