@@ -51,7 +51,6 @@ pub(super) struct Wish<'a> {
 
 /// What a checkout is given.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "boxed, each checkout would allocate")]
 pub(super) enum Grant {
     /// A connection.
     Lent(Lent),
@@ -61,7 +60,6 @@ pub(super) enum Grant {
 
 /// What a checkout is told.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "boxed, each checkout would allocate")]
 pub(super) enum Answer {
     /// It is served at once.
     Now(Grant),
