@@ -56,6 +56,21 @@ impl<'a> Contest<'a> {
     }
 }
 
+impl Contest<'_> {
+    /// The median over an entry's laps.
+    #[must_use]
+    pub fn median(&self, entry: usize, of: impl Fn(&Lap) -> f64) -> f64 {
+        crate::report::middle(self.laps[entry].iter().map(of).collect())
+    }
+
+    /// The median of an entry's ratios to another one, each taken within a round.
+    #[must_use]
+    pub fn ratio(&self, entry: usize, to: usize, of: impl Fn(&Lap) -> f64) -> f64 {
+        let rounds = self.laps[entry].iter().zip(&self.laps[to]);
+        crate::report::middle(rounds.map(|(lap, other)| of(lap) / of(other)).collect())
+    }
+}
+
 async fn lap(load: &Load, entry: &Entry, pgbench: &Pgbench) -> Result<Lap> {
     let time = || entry.process.map(time_of).transpose();
     let before = time()?;

@@ -12,9 +12,13 @@
 //! | `processor` | the CPU time of a process |
 //! | `contest` | the rounds |
 //! | `report` | the table |
+//! | `bulk` | the CPU time of a large result |
+//! | `idle` | the memory of clients that say nothing |
 //! | `page` | the table's place in a page of the documentation |
 
+mod bulk;
 mod contest;
+mod idle;
 mod load;
 mod page;
 mod pgbench;
@@ -22,9 +26,12 @@ mod pgbouncer;
 mod processor;
 mod report;
 
+pub use bulk::{Bulk, bulk};
 pub use contest::{Contest, Entry, Lap};
+pub use idle::{Idle, idle};
 pub use load::{LOADS, Load, Protocol, fill};
 pub use page::replace_table;
 pub use pgbench::{Pgbench, Run};
 pub use pgbouncer::PgBouncer;
+pub use processor::pin;
 pub use report::table;

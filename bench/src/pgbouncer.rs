@@ -11,7 +11,7 @@ use tests::{APP_PASSWORD, APP_USER, Fleet, until};
 
 use crate::load::Protocol;
 
-/// Where Debian puts it, and where else it may be.
+/// Where Debian puts it, and where else it may be; the variable `PGBOUNCER` comes first.
 const PLACES: [&str; 4] =
     ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
 
@@ -32,8 +32,12 @@ impl PgBouncer {
     /// # Errors
     /// It is installed and does not start.
     pub async fn start(fleet: &Fleet) -> Result<Option<PgBouncer>> {
-        let Some(program) = PLACES.iter().map(Path::new).find(|path| path.exists()) else { return Ok(None) };
-        let version = version(program)?;
+        let chosen = std::env::var_os("PGBOUNCER").map(PathBuf::from);
+        let installed = PLACES.iter().map(PathBuf::from);
+        let Some(program) = chosen.into_iter().chain(installed).find(|path| path.exists()) else {
+            return Ok(None);
+        };
+        let version = version(&program)?;
         let directory = fleet.path().join("pgbouncer");
         fs::create_dir_all(&directory)?;
         fs::set_permissions(&directory, PermissionsExt::from_mode(0o755))?;
@@ -56,6 +60,12 @@ impl PgBouncer {
     pub fn url(&self) -> String {
         let password = APP_PASSWORD.replace(' ', "%20");
         format!("postgres://{APP_USER}:{password}@127.0.0.1:{}/app", self.port)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Its process id.
@@ -97,7 +107,7 @@ fn configure(directory: &Path, port: u16, server: u16, version: (u32, u32)) -> R
     let text = format!(
         "[databases]\napp = host=127.0.0.1 port={server}\n\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
          unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
-         default_pool_size = 20\nmax_client_conn = 1000\nlog_connections = 0\nlog_disconnections = 0\n{user}{prepared}",
+         default_pool_size = 20\nmax_client_conn = 12000\nlog_connections = 0\nlog_disconnections = 0\n{user}{prepared}",
         users.display()
     );
     let configuration = directory.join("pgbouncer.ini");

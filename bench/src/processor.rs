@@ -16,6 +16,26 @@ pub(crate) fn time_of(process: u32) -> Result<Duration> {
     Ok(Duration::from_secs_f64((user + system) / ticks_per_second()?))
 }
 
+/// What a process holds in memory that no other shares, in bytes.
+pub(crate) fn memory_of(process: u32) -> Result<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let kilobytes: u64 =
+        line.and_then(|line| line.split_whitespace().next()).context("no memory")?.parse()?;
+    Ok(kilobytes * 1024)
+}
+
+/// Lets a process run on these processors only, in the spelling of `taskset --cpu-list`.
+///
+/// # Errors
+/// There is no taskset, or no such processor.
+pub fn pin(process: u32, processors: &str) -> Result<()> {
+    let process = process.to_string();
+    let output = Command::new("taskset").args(["-a", "-c", "-p", processors, &process]).output()?;
+    anyhow::ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
 fn ticks_per_second() -> Result<f64> {
     let output = Command::new("getconf").arg("CLK_TCK").output().context("cannot run getconf")?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)

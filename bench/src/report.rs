@@ -49,7 +49,7 @@ fn median(laps: &[Lap], of: impl Fn(&Lap) -> f64) -> f64 {
 }
 
 /// The median; of an even number of values the upper one of the middle.
-fn middle(mut values: Vec<f64>) -> f64 {
+pub(crate) fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
