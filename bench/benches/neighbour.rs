@@ -112,8 +112,8 @@ async fn measure(daemon: &Daemon, arguments: &Arguments, sql: &'static str) -> R
         for (flooded, latencies) in both.iter_mut().enumerate() {
             let over = Arc::new(AtomicBool::new(false));
             let mut flood: Vec<JoinHandle<Result<()>>> = Vec::new();
-            for client in clients.iter().take(arguments.flood * flooded).cloned() {
-                let over = Arc::clone(&over);
+            for client in clients.iter().take(arguments.flood * flooded) {
+                let (client, over) = (client.clone(), Arc::clone(&over));
                 flood.push(tokio::spawn(async move {
                     while !over.load(Ordering::Relaxed) {
                         client.simple_query(sql).await?;

@@ -165,7 +165,7 @@ async fn replicas_answer_readers_who_wrote_nothing_newer_and_one_is_found_when_p
 
     let old = server.primary().expect("a primary");
     fleet.server(0).nodes()[0].kill_9()?;
-    server.suspect(&old);
+    server.suspect(old);
     until("the primary is missed", LIMIT, async || server.primary().is_none()).await;
     fleet.server(0).replicas()[0].promote().await?;
     let new = server.wait_for_primary(LIMIT).await?;

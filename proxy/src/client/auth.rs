@@ -348,7 +348,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_proves_itself_against_a_secret_gives_its_keys() {
-        let admitted = log_in("stored", "pencil", Route::far()).await.ok().expect("the right password");
+        let admitted =
+            log_in("stored", "pencil", Route::far()).await.unwrap_or_else(|_| panic!("the right password"));
         let Verifier { salt, iterations, .. } = Verifier::parse(SECRET).expect("a secret");
         let keys = admitted.proof.keys_at_hand(&salt, iterations).expect("keys");
         assert_eq!(*keys, Keys::derive("pencil", &salt, iterations));

@@ -83,7 +83,7 @@ impl Session {
     /// Nothing is owed any more, and no server is the pipeline's.
     pub(super) fn forget_pipeline(&mut self) {
         for (name, _) in std::mem::take(&mut self.unchecked) {
-            self.prepared.remove(&*name);
+            self.prepared.remove(&name);
         }
         self.expects.clear();
         self.current = None;
@@ -342,7 +342,7 @@ impl Session {
         // What remains was never prepared.
         for expect in expects.drain(..) {
             if let Expect::Parsed(name) = expect {
-                self.prepared.remove(&*name);
+                self.prepared.remove(&name);
             }
         }
         self.expects = expects;

@@ -126,7 +126,7 @@ async fn finish(
     let control = fleet.servers.control();
     let mut parameters = control.parameters(&database.name);
     parameters.user(&user.name).password(password);
-    Ok(control.connect_with(&node, parameters).await?.batch_execute(statement).await?)
+    Ok(control.connect_with(node, parameters).await?.batch_execute(statement).await?)
 }
 
 pub(super) async fn admin(fleet: &Fleet, database: &Database, server: &str) -> anyhow::Result<Client> {

@@ -286,11 +286,11 @@ impl Settings {
 
     /// The transaction was rolled back: every setting is as it was before.
     pub fn rollback(&mut self) {
-        if let Some((_, session, _)) = self.marks.drain(..).next() {
-            if !Arc::ptr_eq(&self.session, &session) {
-                self.session = session;
-                self.stamp += 1;
-            }
+        if let Some((_, session, _)) = self.marks.drain(..).next()
+            && !Arc::ptr_eq(&self.session, &session)
+        {
+            self.session = session;
+            self.stamp += 1;
         }
         self.clear_local();
     }

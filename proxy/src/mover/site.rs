@@ -71,8 +71,8 @@ impl Site {
         let control = self.servers.control();
         let mut parameters = control.parameters(&self.database.name);
         parameters.application_name(&self.names.application);
-        let connected = control.connect_with(&node, parameters).await;
-        let client = connected.inspect_err(|_| server.suspect(&node)).map_err(Unreachable::from)?;
+        let connected = control.connect_with(node, parameters).await;
+        let client = connected.inspect_err(|_| server.suspect(node)).map_err(Unreachable::from)?;
         let mut setup: String =
             SETTINGS.iter().map(|(setting, value)| format!("SET {setting} = '{value}';")).collect();
         setup.push_str(

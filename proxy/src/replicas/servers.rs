@@ -125,7 +125,7 @@ impl Servers {
     ) -> Result<tokio_postgres::Client, Unreachable> {
         let server = self.named(server)?;
         let node = server.wait_for_primary(limit).await?;
-        let connected = self.control.connect(&node, database).await;
-        connected.inspect_err(|_| server.suspect(&node)).map_err(Unreachable::from)
+        let connected = self.control.connect(node, database).await;
+        connected.inspect_err(|_| server.suspect(node)).map_err(Unreachable::from)
     }
 }

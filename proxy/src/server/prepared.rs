@@ -146,7 +146,7 @@ mod tests {
         let mut statements = PreparedStatements::new(1);
         let first = statements.insert(1);
         statements.insert(2);
-        assert_eq!(statements.take_evicted(), [first.clone()]);
+        assert_eq!(statements.take_evicted(), std::slice::from_ref(&first));
         statements.closes_skipped();
         assert_eq!(statements.take_evicted(), [first]);
         statements.closes_heard();
