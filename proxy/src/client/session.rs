@@ -162,10 +162,16 @@ impl Session {
                 b'Q' | b'F' if self.skipping => {}
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'H' if self.skipping => {}
                 b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => {
-                    match (self.at_once(&frame), limit) {
-                        (Ok(true), _) => {}
-                        (tried, None) => self.message(&frame, tried.err()).await?,
-                        (tried, Some(_)) => {
+                    match (self.at_once(&frame), limit, frame.tag()) {
+                        (Ok(true), ..) => {}
+                        (Ok(false), None, b'S') => self.sync().await?,
+                        (Ok(false), None, b'Q') => self.simple(&frame).await?,
+                        (Ok(false), None, b'B') => {
+                            if let Err(trouble) = self.bind_counted(&frame).await {
+                                Box::pin(self.stumble(trouble)).await?;
+                            }
+                        }
+                        (tried, ..) => {
                             let work = Box::pin(self.message(&frame, tried.err()));
                             within(limit, &cancellable, work).await?;
                         }
@@ -182,16 +188,19 @@ impl Session {
         }
     }
 
+    /// A Bind of the client's own.
+    fn bind_counted<'a>(&'a mut self, frame: &'a Frame) -> impl Future<Output = Result<(), Trouble>> + 'a {
+        self.executor.counters.add(Count::Binds, 1);
+        self.bind(frame)
+    }
+
     /// A message that may need waiting, or that met this trouble already.
     async fn message(&mut self, frame: &Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
         let outcome = match (trouble, frame.tag()) {
             (Some(trouble), _) => Err(trouble),
             (None, b'Q') => return self.simple(frame).await,
             (None, b'S') => return self.sync().await,
-            (None, b'B') => {
-                self.executor.counters.add(Count::Binds, 1);
-                self.bind(frame).await
-            }
+            (None, b'B') => self.bind_counted(frame).await,
             (None, _) => Box::pin(self.extended(frame)).await,
         };
         match outcome {

@@ -118,21 +118,38 @@ impl Pools {
     /// line.
     pub async fn checkout(&self, request: Request<'_>) -> Result<Lent, CheckoutError> {
         let begun = Instant::now();
-        let wait_timeout = self.settings.load().wait_timeout;
-        let deadline = begun + wait_timeout;
-        let PoolHandle { node, target, number, .. } = request.pool;
-        let hash = request.tenant.map_or(0, fairness_key);
-        let home = Handle::current().id();
         let wish = Wish {
-            pool: *number,
+            pool: request.pool.number,
             tenant: request.tenant,
-            hash,
+            hash: request.tenant.map_or(0, fairness_key),
             prefer: request.prefer,
-            home,
+            home: Handle::current().id(),
             underway: request.underway,
         };
+        let mut answer = request.pool.node.ask(wish)?;
+        if let Answer::Now(Grant::Lent(lent)) = &mut answer
+            && lent.move_here()
+            && lent.still_there()
+            && lent.last_used.elapsed() < self.settings.load().check_delay
+            && let Answer::Now(Grant::Lent(lent)) = answer
+        {
+            return Ok(lent);
+        }
+        Box::pin(self.checkout_with(request.pool, wish, answer, begun)).await
+    }
+
+    /// A checkout that is not served at once.
+    async fn checkout_with(
+        &self,
+        pool: &PoolHandle,
+        wish: Wish<'_>,
+        mut answer: Answer,
+        begun: Instant,
+    ) -> Result<Lent, CheckoutError> {
+        let deadline = begun + self.settings.load().wait_timeout;
+        let PoolHandle { node, target, number, .. } = pool;
         loop {
-            let grant = match node.ask(wish)? {
+            let grant = match answer {
                 Answer::Now(grant) => grant,
                 Answer::Wait(turn) => {
                     match timeout_at(deadline.into(), Box::pin(self.served(node, *number, turn))).await {
@@ -165,6 +182,7 @@ impl Pools {
                     }
                 }
             }
+            answer = node.ask(wish)?;
         }
     }
 
