@@ -44,5 +44,5 @@ pub use psql::psql;
 pub use relay::{Relay, Weather};
 pub use seed::Seed;
 pub use server::Server;
-pub use session::{Message, Session, cancel};
+pub use session::{Message, Session, cancel, cancel_request, cancel_with};
 pub use until::until;

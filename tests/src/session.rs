@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result, bail};
-use bytes::BytesMut;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use postgres_protocol::IsNull;
 use postgres_protocol::authentication::sasl::{self, ChannelBinding, ScramSha256};
 use postgres_protocol::message::backend::{ErrorFields, Message as Backend};
@@ -71,22 +71,32 @@ pub struct Session {
     pub notices: Vec<Fault>,
     /// Notifications since the session began.
     pub notifications: Vec<(String, String)>,
-    key: (i32, i32),
+    key: (i32, Bytes),
     port: u16,
 }
 
 impl Session {
     /// Opens a session with startup parameters beside user and database.
     pub async fn open(port: u16, user: &str, database: &str, parameters: &[(&str, &str)]) -> Result<Session> {
+        Session::speaking(0, (port, user, database), parameters).await
+    }
+
+    /// As [`Session::open`], in protocol 3 with this minor version.
+    pub async fn speaking(
+        minor: u16,
+        (port, user, database): (u16, &str, &str),
+        parameters: &[(&str, &str)],
+    ) -> Result<Session> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
         stream.set_nodelay(true)?;
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
         let (settings, notices, notifications) = (Vec::new(), Vec::new(), Vec::new());
-        let mut session =
-            Session { stream, incoming, outgoing, settings, notices, notifications, key: (0, 0), port };
+        let key = (0, Bytes::new());
+        let mut session = Session { stream, incoming, outgoing, settings, notices, notifications, key, port };
         let named = [("user", user), ("database", database), ("client_encoding", "UTF8")];
         let all: Vec<(&str, &str)> = named.into_iter().chain(parameters.iter().copied()).collect();
         frontend::startup_message(all, &mut session.outgoing)?;
+        session.outgoing[6..8].copy_from_slice(&minor.to_be_bytes());
         session.flush().await?;
         session.authenticate().await?;
         Ok(session)
@@ -202,11 +212,8 @@ impl Session {
         let mut heard = Vec::new();
         let mut left = count;
         while left > 0 {
-            while let Some(length) =
-                self.incoming.get(1..5).map(|bytes| [bytes[0], bytes[1], bytes[2], bytes[3]])
-                && let size = u32::from_be_bytes(length) as usize + 1
-                && self.incoming.len() >= size
-                && left > 0
+            while left > 0
+                && let Some(size) = self.whole()
             {
                 let message = self.incoming.split_to(size);
                 left -= usize::from(tag == message[0] || tag == 0);
@@ -246,13 +253,19 @@ impl Session {
 
     /// Sends a cancel request for this session's statement, on a connection of its own.
     pub async fn cancel(&self) -> Result<()> {
-        cancel((self.port, self.key.0, self.key.1)).await
+        cancel_with(self.port, self.key.0, &self.key.1).await
     }
 
-    /// What a cancel request needs: the port, the process id and the secret.
+    /// What a cancel request of protocol 3.0 needs: the port, the process id and the secret.
     #[must_use]
     pub fn cancel_key(&self) -> (u16, i32, i32) {
-        (self.port, self.key.0, self.key.1)
+        (self.port, self.key.0, self.key.1.clone().get_i32())
+    }
+
+    /// The process id and the secret, of whatever length.
+    #[must_use]
+    pub fn backend_key(&self) -> (i32, Bytes) {
+        self.key.clone()
     }
 
     async fn authenticate(&mut self) -> Result<()> {
@@ -260,7 +273,6 @@ impl Session {
             match self.receive().await? {
                 Backend::AuthenticationOk => {}
                 Backend::AuthenticationSasl(_) => self.scram().await?,
-                Backend::BackendKeyData(body) => self.key = (body.process_id(), body.secret_key()),
                 Backend::ReadyForQuery(_) => return Ok(()),
                 Backend::ParameterStatus(body) => {
                     self.settings.push((body.name()?.to_owned(), body.value()?.to_owned()));
@@ -327,8 +339,22 @@ impl Session {
         }
     }
 
+    /// The size of the first message, if all of it is here.
+    fn whole(&self) -> Option<usize> {
+        let size = self.incoming.get(1..5)?.get_u32() as usize + 1;
+        (self.incoming.len() >= size).then_some(size)
+    }
+
     async fn receive(&mut self) -> Result<Backend> {
         loop {
+            // BackendKeyData, which the parser knows with secrets of 4 bytes only.
+            if self.incoming.first() == Some(&b'K')
+                && let Some(size) = self.whole()
+            {
+                let mut message = self.incoming.split_to(size).freeze();
+                message.advance(5);
+                self.key = (message.get_i32(), message);
+            }
             if let Some(message) = Backend::parse(&mut self.incoming)? {
                 return Ok(message);
             }
@@ -341,12 +367,26 @@ impl Session {
 
 /// Sends a cancel request for a session's [`Session::cancel_key`] and waits until the other side has closed.
 pub async fn cancel((port, process, secret): (u16, i32, i32)) -> Result<()> {
+    cancel_with(port, process, &secret.to_be_bytes()).await
+}
+
+/// As [`cancel`], with a secret of any length.
+pub async fn cancel_with(port: u16, process: i32, secret: &[u8]) -> Result<()> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    let mut request = BytesMut::new();
-    frontend::cancel_request(process, secret, &mut request);
-    stream.write_all(&request).await?;
+    stream.write_all(&cancel_request(process, secret)).await?;
     let _ = stream.read(&mut [0; 1]).await;
     Ok(())
+}
+
+/// A CancelRequest.
+#[must_use]
+pub fn cancel_request(process: i32, secret: &[u8]) -> Bytes {
+    let mut request = BytesMut::new();
+    request.put_u32(u32::try_from(12 + secret.len()).unwrap_or(u32::MAX));
+    request.put_u32(1234 << 16 | 5678);
+    request.put_i32(process);
+    request.put_slice(secret);
+    request.freeze()
 }
 
 fn as_text(value: Option<Vec<u8>>) -> Option<String> {

@@ -263,18 +263,24 @@ async fn a_cancel_request_that_arrives_at_another_proxy_is_passed_on() {
         std::fs::write(daemon.configuration(), text.replace(&from, &to)).unwrap();
         daemon.start().await.unwrap();
     }
-    let mut session = Session::open(one, "app", "app", &[]).await.unwrap();
-    let (_, process, secret) = session.cancel_key();
-    let sleeps = async { session.ask("SELECT pg_sleep(60)").await.unwrap() };
-    let cancels = async {
-        let server = fleet().await.server(0).connect("app").await.unwrap();
-        let runs = "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
-        until("it sleeps", PATIENCE, async || !server.query(runs, &[]).await.unwrap().is_empty()).await;
-        tests::cancel((other, process, secret ^ 1)).await.unwrap();
-        tests::cancel((other, process, secret)).await.unwrap();
-    };
-    assert_eq!(tokio::join!(sleeps, cancels).0.sqlstate(), "57014");
-    assert_eq!(session.ask("SELECT 1").await.unwrap().value(), "1");
+    for minor in [0, 2] {
+        let mut session = Session::speaking(minor, (one, "app", "app"), &[]).await.unwrap();
+        let (process, secret) = session.backend_key();
+        let mut wrong = secret.to_vec();
+        wrong[0] ^= 1;
+        let sleeps = async { session.ask("SELECT pg_sleep(60)").await.unwrap() };
+        let cancels = async {
+            let server = fleet().await.server(0).connect("app").await.unwrap();
+            let runs =
+                "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
+            until("it sleeps", PATIENCE, async || !server.query(runs, &[]).await.unwrap().is_empty()).await;
+            tests::cancel_with(other, process, &wrong).await.unwrap();
+            assert!(!server.query(runs, &[]).await.unwrap().is_empty(), "a wrong key cancels nothing");
+            tests::cancel_with(other, process, &secret).await.unwrap();
+        };
+        assert_eq!(tokio::join!(sleeps, cancels).0.sqlstate(), "57014");
+        assert_eq!(session.ask("SELECT 1").await.unwrap().value(), "1");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rand::Rng;
-use tests::{Daemon, Fleet, Message, Seed};
+use tests::{APP_USER, Daemon, Fleet, Message, Seed, Session, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -12,13 +12,21 @@ use tokio::time::timeout;
 
 static STAGE: OnceCell<(Fleet, Daemon)> = OnceCell::const_new();
 
-async fn daemon() -> &'static Daemon {
+async fn stage() -> &'static (Fleet, Daemon) {
     let start = async || {
         let fleet = Fleet::builder().servers(1).start().await.unwrap();
         let daemon = fleet.daemon().start().await.unwrap();
         (fleet, daemon)
     };
-    &STAGE.get_or_init(start).await.1
+    STAGE.get_or_init(start).await
+}
+
+async fn daemon() -> &'static Daemon {
+    &stage().await.1
+}
+
+async fn newer(daemon: &Daemon) -> Session {
+    Session::speaking(2, (daemon.port(), APP_USER, "app"), &[]).await.unwrap()
 }
 
 async fn still_answers(daemon: &Daemon) {
@@ -142,4 +150,46 @@ async fn a_client_that_leaves_in_the_middle_of_a_result_harms_nobody() {
         session.next().await.unwrap();
     }
     still_answers(daemon).await;
+}
+
+#[tokio::test]
+async fn a_long_key_cancels_and_nothing_shorter_longer_or_else_does() {
+    let (fleet, daemon) = stage().await;
+    let server = fleet.server(0).connect("app").await.unwrap();
+    let mut session = newer(daemon).await;
+    let (process, secret) = session.backend_key();
+    assert_eq!((secret.len(), daemon.session("app").await.unwrap().backend_key().1.len()), (32, 4));
+    let (mut wrong, longer) = (secret.to_vec(), [&secret[..], &[0]].concat());
+    wrong[31] ^= 1;
+    let sleeps = async { session.ask("SELECT pg_sleep(60)").await.unwrap() };
+    let cancels = async {
+        let runs = "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
+        let asleep = async || !server.query(runs, &[]).await.unwrap().is_empty();
+        until("it sleeps", Duration::from_secs(10), asleep).await;
+        for other in [&secret[..4], &secret[..31], &secret[..0], &wrong, &longer, &[0; 256], &[0; 257]] {
+            let heard = shout(daemon, &tests::cancel_request(process, other)).await;
+            assert!(heard.is_empty() && asleep().await, "{other:?}");
+        }
+        tests::cancel_with(daemon.port(), process, &secret).await.unwrap();
+    };
+    assert_eq!(tokio::join!(sleeps, cancels).0.sqlstate(), "57014");
+    assert_eq!(session.ask("SELECT 1").await.unwrap().value(), "1");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_a_connection_can_be_cancelled() {
+    let narrow = stage().await.0.daemon().name("narrow").section("[pool]\nsize = 1").start().await.unwrap();
+    let (mut holder, mut waiter) = (newer(&narrow).await, newer(&narrow).await);
+    assert_eq!(holder.ask("CREATE TEMP TABLE kept (n int)").await.unwrap().sqlstate(), "");
+    let (process, secret) = waiter.backend_key();
+    let canceling = until("who waits is cancelled", Duration::from_secs(10), async || {
+        tests::cancel_with(narrow.port(), process, &secret).await.unwrap();
+        false
+    });
+    tokio::select! {
+        answer = waiter.ask("SELECT 2") => assert_eq!(answer.unwrap().sqlstate(), "57014"),
+        () = canceling => {}
+    }
+    drop(holder);
+    assert_eq!(waiter.ask("SELECT 3").await.unwrap().value(), "3");
 }

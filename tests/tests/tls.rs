@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
-use tests::{APP_PASSWORD, Authority, Daemon, Fleet, psql, until};
+use tests::{APP_PASSWORD, Authority, Daemon, Fleet, Session, psql, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -193,6 +193,24 @@ async fn tls_may_come_first_and_must_then_name_the_protocol() {
             message(&mut stream).await
         };
         assert!(ended.await.is_err(), "{protocols:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_request_may_come_over_tls_and_its_connection_ends_in_good_order() {
+    let stage = stage().await;
+    let daemon = &stage.daemon;
+    let mut session = Session::speaking(2, (daemon.port(), "app", "app"), &[]).await.unwrap();
+    let (process, secret) = session.backend_key();
+    let canceling = until("the sleeper is cancelled", PATIENCE, async || {
+        let mut stream = direct(daemon.port(), &stage.authority(), &[b"postgresql"]).await.unwrap();
+        stream.write_all(&tests::cancel_request(process, &secret)).await.unwrap();
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "a close_notify");
+        false
+    });
+    tokio::select! {
+        answer = session.ask("SELECT pg_sleep(60)") => assert_eq!(answer.unwrap().sqlstate(), "57014"),
+        () = canceling => {}
     }
 }
 

@@ -41,14 +41,14 @@ pub struct CancelRequest {
 pub struct ProtocolVersion {
     /// 3 in all that are spoken.
     pub major: u16,
-    /// 0, or 2 since PostgreSQL 18.
+    /// 0, or 2 since PostgreSQL 18; 1 was never given out, and is as 0.
     pub minor: u16,
 }
 
 impl ProtocolVersion {
     /// What every client speaks.
     pub const V3_0: ProtocolVersion = ProtocolVersion { major: 3, minor: 0 };
-    /// With cancel secrets of any length.
+    /// The newest that is spoken, with cancel secrets of any length.
     pub const V3_2: ProtocolVersion = ProtocolVersion { major: 3, minor: 2 };
 
     /// The code on the wire.

@@ -1,11 +1,17 @@
 //! Who is there: the clients by number, for `SHOW CLIENTS`, and their cancel keys.
+//!
+//! A key is the number and a secret: 4 bytes in protocol 3.0, 32 since 3.2. The number names the
+//! client's daemon in both, so that a request which another one got can be passed on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use dashmap::{DashMap, Entry};
+use subtle::ConstantTimeEq;
 
+use crate::client::packet::ProtocolVersion;
 use crate::client::startup::Startup;
 use crate::config::CONSOLE;
 use crate::execute::cancel::Cancellable;
@@ -27,6 +33,8 @@ pub struct ClientEntry {
     pub connected: SystemTime,
     /// True where its stream is encrypted.
     pub encrypted: bool,
+    /// What it speaks.
+    pub protocol: ProtocolVersion,
     /// True while it holds server connections.
     pub running: bool,
     /// For how long it has waited for one, if it does.
@@ -44,6 +52,7 @@ impl ClientEntry {
             application_name: startup.application_name.clone(),
             connected: SystemTime::now(),
             encrypted: startup.stream.is_secure(),
+            protocol: startup.protocol,
             running: false,
             waited: None,
         }
@@ -54,7 +63,7 @@ impl ClientEntry {
 #[derive(Debug)]
 struct Client {
     entry: ClientEntry,
-    secret: i32,
+    secret: Bytes,
     cancellable: Arc<Cancellable>,
 }
 
@@ -85,8 +94,8 @@ impl Registry {
     }
 
     /// A client came in, whose requests to cancel end this; answers its number and its secret.
-    pub fn enter(&self, mut entry: ClientEntry, cancellable: Arc<Cancellable>) -> (i32, i32) {
-        let secret: i32 = rand::random();
+    pub fn enter(&self, mut entry: ClientEntry, cancellable: Arc<Cancellable>) -> (i32, Bytes) {
+        let secret = secret(entry.protocol);
         loop {
             let id = self.number(self.next.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
             entry.id = id;
@@ -94,7 +103,7 @@ impl Registry {
             if id & OWN_MASK != 0
                 && let Entry::Vacant(place) = self.clients.entry(id)
             {
-                place.insert(Client { entry, secret, cancellable });
+                place.insert(Client { entry, secret: secret.clone(), cancellable });
                 return (id, secret);
             }
         }
@@ -161,13 +170,21 @@ impl Registry {
     }
 
     /// A cancel request came in: what runs for the client is cancelled on its servers. A wrong
-    /// secret is ignored, as PostgreSQL does.
-    pub async fn cancel(&self, id: i32, secret: i32) {
+    /// secret is ignored, as PostgreSQL does, and how long that takes says nothing about the right one.
+    pub async fn cancel(&self, id: i32, secret: &[u8]) {
         let cancellable = match self.clients.get(&id) {
-            Some(client) if client.secret == secret => Arc::clone(&client.cancellable),
-            _ => return,
+            Some(client) if bool::from(client.secret.ct_eq(secret)) => Arc::clone(&client.cancellable),
+            Some(_) | None => return,
         };
         cancellable.cancel().await;
+    }
+}
+
+/// As long as PostgreSQL's own.
+fn secret(protocol: ProtocolVersion) -> Bytes {
+    match protocol >= ProtocolVersion::V3_2 {
+        true => Bytes::copy_from_slice(&rand::random::<[u8; 32]>()),
+        false => Bytes::copy_from_slice(&rand::random::<[u8; 4]>()),
     }
 }
 
@@ -184,6 +201,7 @@ mod tests {
             application_name: String::new(),
             connected: SystemTime::now(),
             encrypted: false,
+            protocol: ProtocolVersion::V3_0,
             running: false,
             waited: None,
         }

@@ -95,7 +95,7 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
     } else if fleet.pools.is_disabled(&session.executor.database.name) {
         Err(ClientError::not_accepting(&session.executor.database.name).into())
     } else {
-        session.greet(secret).await
+        session.greet(&secret).await
     };
     let outcome = match greeted {
         Ok(()) => session.listen().await,
@@ -115,14 +115,14 @@ pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
 
 impl Session {
     /// The first messages after authentication: the servers' parameters, the cancel key, ready.
-    async fn greet(&mut self, secret: i32) -> Result<(), Trouble> {
+    async fn greet(&mut self, secret: &[u8]) -> Result<(), Trouble> {
         let parameters: BTreeMap<String, String> = self.executor.introduce().await?;
         self.warn_of_long_name();
         for (name, value) in &parameters {
             write::parameter_status(self.peer.out(), name, value);
         }
         self.executor.reported = Reported::new(parameters);
-        write::backend_key(self.peer.out(), self.id, &secret.to_be_bytes());
+        write::backend_key(self.peer.out(), self.id, secret);
         self.ready();
         Ok(self.peer.flush().await?)
     }

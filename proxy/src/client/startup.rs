@@ -64,7 +64,7 @@ pub struct Startup {
     pub application_name: String,
     /// Where it came from: `address:port`, or `[local]`.
     pub address: String,
-    /// What is spoken: 3.0 or 3.2.
+    /// What is spoken: 3.2 at most.
     pub protocol: ProtocolVersion,
     /// Its place among `max_client_connections`.
     pub slot: Slot,
@@ -202,7 +202,7 @@ async fn negotiate(
         let message = format!("unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.2");
         return Err(Ended::Refused(ClientError::fatal("0A000", message)));
     }
-    let spoken = if minor >= 2 { ProtocolVersion::V3_2 } else { ProtocolVersion::V3_0 };
+    let spoken = packet.version.min(ProtocolVersion::V3_2);
     let names = packet.parameters.iter().map(|(name, _)| name);
     let unknown: Vec<String> = names.filter(|name| name.starts_with("_pq_.")).cloned().collect();
     if spoken != packet.version || !unknown.is_empty() {

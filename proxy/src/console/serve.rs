@@ -109,7 +109,7 @@ pub async fn serve(fleet: Arc<Fleet>, mut peer: Peer, client: ClientEntry, may_a
     ] {
         write::parameter_status(peer.out(), name, value);
     }
-    write::backend_key(peer.out(), id, &secret.to_be_bytes());
+    write::backend_key(peer.out(), id, &secret);
     write::ready(peer.out(), b'I');
     if let Err(gone) = console.listen(&mut peer).await {
         tracing::debug!(%gone, "a console client left");

@@ -23,11 +23,7 @@ pub(super) async fn cancel(fleet: &Fleet, request: &CancelRequest) {
     let passed_on = request.process & PASSED_ON != 0;
     let process = request.process & !PASSED_ON;
     match fleet.registry.peer_of(process).filter(|_| !passed_on) {
-        None => {
-            if let Some(secret) = request.secret.first_chunk::<4>().filter(|_| request.secret.len() == 4) {
-                fleet.registry.cancel(process, i32::from_be_bytes(*secret)).await;
-            }
-        }
+        None => fleet.registry.cancel(process, &request.secret).await,
         Some(id) => {
             let config = fleet.config.load_full();
             match config.peers.iter().find(|peer| peer.id == id) {

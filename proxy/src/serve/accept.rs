@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -74,6 +75,8 @@ impl<H: Host> Door<H> {
 
     async fn welcome(self: Arc<Self>, accepted: Accepted) {
         let gate = self.gate.load_full();
+        /// How long the end of a cancel request's connection may take.
+        const LAST_WORDS: Duration = Duration::from_secs(1);
         /// How long a login may still take once the daemon ends.
         const LAST_LOGINS: Duration = Duration::from_secs(1);
         let ending = async {
@@ -90,9 +93,10 @@ impl<H: Host> Door<H> {
                 self.metrics.login(LoginOutcome::Accepted);
                 self.admit(*startup).await;
             }
-            Ok(Arrival::Cancel(request, stream)) => {
+            Ok(Arrival::Cancel(request, mut stream)) => {
                 Arc::clone(&self.host).cancel(request).await;
-                drop(stream);
+                // Over TLS a client tells a good end from a broken one.
+                let _ = tokio::time::timeout(LAST_WORDS, stream.shutdown()).await;
             }
             Err(ended) => self.note(&ended),
         }

@@ -131,6 +131,7 @@ fn sqlstate(answer: &[u8]) -> &str {
 const V3: u32 = 3 << 16;
 const SSL: u32 = 1234 << 16 | 5679;
 const GSS: u32 = 1234 << 16 | 5680;
+const CANCEL: u32 = 1234 << 16 | 5678;
 
 #[tokio::test]
 async fn who_may_enter_enters_and_the_others_are_told_why() {
@@ -202,10 +203,24 @@ async fn a_newer_protocol_is_negotiated_down() {
 }
 
 #[tokio::test]
+async fn a_protocol_that_is_spoken_needs_no_negotiation() {
+    let served = served(|_| ());
+    for minor in [0, 2] {
+        let plain = packet(V3 | minor, b"user\0nobody\0replication\0true\0\0");
+        assert_eq!(answer(&served, &plain).await[0], b'E', "3.{minor}");
+        let asking = packet(V3 | minor, b"user\0nobody\0_pq_.cats\0on\0replication\0true\0\0");
+        let answer = answer(&served, &asking).await;
+        assert_eq!((answer[0], &answer[5..9]), (b'v', &(V3 | minor).to_be_bytes()[..]), "3.{minor}");
+    }
+}
+
+#[tokio::test]
 async fn who_says_nothing_is_let_go() {
     let served = served(|config| config.proxy.client_login_timeout = Duration::from_millis(100));
     assert!(answer(&served, b"").await.is_empty());
     assert!(answer(&served, b"\0").await.is_empty());
+    let cancel = packet(CANCEL, &[0; 36]);
+    assert!(answer(&served, &cancel[..cancel.len() - 1]).await.is_empty());
 }
 
 #[tokio::test]
