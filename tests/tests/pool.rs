@@ -267,9 +267,9 @@ async fn a_reload_puts_sizes_and_timeouts_in_force() {
     std::fs::write(daemon.configuration(), larger).unwrap();
     daemon.reload();
     assert_eq!(waiting.await.unwrap().value(), "1");
+    assert_eq!(open_of_app(&daemon).await, 2);
     holder.ask("COMMIT").await.unwrap();
     assert_eq!(holder.ask(&sleeping(20.0)).await.unwrap().sqlstate(), "57014");
-    assert_eq!(open_of_app(&daemon).await, 2);
     std::fs::write(daemon.configuration(), before).unwrap();
     daemon.reload();
     until("one is closed", Duration::from_secs(10), async || open_of_app(&daemon).await == 1).await;

@@ -326,13 +326,19 @@ impl Session {
 
     /// What the servers said besides the answer, in its place: before the answer's end.
     pub(super) fn pass_notices(&mut self) {
-        self.peer.out().unsplit(self.executor.notices.split());
+        if !self.executor.notices.is_empty() {
+            self.peer.out().unsplit(self.executor.notices.split());
+        }
     }
 
     /// ReadyForQuery with the transaction's status.
     pub(super) fn ready(&mut self) {
         self.pass_notices();
-        self.peer.out().unsplit(self.executor.news.split());
+        if !self.executor.news.is_empty() {
+            self.peer.out().unsplit(self.executor.news.split());
+        }
+        // Before the client can know: its tenant's next statement must not meet this one.
+        self.executor.admissions.clear();
         write::ready(self.peer.out(), self.executor.transaction.status());
     }
 
