@@ -1,4 +1,5 @@
-//! Before one unsharded server pgherd is that server: what drivers do with it beyond plain statements.
+//! Before one server without sharded tables an application cannot tell pgherd from PostgreSQL: what drivers do
+//! beyond plain statements.
 #![allow(clippy::unwrap_used)]
 
 use tests::{Daemon, Fleet, Message, Session};
@@ -37,7 +38,7 @@ async fn the_client_commits_in_two_phases() {
 #[tokio::test]
 async fn what_a_commit_says_beside_its_answer_is_heard() {
     let mut session = session().await;
-    for sql in ["BEGIN", "LISTEN news", "NOTIFY news, 'today'"] {
+    for sql in ["BEGIN", "LISTEN rumours", "NOTIFY rumours, 'today'"] {
         session.ask(sql).await.unwrap();
     }
     session.queue(b"Q\0\0\0\x0bCOMMIT\0").flush().await.unwrap();
@@ -107,4 +108,108 @@ async fn the_rows_of_execute_come_in_binary_where_that_was_asked_for() {
     session.sync().await.unwrap();
     let messages = session.until_ready().await.unwrap();
     assert!(messages.contains(&Message::Row(vec![Some(vec![0, 0, 0, 1])])), "{messages:?}");
+}
+
+#[tokio::test]
+async fn a_copy_by_the_extended_protocol_is_answered_before_its_second_sync() {
+    let mut session = session().await;
+    session.ask("CREATE TABLE words (word text)").await.unwrap();
+    session.queue_parse("", "COPY words FROM STDIN").unwrap().queue_bind("", &[]).unwrap();
+    session.queue_execute(0).unwrap();
+    session.sync().await.unwrap();
+    while session.next().await.unwrap() != Message::CopyIn {}
+    session.queue(b"d\0\0\0\x0ahello\nc\0\0\0\x04");
+    session.sync().await.unwrap();
+    assert_eq!(
+        session.until_ready().await.unwrap(),
+        [Message::Complete("COPY 1".to_owned()), Message::Ready('I')]
+    );
+    assert_eq!(session.ask("SELECT word FROM words").await.unwrap().value(), "hello");
+}
+
+#[tokio::test]
+async fn what_a_session_notifies_itself_of_comes_with_the_commit() {
+    let mut session = session().await;
+    session.simple("LISTEN news; NOTIFY news, 'one'; NOTIFY news, 'two'").await.unwrap();
+    let heard = |payload: &str| ("news".to_owned(), payload.to_owned());
+    assert_eq!(session.notifications, [heard("one"), heard("two")]);
+    for command in ["BEGIN", "NOTIFY news, 'three'", "COMMIT"] {
+        session.extended(command, &[]).await.unwrap();
+    }
+    assert_eq!(session.notifications, [heard("one"), heard("two"), heard("three")]);
+}
+
+#[tokio::test]
+async fn what_a_commit_says_besides_is_heard_before_its_end() {
+    let mut session = session().await;
+    session
+        .simple(
+            "CREATE TABLE watched (id int);
+             CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'seen %', NEW.id; RETURN NULL; END $$;
+             CREATE CONSTRAINT TRIGGER late AFTER INSERT ON watched DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION say()",
+        )
+        .await
+        .unwrap();
+    session.ask("BEGIN").await.unwrap();
+    session.ask("INSERT INTO watched VALUES (7)").await.unwrap();
+    assert!(session.notices.is_empty());
+    session.queue_parse("", "COMMIT").unwrap().queue_bind("", &[]).unwrap().queue_execute(0).unwrap();
+    session.sync().await.unwrap();
+    let messages = session.until_ready().await.unwrap();
+    assert!(
+        matches!(messages.as_slice(), [.., Message::Notice(said), Message::Complete(_), Message::Ready(_)] if said.message == "seen 7"),
+        "{messages:?}"
+    );
+    let name = "x".repeat(70);
+    session.ask(&format!("SET application_name = '{name}'")).await.unwrap();
+    assert!(session.notices.last().unwrap().message.contains("will be truncated"), "{:?}", session.notices);
+}
+
+#[tokio::test]
+async fn a_temporary_type_is_its_sessions_own_and_stays() {
+    let (mut session, mut other) = (session().await, session().await);
+    session.ask("CREATE TYPE pg_temp.pair AS (a int, b int)").await.unwrap();
+    session.ask("CREATE FUNCTION pg_temp.one() RETURNS int RETURN 1").await.unwrap();
+    assert_eq!(other.ask("SELECT pg_temp.one()").await.unwrap().sqlstate(), "3F000");
+    assert_eq!(session.ask("SELECT (row(1, 2)::pair).b + pg_temp.one()").await.unwrap().value(), "3");
+}
+
+#[tokio::test]
+async fn a_temporary_table_hides_another_of_its_name_for_its_session_only() {
+    let (mut session, mut other) = (session().await, session().await);
+    session.ask("CREATE TABLE hidden (n int)").await.unwrap();
+    session.ask("INSERT INTO hidden VALUES (1)").await.unwrap();
+    session.ask("CREATE TEMP TABLE hidden (n int)").await.unwrap();
+    session.ask("INSERT INTO hidden VALUES (2)").await.unwrap();
+    assert_eq!(session.extended("SELECT n FROM hidden", &[]).await.unwrap().value(), "2");
+    assert_eq!(other.extended("SELECT n FROM hidden", &[]).await.unwrap().value(), "1");
+    session.ask("DROP TABLE hidden").await.unwrap();
+    assert_eq!(session.ask("SELECT n FROM hidden").await.unwrap().value(), "1");
+}
+
+#[tokio::test]
+async fn a_part_of_the_date_style_leaves_the_rest_as_it_was() {
+    let (mut session, mut other) = (session().await, session().await);
+    let date = "SELECT '1999-01-08'::date";
+    for (command, shown) in [
+        ("SET datestyle TO SQL", "01/08/1999"),
+        ("SET datestyle TO dmy", "08/01/1999"),
+        ("SET datestyle TO postgres", "08-01-1999"),
+        ("SET datestyle TO DEFAULT", "1999-01-08"),
+    ] {
+        session.ask(command).await.unwrap();
+        assert_eq!(other.ask(date).await.unwrap().value(), "1999-01-08");
+        assert_eq!(session.ask(date).await.unwrap().value(), shown, "{command}");
+    }
+    session.ask("SET datestyle TO SQL").await.unwrap();
+    session.ask("BEGIN").await.unwrap();
+    session.ask("SET LOCAL datestyle TO dmy").await.unwrap();
+    assert_eq!(session.ask(date).await.unwrap().value(), "08/01/1999");
+    session.ask("COMMIT").await.unwrap();
+    assert_eq!(session.ask(date).await.unwrap().value(), "01/08/1999");
+}
+
+#[tokio::test]
+async fn an_explanation_is_postgresqls_own() {
+    assert_eq!(session().await.ask("EXPLAIN (COSTS OFF) SELECT 1").await.unwrap().value(), "Result");
 }

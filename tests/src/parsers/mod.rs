@@ -6,10 +6,10 @@
 //! | file | whose bytes |
 //! | --- | --- |
 //! | `messages` | clients' and servers' messages |
-//! | `arrival` | what comes before a client is known |
+//! | `arrival` | what comes before a client or a server is known |
 //! | `statements` | SQL, and the values in it |
 //! | `rows` | COPY data, and rows to merge |
-//! | `others` | the replication stream, the configuration |
+//! | `others` | the replication stream, the configuration, who gets in |
 
 mod arrival;
 mod messages;
@@ -28,12 +28,15 @@ pub const PARSERS: &[Parser] = &[
     ("startup", arrival::startup),
     ("options", arrival::options),
     ("sasl", arrival::sasl),
+    ("challenge", arrival::challenge),
+    ("proxy", arrival::proxy),
     ("sql", statements::sql),
     ("tenant", statements::tenant),
     ("copy", rows::copy),
     ("merge", rows::merge),
     ("pgoutput", others::pgoutput),
     ("config", others::config),
+    ("access", others::access),
 ];
 
 /// The parser of this name.
