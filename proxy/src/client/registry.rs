@@ -132,11 +132,6 @@ impl Registry {
         self.clients.len()
     }
 
-    /// How many of them are not in the console.
-    pub fn sessions(&self) -> usize {
-        self.clients.iter().filter(|client| client.entry.database != CONSOLE).count()
-    }
-
     /// True where nobody is there.
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty()

@@ -32,10 +32,6 @@ impl Host for Fleet {
         tracing::info!(held, changed, "all databases were paused or resumed");
     }
 
-    fn clients(&self) -> usize {
-        self.registry.sessions()
-    }
-
     fn reload(&self, config: Arc<Config>) {
         self.pools.configure((&*config).into());
         self.servers.renew_tls(&config);

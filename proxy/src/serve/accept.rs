@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument;
 
 use super::host::Host;
@@ -36,6 +37,8 @@ pub(super) struct Door<H> {
     pub(super) host: Arc<H>,
     pub(super) metrics: Metrics,
     pub(super) tasks: TaskTracker,
+    /// Who comes in or is here, from the accepted connection on; but for the console's clients.
+    pub(super) guests: TaskTracker,
     /// Cancelled when no new clients are wanted.
     pub(super) closing: CancellationToken,
     /// Cancelled when those that are here are to end.
@@ -48,11 +51,12 @@ impl<H: Host> Door<H> {
     pub(super) async fn attend(self: Arc<Self>, entrance: Entrance) {
         /// When the machine is out of file descriptors, closing some takes a moment.
         const AFTER_FAILURE: Duration = Duration::from_millis(50);
+        let _open = self.guests.token();
         let (Entrance::Ours(listener) | Entrance::Inherited(listener)) = &entrance;
         while let Some(accepted) = self.closing.run_until_cancelled(listener.accept()).await {
             match accepted {
                 Ok(accepted) => {
-                    self.tasks.spawn(Arc::clone(&self).welcome(accepted));
+                    self.tasks.spawn(Arc::clone(&self).welcome(accepted, self.guests.token()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -67,13 +71,13 @@ impl<H: Host> Door<H> {
         };
         match closed {
             Ok(waiting) => waiting.into_iter().for_each(|accepted| {
-                self.tasks.spawn(Arc::clone(&self).welcome(accepted));
+                self.tasks.spawn(Arc::clone(&self).welcome(accepted, self.guests.token()));
             }),
             Err(error) => tracing::warn!(%error, "the last connections could not be accepted"),
         }
     }
 
-    async fn welcome(self: Arc<Self>, accepted: Accepted) {
+    async fn welcome(self: Arc<Self>, accepted: Accepted, guest: TaskTrackerToken) {
         let gate = self.gate.load_full();
         /// How long the end of a cancel request's connection may take.
         const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -91,7 +95,7 @@ impl<H: Host> Door<H> {
         match arrival {
             Ok(Arrival::Client(startup)) => {
                 self.metrics.login(LoginOutcome::Accepted);
-                self.admit(*startup).await;
+                self.admit(*startup, guest).await;
             }
             Ok(Arrival::Cancel(request, mut stream)) => {
                 Arc::clone(&self.host).cancel(request).await;
@@ -103,15 +107,21 @@ impl<H: Host> Door<H> {
     }
 
     /// Lets a client take its seat. The console keeps to this runtime: what it asks for is the operator's.
-    async fn admit(&self, mut startup: Startup) {
+    async fn admit(&self, mut startup: Startup, guest: TaskTrackerToken) {
         let (user, database, address) = (&startup.user, &startup.database, &startup.address);
         let present = Present::new(self.metrics.database(database).clients);
         let span = tracing::info_span!("client", %user, %database, %address);
         let host = Arc::clone(&self.host);
-        let seat = if database == CONSOLE { None } else { self.workers.seat() };
+        let (seat, guest) = match database == CONSOLE {
+            true => {
+                drop(guest);
+                (None, None)
+            }
+            false => (self.workers.seat(), Some(guest)),
+        };
         let Some(seat) = seat else {
             host.serve(startup).instrument(span).await;
-            return drop(present);
+            return drop((present, guest));
         };
         let runtime = seat.runtime();
         let served = async move {
@@ -122,7 +132,7 @@ impl<H: Host> Door<H> {
                 }
                 Err(error) => tracing::warn!(%error, "a client could not be taken over by its worker"),
             }
-            drop((present, seat));
+            drop((present, seat, guest));
         };
         self.tasks.spawn_on(served.instrument(span), &runtime);
     }

@@ -140,6 +140,7 @@ impl Daemon {
             host,
             metrics: self.metrics,
             tasks: self.tasks.clone(),
+            guests: TaskTracker::new(),
             closing: CancellationToken::new(),
             shutdown: self.shutdown.clone(),
             workers: self.workers,
@@ -181,13 +182,9 @@ impl Daemon {
         self.tasks.close();
         if ending == Ending::Clients {
             tracing::info!("draining: no new clients; those that are here may stay until they leave");
-            let left = async {
-                while door.host.clients() > 0 {
-                    tokio::time::sleep(LOOK).await;
-                }
-            };
+            door.guests.close();
             tokio::select! {
-                () = left => {}
+                () = door.guests.wait() => {}
                 () = signals.next_end() => tracing::warn!("a signal: clients are sent away"),
             }
         }
@@ -202,9 +199,6 @@ impl Daemon {
         self.web_end.cancel();
     }
 }
-
-/// How often it is seen whether the last client has left.
-const LOOK: Duration = Duration::from_millis(100);
 
 async fn drain(tasks: &TaskTracker, patience: Duration, signals: &mut Signals) {
     tokio::select! {

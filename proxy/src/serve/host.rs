@@ -17,9 +17,6 @@ pub trait Host: Roles + Send + Sync + 'static {
     /// Lends no connections any more to anybody, or lends again.
     fn hold(&self, held: bool);
 
-    /// How many clients are there.
-    fn clients(&self) -> usize;
-
     /// Puts a configuration in force for what begins from now on.
     fn reload(&self, config: Arc<Config>);
 }

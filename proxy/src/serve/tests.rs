@@ -43,10 +43,6 @@ impl Host for Mirror {
 
     fn hold(&self, _held: bool) {}
 
-    fn clients(&self) -> usize {
-        0
-    }
-
     fn reload(&self, _config: Arc<Config>) {}
 }
 
@@ -90,6 +86,7 @@ fn served(change: impl FnOnce(&mut Config)) -> Served {
         host: Arc::new(Mirror),
         metrics: Metrics::default(),
         tasks: TaskTracker::new(),
+        guests: TaskTracker::new(),
         closing: shutdown.clone(),
         shutdown: shutdown.clone(),
         workers: Workers::start(2).expect("threads"),
