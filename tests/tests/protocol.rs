@@ -140,6 +140,27 @@ async fn an_unknown_message_and_a_bind_without_its_statement_are_errors() {
 }
 
 #[tokio::test]
+async fn a_statement_that_executes_itself_is_refused_and_harms_nobody() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    for (name, sql) in [("one", "EXECUTE one"), ("two", "EXECUTE three"), ("three", "EXECUTE two")] {
+        session.queue_parse(name, sql).unwrap();
+    }
+    session.sync().await.unwrap();
+    session.until_ready().await.unwrap();
+    for name in ["one", "two"] {
+        session.queue_bind(name, &[]).unwrap().queue_execute(0).unwrap();
+        session.sync().await.unwrap();
+        let refused = session.until_ready().await.unwrap().into_iter().any(
+            |message| matches!(message, Message::Error(fault) if fault.to_string().starts_with("0A000")),
+        );
+        assert!(refused, "{name}");
+        assert_eq!(session.ask(&format!("EXECUTE {name}")).await.unwrap().sqlstate(), "0A000", "{name}");
+    }
+    assert_eq!(session.ask("SELECT 1").await.unwrap().value(), "1");
+    still_answers(daemon().await).await;
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_in_the_middle_of_a_result_harms_nobody() {
     let daemon = daemon().await;
     for _ in 0..10 {

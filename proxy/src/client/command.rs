@@ -360,8 +360,7 @@ impl Session {
         name: &str,
         arguments: &[Option<String>],
     ) -> Result<Option<Bytes>, Trouble> {
-        let prepared = self.prepared.get(name).cloned();
-        let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+        let prepared = self.executed_as(name)?;
         self.executor.check_arguments(name, &prepared, arguments.len())?;
         let statement = self.executor.statement_of(&prepared)?;
         let Some(statement) = statement else { return Ok(Some(complete(""))) };

@@ -43,8 +43,7 @@ impl Session {
         let name = text(describe.name)?;
         match describe.kind {
             Kind::Statement => {
-                let prepared = self.prepared.get(name).cloned();
-                let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+                let prepared = self.prepared_as(name)?;
                 Box::pin(self.describe_statement(&prepared)).await
             }
             Kind::Portal if !self.portals.contains(name) => {
@@ -106,8 +105,7 @@ impl Session {
             }
             Sort::Execute { name, .. } => {
                 self.not_failed()?;
-                let prepared = self.prepared.get(name).cloned();
-                let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+                let prepared = self.executed_as(name)?;
                 let server = self.checking_server().await?;
                 self.send_unchecked(server);
                 let name = self.ready_on(server, &prepared);

@@ -134,8 +134,7 @@ impl Session {
     pub(super) async fn bind(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let bind = Bind::read(frame).map_err(malformed)?;
         let (portal_name, statement_name) = (text(bind.portal)?, text(bind.statement)?);
-        let prepared = self.prepared.get(statement_name).cloned();
-        let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(statement_name))?;
+        let prepared = self.prepared_as(statement_name)?;
         if !portal_name.is_empty() && self.portals.contains(portal_name) {
             return Err(ClientError::new("42P03", format!("cursor \"{portal_name}\" already exists")).into());
         }
@@ -170,6 +169,32 @@ impl Session {
         Ok(())
     }
 
+    /// What the client prepared under a name.
+    ///
+    /// # Errors
+    /// 26000 where that is nothing.
+    pub(super) fn prepared_as(&self, name: &str) -> Result<Arc<Prepared>, ClientError> {
+        self.prepared.get(name).cloned().ok_or_else(|| ClientError::no_such_statement(name))
+    }
+
+    /// What an EXECUTE of this name runs. Parse lets a client prepare an EXECUTE, even of itself: one that
+    /// names another has no end that is certain.
+    ///
+    /// # Errors
+    /// 26000 where nothing has the name; 0A000 where an EXECUTE has it.
+    pub(super) fn executed_as(&mut self, name: &str) -> Result<Arc<Prepared>, Trouble> {
+        let prepared = self.prepared_as(name)?;
+        let statement = self.executor.statement_of(&prepared)?;
+        match statement.is_some_and(|statement| matches!(statement.kind(), Sort::Execute { .. })) {
+            true => Err(ClientError::unsupported(
+                "EXECUTE of a statement that is an EXECUTE itself is not supported",
+                "Execute the statement that is meant.",
+            )
+            .into()),
+            false => Ok(prepared),
+        }
+    }
+
     /// The Bind that an EXECUTE means: of the statement that it names, with its arguments.
     fn bind_of(
         &mut self,
@@ -177,8 +202,7 @@ impl Session {
         arguments: &[Option<String>],
         bind: &Bind<'_>,
     ) -> Result<Frame, Trouble> {
-        let prepared = self.prepared.get(name).cloned();
-        let prepared = prepared.ok_or_else(|| ClientError::no_such_statement(name))?;
+        let prepared = self.executed_as(name)?;
         self.executor.check_arguments(name, &prepared, arguments.len())?;
         let values = arguments.iter().map(|value| value.as_deref().map(str::as_bytes));
         let mut out = BytesMut::new();
