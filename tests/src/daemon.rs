@@ -17,6 +17,9 @@ use crate::process::{self, Signal};
 use crate::session::Session;
 use crate::{binaries, ports};
 
+/// The sections that a daemon's configuration has in any case.
+const SECTIONS: [&str; 4] = ["proxy", "directory", "database", "admin"];
+
 /// How long the daemon may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -257,9 +260,11 @@ impl DaemonBuilder<'_> {
         self
     }
 
-    /// Sets a key of a section that the contract has (`proxy`, `directory`, `database`, `admin`), in TOML's spelling.
+    /// Sets a key of a section that the harness writes ([`SECTIONS`]), in TOML's spelling; [`DaemonBuilder::section`]
+    /// is for all others.
     #[must_use]
     pub fn key(mut self, section: &str, line: &str) -> Self {
+        assert!(SECTIONS.contains(&section), "[{section}] is not written here: use `section`");
         self.keys.push((section.to_owned(), line.to_owned()));
         self
     }

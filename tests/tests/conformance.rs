@@ -22,7 +22,7 @@ const SCHEMA: [&str; 2] = [
 async fn stage() -> &'static (Fleet, Daemon, Oracle) {
     let start = async || {
         let fleet = Fleet::builder().servers(2).start().await.unwrap();
-        let daemon = fleet.daemon().key("pool", "size = 8").start().await.unwrap();
+        let daemon = fleet.daemon().section("[pool]\nsize = 8").start().await.unwrap();
         let oracle = fleet.oracle().await.unwrap();
         for mut session in [daemon.session("app").await.unwrap(), oracle.session("app").await.unwrap()] {
             for sql in SCHEMA {

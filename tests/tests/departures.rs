@@ -13,7 +13,7 @@ static STAGE: OnceCell<(Fleet, Daemon)> = OnceCell::const_new();
 async fn stage() -> &'static (Fleet, Daemon) {
     let start = async || {
         let fleet = Fleet::builder().servers(2).start().await.unwrap();
-        let daemon = fleet.daemon().key("pool", "size = 2").start().await.unwrap();
+        let daemon = fleet.daemon().section("[pool]\nsize = 2").start().await.unwrap();
         let mut session = daemon.session("app").await.unwrap();
         let table = "CREATE TABLE notes (tenant_id bigint, id int, body text, PRIMARY KEY (tenant_id, id))";
         assert!(session.ask(table).await.unwrap().fault.is_none());

@@ -12,7 +12,8 @@ use crate::net::tls::ClientTls;
 
 /// What a client must pass.
 pub struct Gate {
-    pub(super) config: Arc<Config>,
+    /// The configuration that it was made from.
+    pub config: Arc<Config>,
     pub(super) tls: Option<ClientTls>,
     pub(super) credentials: Arc<Credentials>,
     slots: Slots,

@@ -67,7 +67,14 @@ pub(super) fn proxy(section: &Section<'_>, config: &ProxyConfig) {
     if config.proxy_protocol != ProxyProtocol::Off && config.proxy_protocol_from.is_empty() {
         section.fault_at("proxy_protocol", "needs proxy_protocol_from: whose word counts");
     }
-    if config.listen == config.http_listen && config.listen.port() != 0 {
+    if config.listen.is_empty() {
+        section.fault_at("listen", "at least one address is needed");
+    }
+    let mut seen = HashSet::new();
+    for address in config.listen.iter().filter(|address| address.port() != 0 && !seen.insert(**address)) {
+        section.fault_at("listen", format!("{address} stands there twice"));
+    }
+    if config.listen.contains(&config.http_listen) && config.http_listen.port() != 0 {
         section.fault_at("http_listen", "must not be the same as listen");
     }
 }

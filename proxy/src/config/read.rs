@@ -68,9 +68,17 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
     let default = ProxyConfig::default();
     let config = ProxyConfig {
         id: section.or("id", default.id),
-        listen: section.or("listen", default.listen),
+        listen: section.one_or_many("listen", default.listen),
+        listen_backlog: section.number("listen_backlog", u64::from(default.listen_backlog), 1..=65_535)
+            as u32,
         http_listen: section.or("http_listen", default.http_listen),
         unix_socket_dir: section.or("unix_socket_dir", default.unix_socket_dir),
+        unix_socket_mode: section.or("unix_socket_mode", default.unix_socket_mode),
+        keepalive: Keepalive {
+            idle: section.or("tcp_keepalive_idle", default.keepalive.idle),
+            interval: section.or("tcp_keepalive_interval", default.keepalive.interval),
+            count: section.number("tcp_keepalive_count", u64::from(default.keepalive.count), 1..=127) as u32,
+        },
         tls_certificate: section.or("tls_certificate", default.tls_certificate),
         tls_key: section.or("tls_key", default.tls_key),
         tls_client_ca: section.or("tls_client_ca", default.tls_client_ca),
@@ -79,6 +87,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         proxy_protocol: section.or("proxy_protocol", default.proxy_protocol),
         proxy_protocol_from: section.or("proxy_protocol_from", default.proxy_protocol_from),
         max_client_connections: count(&mut section, "max_client_connections", default.max_client_connections),
+        max_client_logins: count(&mut section, "max_client_logins", default.max_client_logins),
         client_login_timeout: section.or("client_login_timeout", default.client_login_timeout),
         client_idle_timeout: section.or("client_idle_timeout", default.client_idle_timeout),
         max_statement_bytes: section.bytes("max_statement_bytes", default.max_statement_bytes, 1 << 10),

@@ -11,8 +11,12 @@ impl Config {
         keep(&mut kept, "proxy.id", &self.proxy.id, &mut config.proxy.id);
         keep(&mut kept, "proxy.listen", &self.proxy.listen, &mut config.proxy.listen);
         keep(&mut kept, "proxy.http_listen", &self.proxy.http_listen, &mut config.proxy.http_listen);
+        let backlog = (&self.proxy.listen_backlog, &mut config.proxy.listen_backlog);
+        keep(&mut kept, "proxy.listen_backlog", backlog.0, backlog.1);
         let socket = (&self.proxy.unix_socket_dir, &mut config.proxy.unix_socket_dir);
         keep(&mut kept, "proxy.unix_socket_dir", socket.0, socket.1);
+        let mode = (&self.proxy.unix_socket_mode, &mut config.proxy.unix_socket_mode);
+        keep(&mut kept, "proxy.unix_socket_mode", mode.0, mode.1);
         let threads = (&self.proxy.worker_threads, &mut config.proxy.worker_threads);
         keep(&mut kept, "proxy.worker_threads", threads.0, threads.1);
         keep(&mut kept, "proxy.log_format", &self.proxy.log_format, &mut config.proxy.log_format);
@@ -78,9 +82,9 @@ mod tests {
         let mut newer = Config::default();
         newer.users.push(UserConfig { name: "new".into(), ..UserConfig::default() });
         newer.pool.size = 5;
-        newer.proxy.listen.set_port(7000);
+        newer.proxy.listen[0].set_port(7000);
         let (config, kept) = standing.reloaded(newer);
-        assert_eq!((config.users.len(), config.pool.size, config.proxy.listen.port()), (1, 5, 6432));
+        assert_eq!((config.users.len(), config.pool.size, config.proxy.listen[0].port()), (1, 5, 6432));
         assert_eq!(kept, ["proxy.listen"]);
     }
 }

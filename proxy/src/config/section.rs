@@ -65,6 +65,14 @@ impl<'a> Section<'a> {
         self.optional(key).unwrap_or(default)
     }
 
+    /// The key's value or values, else the default.
+    pub(super) fn one_or_many<T: Value>(&mut self, key: &'static str, default: Vec<T>) -> Vec<T> {
+        match self.value(key) {
+            Some(DeValue::Array(_)) | None => self.or(key, default),
+            Some(_) => self.optional(key).map_or(default, |value| vec![value]),
+        }
+    }
+
     /// The key's value; it is a fault that it is not there.
     pub(super) fn required<T: Value + Default>(&mut self, key: &'static str) -> T {
         if !self.has(key) {

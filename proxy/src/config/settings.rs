@@ -62,12 +62,18 @@ impl Config {
 pub struct ProxyConfig {
     /// What this daemon is called on the servers (`pgherd/<id>`); empty: made at each start.
     pub id: String,
-    /// Where clients connect.
-    pub listen: SocketAddr,
+    /// Where clients connect; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// How many connections the kernel keeps for each that are not accepted yet.
+    pub listen_backlog: u32,
     /// Where `/healthz`, `/readyz` and `/metrics` are.
     pub http_listen: SocketAddr,
     /// The folder of a unix socket for clients.
     pub unix_socket_dir: Option<PathBuf>,
+    /// Who may use it.
+    pub unix_socket_mode: FileMode,
+    /// How clients that have vanished are noticed.
+    pub keepalive: Keepalive,
     /// The certificate chain in PEM; with `tls_key` it turns TLS on.
     pub tls_certificate: Option<PathBuf>,
     /// The certificate's private key in PEM.
@@ -84,6 +90,8 @@ pub struct ProxyConfig {
     pub proxy_protocol_from: Vec<Network>,
     /// The most clients at once.
     pub max_client_connections: usize,
+    /// The most connections by TCP that are logging in at once.
+    pub max_client_logins: usize,
     /// From the accepted connection to the end of authentication.
     pub client_login_timeout: Duration,
     /// How long a client may say nothing outside a transaction.
@@ -114,9 +122,12 @@ impl Default for ProxyConfig {
     fn default() -> Self {
         ProxyConfig {
             id: String::new(),
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 6432)),
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 6432))],
+            listen_backlog: 1024,
             http_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 6480)),
             unix_socket_dir: None,
+            unix_socket_mode: FileMode(0o777),
+            keepalive: Keepalive::default(),
             tls_certificate: None,
             tls_key: None,
             tls_client_ca: None,
@@ -125,6 +136,7 @@ impl Default for ProxyConfig {
             proxy_protocol: ProxyProtocol::Off,
             proxy_protocol_from: Vec::new(),
             max_client_connections: 10_000,
+            max_client_logins: 1_000,
             client_login_timeout: Duration::from_secs(15),
             client_idle_timeout: None,
             max_statement_bytes: 256 << 20,
@@ -138,6 +150,27 @@ impl Default for ProxyConfig {
             log_disconnections: true,
             tenant_metrics: 20,
         }
+    }
+}
+
+/// A file's permissions, as chmod(1) has them in octal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileMode(pub u32);
+
+/// How a TCP connection's other end that has vanished is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keepalive {
+    /// How long it may be silent before it is probed.
+    pub idle: Duration,
+    /// How long after a probe the next follows.
+    pub interval: Duration,
+    /// After so many without an answer it is gone.
+    pub count: u32,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Keepalive { idle: Duration::from_secs(60), interval: Duration::from_secs(10), count: 6 }
     }
 }
 

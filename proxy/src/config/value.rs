@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::settings::{
-    LogFormat, NodeAddress, Password, PinScope, PoolMode, ProxyProtocol, StoreConfig, TlsMode,
+    FileMode, LogFormat, NodeAddress, Password, PinScope, PoolMode, ProxyProtocol, StoreConfig, TlsMode,
 };
 use crate::auth::hba::Network;
 
@@ -102,6 +102,14 @@ impl Value for SocketAddr {
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let text = text(value, "an address such as \"127.0.0.1:6432\"")?;
         text.parse().map_err(|_| format!("`{text}` is not an address such as \"127.0.0.1:6432\""))
+    }
+}
+
+impl Value for FileMode {
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        let text = text(value, "permissions such as \"0770\"")?;
+        let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+        mode.map(FileMode).ok_or_else(|| format!("`{text}` is not permissions such as \"0770\""))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The subjects of SHOW, and whether the fleet is ready.
 
+use std::net::SocketAddr;
+
 use router::catalog::RelationKind;
 
 use super::table::{Table, some};
@@ -152,8 +154,8 @@ fn pgbouncer_lines(config: &Config) -> Vec<(&'static str, String)> {
     vec![
         ("max_client_conn", config.proxy.max_client_connections.to_string()),
         ("default_pool_size", config.pool.size.to_string()),
-        ("listen_port", config.proxy.listen.port().to_string()),
-        ("listen_addr", config.proxy.listen.ip().to_string()),
+        ("listen_port", config.proxy.listen.first().map_or(0, SocketAddr::port).to_string()),
+        ("listen_addr", listed(config.proxy.listen.iter().map(SocketAddr::ip))),
         ("query_wait_timeout", seconds(Some(config.pool.wait_timeout))),
         ("query_timeout", seconds(config.pool.query_timeout)),
         ("idle_transaction_timeout", seconds(config.pool.idle_transaction_timeout)),
@@ -167,14 +169,19 @@ fn pgbouncer_lines(config: &Config) -> Vec<(&'static str, String)> {
     ]
 }
 
+fn listed(items: impl IntoIterator<Item: ToString>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 /// The keys that operators change, as the file names them. Never a password.
 fn config_lines(config: &Config) -> Vec<(String, String)> {
     let (proxy, pool, replicas, moves) = (&config.proxy, &config.pool, &config.replicas, &config.moves);
     let mut lines = vec![
         ("proxy.id", proxy.id.clone()),
-        ("proxy.listen", proxy.listen.to_string()),
+        ("proxy.listen", listed(&proxy.listen)),
         ("proxy.http_listen", proxy.http_listen.to_string()),
         ("proxy.max_client_connections", proxy.max_client_connections.to_string()),
+        ("proxy.max_client_logins", proxy.max_client_logins.to_string()),
         ("proxy.client_login_timeout", format!("{:?}", proxy.client_login_timeout)),
         ("proxy.client_idle_timeout", format!("{:?}", proxy.client_idle_timeout.unwrap_or_default())),
         ("proxy.max_statement_bytes", proxy.max_statement_bytes.to_string()),

@@ -80,7 +80,8 @@ async fn serve(cluster: &Cluster, folder: &std::path::Path) -> Result<()> {
         std::fs::write(&file, config_text(cluster, folder)?)?;
     }
     let config = Config::load(&file).map_err(|faults| anyhow::anyhow!("{faults}"))?;
-    let (listen, http) = (config.proxy.listen, config.proxy.http_listen);
+    let listen = *config.proxy.listen.first().context("the configuration listens nowhere")?;
+    let http = config.proxy.http_listen;
     let mut daemon = tokio::spawn(crate::fleet::serve(config, file.clone()));
     let url = format!("postgres://app:app@{listen}/app");
     let loaded = async {

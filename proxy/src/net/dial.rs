@@ -11,6 +11,7 @@ use tokio_rustls::{TlsConnector, TlsStream};
 use super::listen::tune;
 use super::stream::Stream;
 use super::tls::{ServerTls, Terms};
+use crate::config::Keepalive;
 
 /// SSLRequest: length 8 and the code 1234.5679.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
@@ -37,7 +38,7 @@ pub async fn dial(host: &str, port: u16, tls: &ServerTls) -> Result<Stream, Dial
     }
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let mut stream = TcpStream::connect((bare, port)).await?;
-    tune(&stream)?;
+    tune(&stream, Keepalive::default())?;
     let (connector, demanded) = match &*tls.terms() {
         Terms::Disable => return Ok(Stream::Plain(stream)),
         Terms::Prefer(config) => (TlsConnector::from(Arc::clone(config)), false),

@@ -1,12 +1,16 @@
 //! What listens for clients: TCP addresses and unix sockets.
 
+use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::config::{FileMode, Keepalive};
 
 /// Whether other processes may listen on the same address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,29 +40,38 @@ pub enum Accepted {
 }
 
 impl Listener {
-    /// Listens on a TCP address.
-    pub fn tcp(address: SocketAddr, sharing: Sharing) -> io::Result<Listener> {
-        const BACKLOG: i32 = 1024;
+    /// Listens on a TCP address, and on no other: an IPv6 one is not for IPv4, too. The kernel keeps
+    /// `backlog` connections that nobody has accepted yet.
+    pub fn tcp(address: SocketAddr, sharing: Sharing, backlog: u32) -> io::Result<Listener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_reuse_address(true)?;
         match sharing {
             Sharing::Alone => {}
             Sharing::WithOthers => socket.set_reuse_port(true)?,
         }
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         TcpListener::from_std(socket.into()).map(Listener::Tcp)
     }
 
     /// Listens on a unix socket; one that a dead process left is replaced.
-    pub fn unix(path: &Path) -> io::Result<Listener> {
+    pub fn unix(path: &Path, mode: FileMode, backlog: u32) -> io::Result<Listener> {
         match std::os::unix::net::UnixStream::connect(path) {
             Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
             Err(refused) if refused.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
             Err(_) => {}
         }
-        UnixListener::bind(path).map(Listener::Unix)
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&SockAddr::unix(path)?)?;
+        // Nobody can connect before it listens, so nobody slips in before the mode is set.
+        std::fs::set_permissions(path, Permissions::from_mode(mode.0))?;
+        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        UnixListener::from_std(socket.into()).map(Listener::Unix)
     }
 
     /// Where it listens, over TCP.
@@ -78,9 +91,7 @@ impl Listener {
                 let listener = listener.into_std()?;
                 while let Ok((stream, from)) = listener.accept() {
                     stream.set_nonblocking(true)?;
-                    let stream = TcpStream::from_std(stream)?;
-                    tune(&stream)?;
-                    accepted.push(Accepted::Tcp(stream, from));
+                    accepted.push(Accepted::Tcp(TcpStream::from_std(stream)?, from));
                 }
             }
             Listener::Unix(listener) => {
@@ -98,11 +109,19 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Listener::Tcp(listener) => {
-                let (stream, from) = listener.accept().await?;
-                tune(&stream)?;
-                Ok(Accepted::Tcp(stream, from))
+                listener.accept().await.map(|(stream, from)| Accepted::Tcp(stream, from))
             }
             Listener::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+        }
+    }
+}
+
+impl Accepted {
+    /// Lets small messages leave at once, and a client that has vanished be noticed.
+    pub fn tune(&self, keepalive: Keepalive) -> io::Result<()> {
+        match self {
+            Accepted::Tcp(stream, _) => tune(stream, keepalive),
+            Accepted::Unix(_) => Ok(()),
         }
     }
 }
@@ -119,14 +138,11 @@ pub(super) fn notice_silence(stream: &TcpStream, limit: Duration) -> io::Result<
     Ok(())
 }
 
-/// Small messages leave at once, and a peer that vanished is noticed within two minutes. There is no
-/// TCP_USER_TIMEOUT: it would also end who is there and merely does not read, such as a client between
+/// Small messages leave at once, and a peer that vanished is noticed. There is no TCP_USER_TIMEOUT: it would also end who is there and merely does not read, such as a client between
 /// two pages of a long result, or a server that waits for a lock within a COPY.
-pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
-    const IDLE: Duration = Duration::from_secs(60);
-    const BETWEEN: Duration = Duration::from_secs(10);
+pub(super) fn tune(stream: &TcpStream, keepalive: Keepalive) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let socket = SockRef::from(stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN).with_retries(6))?;
-    Ok(())
+    let Keepalive { idle, interval, count } = keepalive;
+    let keepalive = TcpKeepalive::new().with_time(idle).with_interval(interval).with_retries(count);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }

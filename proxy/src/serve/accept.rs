@@ -3,6 +3,7 @@
 //! Logins, which cost more than a statement, and the console stay on the runtime that accepts; who is
 //! authenticated moves to a worker.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument;
 
 use super::host::Host;
+use super::logins::{Login, Logins};
 use super::workers::Workers;
 use crate::client::{Arrival, Ended, Gate, Startup, receive};
 use crate::config::CONSOLE;
@@ -39,6 +41,8 @@ pub(super) struct Door<H> {
     pub(super) tasks: TaskTracker,
     /// Who comes in or is here, from the accepted connection on; but for the console's clients.
     pub(super) guests: TaskTracker,
+    /// Who is logging in.
+    pub(super) logins: Logins,
     /// Cancelled when no new clients are wanted.
     pub(super) closing: CancellationToken,
     /// Cancelled when those that are here are to end.
@@ -53,11 +57,9 @@ impl<H: Host> Door<H> {
         const AFTER_FAILURE: Duration = Duration::from_millis(50);
         let _open = self.guests.token();
         let (Entrance::Ours(listener) | Entrance::Inherited(listener)) = &entrance;
-        while let Some(accepted) = self.closing.run_until_cancelled(listener.accept()).await {
+        while let Some((login, accepted)) = self.closing.run_until_cancelled(self.next(listener)).await {
             match accepted {
-                Ok(accepted) => {
-                    self.tasks.spawn(Arc::clone(&self).welcome(accepted, self.guests.token()));
-                }
+                Ok(accepted) => self.receive(accepted, login),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(AFTER_FAILURE).await;
@@ -70,15 +72,35 @@ impl<H: Host> Door<H> {
             Entrance::Inherited(_) => return,
         };
         match closed {
-            Ok(waiting) => waiting.into_iter().for_each(|accepted| {
-                self.tasks.spawn(Arc::clone(&self).welcome(accepted, self.guests.token()));
-            }),
+            Ok(waiting) => waiting.into_iter().for_each(|accepted| self.receive(accepted, None)),
             Err(error) => tracing::warn!(%error, "the last connections could not be accepted"),
         }
     }
 
-    async fn welcome(self: Arc<Self>, accepted: Accepted, guest: TaskTrackerToken) {
+    /// The next connection, once there is room for its login. The unix socket always has room, so that
+    /// strangers keep nobody on this machine out. Cancel-safe.
+    async fn next(&self, listener: &Listener) -> (Option<Login>, io::Result<Accepted>) {
+        match listener {
+            Listener::Tcp(_) => {
+                self.logins.room(|| self.gate.load().config.proxy.max_client_logins).await;
+                let accepted = listener.accept().await;
+                (Some(self.logins.enter()), accepted)
+            }
+            Listener::Unix(_) => (None, listener.accept().await),
+        }
+    }
+
+    fn receive(self: &Arc<Self>, accepted: Accepted, login: Option<Login>) {
+        let welcome = Arc::clone(self).welcome(accepted, login, self.guests.token());
+        self.tasks.spawn(welcome);
+    }
+
+    async fn welcome(self: Arc<Self>, accepted: Accepted, login: Option<Login>, guest: TaskTrackerToken) {
         let gate = self.gate.load_full();
+        if accepted.tune(gate.config.proxy.keepalive).is_err() {
+            // It is gone already.
+            return;
+        }
         /// How long the end of a cancel request's connection may take.
         const LAST_WORDS: Duration = Duration::from_secs(1);
         /// How long a login may still take once the daemon ends.
@@ -92,6 +114,7 @@ impl<H: Host> Door<H> {
             arrival = receive(accepted, &gate, &*self.host) => arrival,
             () = ending => return,
         };
+        drop(login);
         match arrival {
             Ok(Arrival::Client(startup)) => {
                 self.metrics.login(LoginOutcome::Accepted);

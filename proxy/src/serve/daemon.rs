@@ -6,6 +6,7 @@
 //! ```
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::accept::{Door, Entrance};
 use super::host::Host;
+use super::logins::Logins;
 use super::reload::{Ending, Order, Orders, Standing};
 use super::signals::{Signals, Wish};
 use super::systemd::{self, Inherited};
@@ -141,6 +143,7 @@ impl Daemon {
             metrics: self.metrics,
             tasks: self.tasks.clone(),
             guests: TaskTracker::new(),
+            logins: Logins::default(),
             closing: CancellationToken::new(),
             shutdown: self.shutdown.clone(),
             workers: self.workers,
@@ -151,7 +154,7 @@ impl Daemon {
         self.readiness.ready();
         systemd::ready();
         tokio::spawn(systemd::watchdog());
-        tracing::info!(listen = %self.standing.config.proxy.listen, "ready for clients");
+        tracing::info!(listen = ?self.standing.config.proxy.listen, "ready for clients");
 
         let (mut signals, mut standing, mut ordered) = (self.signals, self.standing, self.ordered);
         let ending = loop {
@@ -221,13 +224,15 @@ fn entrances(inherited: Vec<Listener>, config: &ProxyConfig) -> Result<Vec<Entra
         return Ok(inherited.into_iter().map(Entrance::Inherited).collect());
     }
     let sharing = if config.so_reuseport { Sharing::WithOthers } else { Sharing::Alone };
-    let tcp =
-        Listener::tcp(config.listen, sharing).map_err(|source| taken(config.listen.to_string(), source))?;
-    let mut listeners = vec![tcp];
-    if let Some(folder) = &config.unix_socket_dir {
-        let path = folder.join(format!(".s.PGSQL.{}", config.listen.port()));
-        let unix = Listener::unix(&path).map_err(|source| taken(path.display().to_string(), source))?;
-        listeners.push(unix);
+    let backlog = config.listen_backlog;
+    let tcp = |address: &SocketAddr| {
+        Listener::tcp(*address, sharing, backlog).map_err(|source| taken(address.to_string(), source))
+    };
+    let mut listeners = config.listen.iter().map(tcp).collect::<Result<Vec<_>, _>>()?;
+    if let (Some(folder), Some(first)) = (&config.unix_socket_dir, config.listen.first()) {
+        let path = folder.join(format!(".s.PGSQL.{}", first.port()));
+        let unix = Listener::unix(&path, config.unix_socket_mode, backlog);
+        listeners.push(unix.map_err(|source| taken(path.display().to_string(), source))?);
     }
     Ok(listeners.into_iter().map(Entrance::Ours).collect())
 }

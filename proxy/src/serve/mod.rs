@@ -6,6 +6,7 @@
 //! | `accept` | from a listener to sessions |
 //! | `host` | whom a client is handed to once it is authenticated |
 //! | `logging` | log lines |
+//! | `logins` | how many are logging in |
 //! | `reload` | what the console asks: read the configuration again, end |
 //! | `signals` | what the operator asks for |
 //! | `workers` | the threads that clients are served on |
@@ -15,6 +16,7 @@ mod accept;
 mod daemon;
 mod host;
 mod logging;
+mod logins;
 mod reload;
 mod signals;
 mod systemd;

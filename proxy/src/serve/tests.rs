@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::accept::{Door, Entrance};
 use super::host::Host;
+use super::logins::Logins;
 use super::workers::Workers;
 use crate::client::{CancelRequest, Gate, Role, Roles, Startup, Unknowable};
 use crate::config::{AdminConfig, Config, DatabaseConfig, Password, UserConfig};
@@ -78,7 +79,7 @@ fn served(change: impl FnOnce(&mut Config)) -> Served {
         ..Config::default()
     };
     change(&mut config);
-    let listener = Listener::tcp(([127, 0, 0, 1], 0).into(), Sharing::Alone).expect("a free port");
+    let listener = Listener::tcp(([127, 0, 0, 1], 0).into(), Sharing::Alone, 16).expect("a free port");
     let address = listener.address().expect("an address").expect("over TCP");
     let shutdown = CancellationToken::new();
     let door = Door {
@@ -87,6 +88,7 @@ fn served(change: impl FnOnce(&mut Config)) -> Served {
         metrics: Metrics::default(),
         tasks: TaskTracker::new(),
         guests: TaskTracker::new(),
+        logins: Logins::default(),
         closing: shutdown.clone(),
         shutdown: shutdown.clone(),
         workers: Workers::start(2).expect("threads"),
