@@ -30,6 +30,7 @@ fn column(name: &str, type_oid: u32, collation: Collation) -> Column {
         collation,
         not_null: true,
         has_default: false,
+        default: None,
         generated: false,
     }
 }

@@ -85,6 +85,10 @@ fn column(row: &ColumnFacts, default_collation_is_c: bool) -> Column {
             .map_or(Collation::None, |facts| collation(facts, default_collation_is_c)),
         not_null: row.not_null,
         has_default: row.default.is_some() || !row.identity.is_empty(),
+        default: match row.generated.is_empty() {
+            true => row.default.as_deref().map(Arc::from),
+            false => None,
+        },
         generated: !row.generated.is_empty(),
     }
 }

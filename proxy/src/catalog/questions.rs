@@ -41,7 +41,8 @@ const RELATIONS: &str = "SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relna
 const COLUMNS: &str = "SELECT a.attrelid::int8 AS relation, a.attnum AS number, a.attname AS name, \
        a.atttypid::int8 AS type_oid, a.atttypmod AS type_modifier, \
        format_type(a.atttypid, a.atttypmod) AS type_name, \
-       a.attnotnull AS not_null, pg_get_expr(f.adbin, f.adrelid) AS default, \
+       a.attnotnull AS not_null, CASE a.attidentity WHEN '' THEN pg_get_expr(f.adbin, f.adrelid) \
+       ELSE format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)) END AS default, \
        a.attidentity AS identity, a.attgenerated AS generated, \
        CASE WHEN l.oid IS NOT NULL THEN json_build_object('name', l.collname, \
          'provider', CASE WHEN l.oid = 100 THEN 'd' ELSE l.collprovider::text END, \

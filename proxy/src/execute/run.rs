@@ -89,6 +89,9 @@ impl Executor {
         decision: &Decision,
     ) -> Result<Option<Bytes>, Hindrance> {
         if ask.statement.is_explain() {
+            if matches!(decision.plan.way, Way::Everywhere(_)) {
+                self.open_implicit();
+            }
             return Box::pin(explain::run(self, peer, ask, rows, decision)).await;
         }
         if !matches!(decision.plan.way, Way::Single)

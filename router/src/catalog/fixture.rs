@@ -128,6 +128,7 @@ fn column(name: &str, type_oid: u32) -> Column {
         collation,
         not_null: matches!(name, "tenant_id" | "id"),
         has_default: false,
+        default: None,
         generated: false,
     }
 }

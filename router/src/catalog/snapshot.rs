@@ -93,6 +93,8 @@ pub struct Column {
     pub not_null: bool,
     /// Has a default, an identity or a generation expression.
     pub has_default: bool,
+    /// What an INSERT that leaves it out stores, as SQL: the default, or `nextval` for an identity.
+    pub default: Option<Arc<str>>,
     /// GENERATED ALWAYS AS (...) STORED, or VIRTUAL: cannot be written.
     pub generated: bool,
 }

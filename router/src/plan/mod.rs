@@ -10,6 +10,7 @@ mod fan_out;
 mod place;
 mod rows;
 mod types;
+mod writes;
 
 pub use decide::plan;
 pub use types::{

@@ -6,10 +6,10 @@ use smallvec::SmallVec;
 
 use super::decide::Request;
 use super::place::Placing;
-use super::{Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, everywhere, fan_out};
+use super::{Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, everywhere, fan_out, writes};
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::sql::keys::{Reference, Use};
-use crate::sql::{Access, Filter, Kind, Statement};
+use crate::sql::{Access, Filter, Kind, ROW_LOCKS, Statement};
 
 /// Plans a query or a write.
 pub(super) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal> {
@@ -277,7 +277,10 @@ fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
         }
     }
     if let Some(refusal) = uncertain_insert {
-        return single_holder(request, refusal);
+        return match request.directory.holders().len() {
+            0 | 1 => single_holder(request, refusal),
+            _ => of_all(request),
+        };
     }
     match keys {
         Some(mut keys) => {
@@ -392,8 +395,13 @@ fn over_several(
     if let Some(name) = &subject.calls().opaque {
         return Err(opaque_reason(name));
     }
-    let reads = matches!(subject.kind(), Kind::Query) && subject.access() == Access::Read;
+    let locks = subject.calls().writing.as_deref() == Some(ROW_LOCKS);
+    let reads = matches!(subject.kind(), Kind::Query) && (subject.access() == Access::Read || locks);
     let prefix = match request.statement.kind() {
+        Kind::Write => return writes::over_several(request, servers, placing, tenants, ""),
+        Kind::Explain { prefix, .. } if matches!(subject.kind(), Kind::Write) => {
+            return writes::over_several(request, servers, placing, tenants, prefix);
+        }
         Kind::Query if reads => "",
         Kind::Explain { prefix, .. } if reads => prefix,
         _ => return Err(several_servers(request.statement)),

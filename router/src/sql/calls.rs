@@ -8,6 +8,9 @@ use super::kind::{ConfigCall, Hold};
 use super::walk::Survey;
 use crate::catalog::{Catalog, Volatility};
 
+/// What [`Calls::writing`] names where nothing writes but the locks of FOR UPDATE and its kin.
+pub(crate) const ROW_LOCKS: &str = "FOR UPDATE";
+
 /// What the calls of a statement do.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {

@@ -34,6 +34,7 @@ mod statement;
 mod template;
 mod walk;
 
+pub(crate) use calls::ROW_LOCKS;
 pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
 pub use literals::Outline;
@@ -43,7 +44,7 @@ pub use rewrite::Filter;
 pub(crate) use rewrite::restrict_text;
 #[cfg(test)]
 pub(crate) use rewrite::{restrict_statement, trees};
-pub(crate) use shape::split;
+pub(crate) use shape::{split, split_write};
 pub use statement::Statement;
 pub use template::Template;
 

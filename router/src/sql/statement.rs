@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::RawStmt;
 
-use super::calls::Calls;
+use super::calls::{Calls, ROW_LOCKS};
 use super::classify::{Classified, classify};
 use super::comment::tenant_of;
 use super::keys::{Touched, analyse};
@@ -112,7 +112,7 @@ impl Said {
             self.kind = Kind::Write;
         }
         if survey.locks_rows {
-            self.calls.writing.get_or_insert_with(|| "FOR UPDATE".to_owned());
+            self.calls.writing.get_or_insert_with(|| ROW_LOCKS.to_owned());
         }
     }
 

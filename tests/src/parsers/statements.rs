@@ -86,6 +86,7 @@ fn catalog() -> Catalog {
         collation: if type_oid == 25 { Collation::Bytes } else { Collation::None },
         not_null: name != "body",
         has_default: false,
+        default: None,
         generated: false,
     };
     let relation = |name: &str, kind, columns: Vec<Column>, key: Vec<usize>| Relation {

@@ -67,11 +67,14 @@ impl<'a> Analysis<'a> {
         select: &'a SelectStmt,
         parent: Option<&'parent Scope<'parent>>,
     ) -> Result<Block<'a, 'parent>, Refusal> {
-        if select.into_clause().is_some() || !select.locking_clause().is_empty() {
+        if select.into_clause().is_some() {
             return Err(Refusal::unsupported(
-                "rows of several servers are neither locked nor stored by one SELECT",
+                "rows of several servers are not stored by one SELECT",
                 "restrict the statement to one tenant",
             ));
+        }
+        if !select.locking_clause().is_empty() {
+            check_locking(select)?;
         }
         let mut analysis = self.clone();
         if let Some(with) = select.with_clause() {
@@ -99,7 +102,11 @@ impl<'a> Analysis<'a> {
         Ok(Block { analysis, select, scope, items, seen, sharded })
     }
 
-    fn add_ctes(&mut self, with: &'a WithClause, parent: Option<&Scope<'_>>) -> Result<(), Refusal> {
+    pub(super) fn add_ctes(
+        &mut self,
+        with: &'a WithClause,
+        parent: Option<&Scope<'_>>,
+    ) -> Result<(), Refusal> {
         if with.recursive {
             return Err(Refusal::unsupported(
                 "WITH RECURSIVE is not merged",
@@ -318,6 +325,17 @@ fn not_a_partition(what: &str) -> Refusal {
         format!("a subquery over all tenants has {what}"),
         "group by the tenant column, or restrict the statement to one tenant",
     )
+}
+
+/// Each server locks its own rows; but which rows LIMIT leaves is known only when all have been read.
+fn check_locking(select: &SelectStmt) -> Result<(), Refusal> {
+    match (select.limit_count(), select.limit_offset()) {
+        (Node::None, Node::None) => Ok(()),
+        _ => Err(Refusal::unsupported(
+            "rows of several servers are locked under a LIMIT: other servers would lock more than that",
+            "select the rows first, then lock them by their keys, or restrict the statement to one tenant",
+        )),
+    }
 }
 
 fn unordered_limit() -> Refusal {

@@ -15,6 +15,7 @@
 //! | `outputs`, `names` | what the block gives; what ORDER BY 2 means |
 //! | `rows`, `groups`, `limit` | the merge of rows, of groups, and how many |
 //! | `leg`, `clock` | the text for one server |
+//! | `write` | which writes each server does for its own rows |
 
 mod analysis;
 mod clock;
@@ -33,5 +34,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod types;
+mod write;
 
 pub(crate) use split::split;
+pub(crate) use write::split_write;

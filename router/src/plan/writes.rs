@@ -1,0 +1,48 @@
+//! One write over rows of several servers.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::decide::Request;
+use super::place::Placing;
+use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way};
+use crate::ids::ServerId;
+use crate::sql::{self, Filter};
+
+/// Plans a write that concerns these servers: each does it for its own rows. `prefix` is that of EXPLAIN.
+pub(super) fn over_several(
+    request: &Request<'_>,
+    servers: SmallVec<[ServerId; 4]>,
+    placing: Placing,
+    tenants: Tenants,
+    prefix: &str,
+) -> Result<Verdict, Refusal> {
+    let subject = request.subject();
+    let text = sql::split_write(subject.raw(), request.catalog, subject.path(), request.session.now.now())?;
+    let legs = servers.into_iter().map(|server| {
+        let text = visible(request, &text, server)?;
+        let text = if prefix.is_empty() { text } else { format!("{prefix}{text}").into() };
+        Ok(Leg { server, text: Some(text), fences: Vec::new() })
+    });
+    let plan = Plan {
+        way: Way::Everywhere(Answer::Sum),
+        legs: legs.collect::<Result<_, Refusal>>()?,
+        role: Role::Primary,
+        tenants,
+        why: "each server writes its own rows".into(),
+    };
+    Ok(placing.verdict(request, plan))
+}
+
+/// The text without the rows that moves hide on a server.
+fn visible(request: &Request<'_>, text: &Arc<str>, server: ServerId) -> Result<Arc<str>, Refusal> {
+    let hidden = request.directory.hidden_on(server);
+    match hidden.is_empty() {
+        true => Ok(Arc::clone(text)),
+        false => {
+            let filter = Filter { tenant: None, hidden };
+            sql::restrict_text(text, request.catalog, request.statement.path(), &filter)
+        }
+    }
+}
