@@ -250,7 +250,7 @@ fn what_is_not_exactly_a_merge_is_refused() {
         "select id from users order by id fetch first 3 rows with ties",
         "select id from users limit (select 3)",
         "select id from users limit -1",
-        "select id from users for update",
+        "select id from users limit 1 for update",
         "select id from users for share skip locked limit 1",
         // Distinct.
         "select distinct balance from users",
