@@ -67,6 +67,14 @@ impl Patience {
         self.end_of_transaction().is_some_and(|end| end <= Instant::now())
     }
 
+    /// True where the client may not be silent for ever from now on.
+    pub(super) fn is_bounded(&self, idle: bool) -> bool {
+        match idle {
+            true => self.timeouts.client_idle_timeout.is_some(),
+            false => self.timeouts.idle_transaction_timeout.is_some() || self.end_of_transaction().is_some(),
+        }
+    }
+
     /// How long the client may be silent from now on.
     pub(super) fn silence(&self, idle: bool) -> Option<Silence> {
         if idle {

@@ -4,7 +4,7 @@
 //! client's daemon in both, so that a request which another one got can be passed on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -81,6 +81,7 @@ pub struct Registry {
     peer: u8,
     next: AtomicI32,
     clients: DashMap<i32, Client>,
+    closing: AtomicBool,
 }
 
 /// With several daemons, a client's number has this many bits of its own.
@@ -162,6 +163,17 @@ impl Registry {
         let of = self.clients.iter().filter(|client| is_of(client));
         let cancellables: Vec<Arc<Cancellable>> = of.map(|client| Arc::clone(&client.cancellable)).collect();
         futures_util::future::join_all(cancellables.iter().map(|cancellable| cancellable.dismiss())).await;
+    }
+
+    /// The daemon ends: who waits for a client's next transaction hears of it.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.clients.iter().for_each(|client| client.cancellable.wake());
+    }
+
+    /// True once the daemon ends.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
     }
 
     /// A cancel request came in: what runs for the client is cancelled on its servers. A wrong

@@ -1,13 +1,18 @@
 //! The life of a client after its start-up: a loop over its messages, and its end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
 
+use bytes::Bytes;
 use futures_util::future::select_all;
 use router::ids::ServerId;
 
 use crate::client::command::{is_utf8, not_utf8, say_besides};
 use crate::client::extended::{malformed, text};
+use crate::client::gate::Slot;
 use crate::client::named::Named;
 use crate::client::patience::{Patience, broken, within};
 use crate::client::portal::Portal;
@@ -54,71 +59,114 @@ pub(super) struct Session {
     pub(super) describes: bool,
 }
 
-/// Serves an authenticated client until it or the daemon ends.
-pub async fn serve(fleet: Arc<Fleet>, startup: Startup) {
-    let Some(database) = fleet.databases.get(&startup.database).cloned() else { return };
-    let config = fleet.config.load_full();
-    let login =
-        Login { user: startup.user.clone(), proof: Arc::clone(&startup.proof), fan_out: startup.fan_out };
-    let entry = ClientEntry::of(&startup);
-    let encrypted = entry.encrypted;
-    let foreign = startup
-        .parameters
-        .iter()
-        .any(|(name, value)| name.eq_ignore_ascii_case("client_encoding") && !is_utf8(value));
-    let settings = Settings::starting_with(startup.parameters);
-    let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
-    let executor = Executor::new(Arc::clone(&fleet), database, login, settings);
-    let whose = format!("{}/{}@{}", startup.database, startup.user, startup.address);
-    let (came, log) =
-        (std::time::Instant::now(), (config.proxy.log_connections, config.proxy.log_disconnections));
-    let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
-    let mut session = Session {
-        id,
-        patience: Patience::new(config, &startup.user),
-        peer: Peer::new(startup.stream, startup.leftover, limit),
-        executor,
-        prepared: Named::default(),
-        portals: Named::default(),
-        skipping: false,
-        current: None,
-        expects: VecDeque::new(),
-        unchecked: Vec::new(),
-        describes: true,
-        farewell: None,
-    };
-    if log.0 {
-        tracing::info!(client = id, tls = encrypted, "{whose}: connected");
-    }
-    let greeted = if foreign {
-        Err(not_utf8().into())
-    } else if fleet.pools.is_disabled(&session.executor.database.name) {
-        Err(ClientError::not_accepting(&session.executor.database.name).into())
-    } else {
-        session.greet(&secret).await
-    };
-    let outcome = match greeted {
+/// What ends a session's waiting for its client.
+enum Heard {
+    /// A message.
+    Frame(Frame),
+    /// An operator's word.
+    Dismissal,
+    /// The daemon's end.
+    Shutdown,
+}
+
+/// What the log says of a session, and its place among the clients.
+struct Guest {
+    /// Its database, user and address.
+    whose: Box<str>,
+    came: Instant,
+    log_end: bool,
+    _slot: Slot,
+}
+
+/// Serves an authenticated client until it or the daemon ends. What is done once, or rarely, is a future of
+/// its own on the heap: thousands of clients are silent, and each waits in this one.
+pub async fn serve(fleet: Arc<Fleet>, startup: Box<Startup>) {
+    let Some((mut session, secret, guest)) = Session::of(&fleet, startup) else { return };
+    let outcome = match Box::pin(session.welcome(secret)).await {
         Ok(()) => session.listen().await,
-        Err(trouble) => session.last_words(trouble).await,
+        Err(gone) => Err(gone),
     };
-    let reason = match (outcome, session.farewell.take()) {
-        (_, Some(farewell)) => farewell,
-        (Ok(()), None) => "client close request".to_owned(),
-        (Err(gone), None) => gone.to_string(),
-    };
-    session.end().await;
-    if log.1 {
-        tracing::info!(client = id, age_s = came.elapsed().as_secs(), "{whose}: closed because: {reason}");
-    }
-    fleet.registry.leave(id);
+    Box::pin(session.leave(outcome, guest)).await;
 }
 
 impl Session {
+    /// The session of a client, its secret, and who it is; `None` where its database is not there any more.
+    fn of(fleet: &Arc<Fleet>, startup: Box<Startup>) -> Option<(Box<Session>, Bytes, Guest)> {
+        let database = fleet.databases.get(&startup.database).cloned()?;
+        let config = fleet.config.load_full();
+        let login =
+            Login { user: startup.user.clone(), proof: Arc::clone(&startup.proof), fan_out: startup.fan_out };
+        let entry = ClientEntry::of(&startup);
+        let encrypted = entry.encrypted;
+        let startup = *startup;
+        let whose = format!("{}/{}@{}", startup.database, startup.user, startup.address).into();
+        let settings = Settings::starting_with(startup.parameters);
+        let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
+        let executor = Executor::new(Arc::clone(fleet), database, login, settings);
+        let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
+        let log_end = config.proxy.log_disconnections;
+        let guest = Guest { whose, came: Instant::now(), log_end, _slot: startup.slot };
+        if config.proxy.log_connections {
+            tracing::info!(client = id, tls = encrypted, "{}: connected", guest.whose);
+        }
+        let session = Box::new(Session {
+            id,
+            patience: Patience::new(config, &startup.user),
+            peer: Peer::new(startup.stream, startup.leftover, limit),
+            executor,
+            prepared: Named::default(),
+            portals: Named::default(),
+            skipping: false,
+            current: None,
+            expects: VecDeque::new(),
+            unchecked: Vec::new(),
+            describes: true,
+            farewell: None,
+        });
+        Some((session, secret, guest))
+    }
+
+    /// Greets the client, or tells it why not.
+    async fn welcome(&mut self, secret: Bytes) -> Result<(), PeerGone> {
+        let encoding = self.executor.settings.value("client_encoding");
+        let greeted = if encoding.is_some_and(|encoding| !is_utf8(encoding)) {
+            Err(not_utf8().into())
+        } else if self.executor.fleet.pools.is_disabled(&self.executor.database.name) {
+            Err(ClientError::not_accepting(&self.executor.database.name).into())
+        } else {
+            self.greet(&secret).await
+        };
+        match greeted {
+            Ok(()) => Ok(()),
+            Err(trouble) => {
+                self.last_words(trouble).await?;
+                Err(PeerGone::Closed)
+            }
+        }
+    }
+
+    /// Says why the session ended, and ends what it has.
+    async fn leave(mut self: Box<Self>, outcome: Result<(), PeerGone>, guest: Guest) {
+        let reason = match (outcome, self.farewell.take()) {
+            (_, Some(farewell)) => farewell,
+            (Ok(()), None) => "client close request".to_owned(),
+            (Err(gone), None) => gone.to_string(),
+        };
+        let (fleet, id) = (Arc::clone(&self.executor.fleet), self.id);
+        self.end().await;
+        if guest.log_end {
+            let age = guest.came.elapsed().as_secs();
+            tracing::info!(client = id, age_s = age, "{}: closed because: {reason}", guest.whose);
+        }
+        fleet.registry.leave(id);
+    }
+
     /// The first messages after authentication: the servers' parameters, the cancel key, ready.
     async fn greet(&mut self, secret: &[u8]) -> Result<(), Trouble> {
-        let parameters: BTreeMap<String, String> = self.executor.introduce().await?;
+        let parameters = self.executor.introduce().await?;
+        let parameters = self.executor.database.told.share(parameters);
         self.warn_of_long_name();
-        for (name, value) in &parameters {
+        for (name, value) in parameters.iter() {
             write::parameter_status(self.peer.out(), name, value);
         }
         self.executor.reported = Reported::new(parameters);
@@ -139,11 +187,10 @@ impl Session {
     }
 
     async fn listen(&mut self) -> Result<(), PeerGone> {
-        let cancellable = Arc::clone(&self.executor.cancellable);
         loop {
             self.patience.look(&self.executor.fleet.config, self.executor.transaction.is_explicit());
             if self.patience.is_exhausted() {
-                return self.say_last(&ClientError::transaction_timeout()).await;
+                return Box::pin(self.say_last(&ClientError::transaction_timeout())).await;
             }
             if self.expects.is_empty() {
                 self.executor.admissions.clear();
@@ -155,51 +202,38 @@ impl Session {
                     None => return Ok(()),
                 },
             };
-            let limit = self.patience.work();
             self.executor.counters.traffic(self.peer.received(), self.peer.sent());
             match frame.tag() {
                 b'X' => return Ok(()),
                 b'Q' | b'F' if self.skipping => {}
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'H' if self.skipping => {}
-                b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' => {
-                    match (self.at_once(&frame), limit, frame.tag()) {
-                        (Ok(true), ..) => {}
-                        (Ok(false), None, b'S') => self.sync().await?,
-                        (Ok(false), None, b'Q') => self.simple(&frame).await?,
-                        (Ok(false), None, b'B') => {
-                            if let Err(trouble) = self.bind_counted(&frame).await {
-                                Box::pin(self.stumble(trouble)).await?;
-                            }
-                        }
-                        (tried, ..) => {
-                            let work = Box::pin(self.message(&frame, tried.err()));
-                            within(limit, &cancellable, work).await?;
-                        }
-                    }
-                }
-                b'F' => within(limit, &cancellable, Box::pin(self.function_call(&frame))).await?,
+                b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' | b'F' => match self.at_once(&frame) {
+                    Ok(true) => {}
+                    Ok(false) => Box::pin(self.message(frame, None)).await?,
+                    Err(trouble) => Box::pin(self.message(frame, Some(trouble))).await?,
+                },
                 // What a client still sends of a COPY that the server ended is dropped.
                 b'd' | b'c' | b'f' => {}
                 tag => {
                     let error = ClientError::protocol(format!("invalid frontend message type {tag}"));
-                    return self.say_last(&error).await;
+                    return Box::pin(self.say_last(&error)).await;
                 }
             }
         }
     }
 
-    /// A Bind of the client's own.
-    fn bind_counted<'a>(&'a mut self, frame: &'a Frame) -> impl Future<Output = Result<(), Trouble>> + 'a {
-        self.executor.counters.add(Count::Binds, 1);
-        self.bind(frame)
+    /// A message that may need waiting, or that met this trouble already; within the time that it may take.
+    async fn message(&mut self, frame: Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
+        let cancellable = Arc::clone(&self.executor.cancellable);
+        within(self.patience.work(), &cancellable, self.answer(&frame, trouble)).await
     }
 
-    /// A message that may need waiting, or that met this trouble already.
-    async fn message(&mut self, frame: &Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
+    async fn answer(&mut self, frame: &Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
         let outcome = match (trouble, frame.tag()) {
             (Some(trouble), _) => Err(trouble),
             (None, b'Q') => return self.simple(frame).await,
             (None, b'S') => return self.sync().await,
+            (None, b'F') => return Box::pin(self.function_call(frame)).await,
             (None, b'B') => self.bind_counted(frame).await,
             (None, _) => Box::pin(self.extended(frame)).await,
         };
@@ -209,12 +243,43 @@ impl Session {
         }
     }
 
+    /// A Bind of the client's own.
+    fn bind_counted<'a>(&'a mut self, frame: &'a Frame) -> impl Future<Output = Result<(), Trouble>> + 'a {
+        self.executor.counters.add(Count::Binds, 1);
+        self.bind(frame)
+    }
+
     /// The client's next message; `None` where the session is over before one comes, and the client was
     /// told why.
     async fn wait(&mut self) -> Result<Option<Frame>, PeerGone> {
         let idle = !self.executor.transaction.is_explicit()
             && self.executor.transaction.branches.is_empty()
             && self.expects.is_empty();
+        if self.patience.is_bounded(idle) || (idle && self.executor.kept_connections().next().is_some()) {
+            return Box::pin(self.watch(idle)).await;
+        }
+        match poll_fn(|task| self.poll_wait(task, idle)).await? {
+            Heard::Frame(frame) => Ok(Some(frame)),
+            Heard::Dismissal => Box::pin(self.say_last(&ClientError::dismissed())).await.map(|()| None),
+            Heard::Shutdown => Box::pin(self.say_last(&ClientError::shutting_down())).await.map(|()| None),
+        }
+    }
+
+    fn poll_wait(&mut self, task: &mut Context<'_>, idle: bool) -> Poll<Result<Heard, PeerGone>> {
+        if let Poll::Ready(frame) = self.peer.poll_frame(task) {
+            return Poll::Ready(frame.map(Heard::Frame));
+        }
+        if self.executor.cancellable.is_dismissed(task) {
+            return Poll::Ready(Ok(Heard::Dismissal));
+        }
+        match idle && self.executor.fleet.registry.is_closing() {
+            true => Poll::Ready(Ok(Heard::Shutdown)),
+            false => Poll::Pending,
+        }
+    }
+
+    /// As [`Self::wait`], with an eye on the clock and on the connections that the session keeps.
+    async fn watch(&mut self, idle: bool) -> Result<Option<Frame>, PeerGone> {
         let fleet = Arc::clone(&self.executor.fleet);
         let cancellable = Arc::clone(&self.executor.cancellable);
         loop {

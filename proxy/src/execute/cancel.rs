@@ -1,12 +1,15 @@
 //! What a cancel request of a client does: it reaches every connection that the client's transaction
 //! holds, and ends the proxy's own waiting for it. Where nothing runs it does nothing, as in PostgreSQL.
 
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use crate::error::ClientError;
@@ -19,7 +22,8 @@ pub struct Cancellable {
     requested: Notify,
     waiting: Mutex<Option<Instant>>,
     dismissed: AtomicBool,
-    dismissal: Notify,
+    /// The session's task, while it waits for its client.
+    listening: AtomicWaker,
     timed_out: Mutex<Option<&'static str>>,
 }
 
@@ -54,19 +58,28 @@ impl Cancellable {
     /// The session is to end: what runs is cancelled, and it hears of it before its next message.
     pub async fn dismiss(&self) {
         self.dismissed.store(true, Ordering::SeqCst);
-        self.dismissal.notify_waiters();
+        self.listening.wake();
         self.cancel().await;
     }
 
     /// Resolves when the session is to end. Cancel-safe.
     pub async fn dismissed(&self) {
-        loop {
-            let dismissal = self.dismissal.notified();
-            if self.dismissed.load(Ordering::SeqCst) {
-                return;
-            }
-            dismissal.await;
-        }
+        poll_fn(|task| match self.is_dismissed(task) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await
+    }
+
+    /// True once the session is to end; else the task is woken when it is, or by [`Self::wake`].
+    pub fn is_dismissed(&self, task: &Context<'_>) -> bool {
+        self.listening.register(task.waker());
+        self.dismissed.load(Ordering::SeqCst)
+    }
+
+    /// Something has changed that concerns a session that waits for its client.
+    pub fn wake(&self) {
+        self.listening.wake();
     }
 
     /// From now on, what runs on this connection runs for the client.

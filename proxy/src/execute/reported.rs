@@ -1,6 +1,7 @@
 //! What a client was told of the servers' parameters.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::net::peer::Peer;
 use crate::server::Connection;
@@ -9,17 +10,39 @@ use crate::wire::write;
 /// So many states of connections are remembered as told.
 const MOST_KNOWN: usize = 32;
 
+/// What clients were told at their logins: most are told the same, and share it.
+#[derive(Debug, Default)]
+pub struct Told(Mutex<Vec<Arc<BTreeMap<String, String>>>>);
+
+impl Told {
+    /// The same parameters, shared with the clients of late that were told just these.
+    pub fn share(&self, values: BTreeMap<String, String>) -> Arc<BTreeMap<String, String>> {
+        /// So many different ones are compared.
+        const MOST: usize = 8;
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = told.iter().find(|known| ***known == values) {
+            return Arc::clone(known);
+        }
+        if told.len() == MOST {
+            told.remove(0);
+        }
+        let values = Arc::new(values);
+        told.push(Arc::clone(&values));
+        values
+    }
+}
+
 /// The parameters as the client knows them.
 #[derive(Debug, Default)]
 pub struct Reported {
-    values: BTreeMap<String, String>,
+    values: Arc<BTreeMap<String, String>>,
     /// States of connections that have no news for the client, the latest found last.
     known: Vec<(u64, u64)>,
 }
 
 impl Reported {
     /// The client was just told these.
-    pub fn new(values: BTreeMap<String, String>) -> Reported {
+    pub fn new(values: Arc<BTreeMap<String, String>>) -> Reported {
         Reported { values, known: Vec::new() }
     }
 
@@ -49,7 +72,7 @@ impl Reported {
             return;
         }
         self.known.clear();
-        self.values.insert(name.to_owned(), value.to_owned());
+        Arc::make_mut(&mut self.values).insert(name.to_owned(), value.to_owned());
         write::parameter_status(peer.out(), name, value);
     }
 }

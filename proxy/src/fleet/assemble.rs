@@ -144,6 +144,11 @@ async fn open(
 fn tend(fleet: &Arc<Fleet>) {
     let reaping = Arc::clone(fleet);
     fleet.tasks.spawn(async move { reaping.pools.reap(reaping.shutdown.clone()).await });
+    let told = Arc::clone(fleet);
+    fleet.tasks.spawn(async move {
+        told.shutdown.cancelled().await;
+        told.registry.close();
+    });
     let watched = Arc::clone(fleet);
     fleet.tasks.spawn(async move { super::watch::watch(&watched).await });
     for database in fleet.databases.values() {

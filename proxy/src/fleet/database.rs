@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::catalog::LiveCatalog;
 use crate::config::DatabaseConfig;
 use crate::directory::LiveDirectory;
+use crate::execute::reported::Told;
 use crate::metrics::DatabaseMetrics;
 use crate::mover::Mover;
 use crate::replicas::Pins;
@@ -40,6 +41,8 @@ pub struct Database {
     pub pins: Pins,
     /// What is counted of it.
     pub metrics: DatabaseMetrics,
+    /// What its clients were told of the servers' parameters.
+    pub told: Told,
     statements: Cache<u128, Arc<Learned>>,
     /// `None`: texts of this outline are read as a whole.
     templates: Cache<u128, Option<Arc<Template>>>,
@@ -66,6 +69,7 @@ impl Database {
             mover,
             pins,
             metrics,
+            told: Told::default(),
             statements: Cache::new(STATEMENTS_KEPT),
             templates: Cache::new(TEMPLATES_KEPT),
             seed: rand::random(),

@@ -11,15 +11,16 @@ use crate::serve::Host;
 use crate::{client, console};
 
 impl Host for Fleet {
-    async fn serve(self: Arc<Self>, startup: Startup) {
+    async fn serve(self: Arc<Self>, startup: Box<Startup>) {
         if startup.database != CONSOLE {
             return client::serve(self, startup).await;
         }
         let client = ClientEntry::of(&startup);
-        let Startup { stream, leftover, slot, .. } = startup;
+        let Startup { stream, leftover, slot, .. } = *startup;
         let may_act = client.user == self.config.load().admin.user;
         let limit = usize::try_from(self.config.load().proxy.max_statement_bytes).unwrap_or(usize::MAX);
-        console::serve(self, Peer::new(stream, leftover, limit), client, may_act).await;
+        let peer = Peer::new(stream, leftover, limit);
+        Box::pin(console::serve(self, peer, client, may_act)).await;
         drop(slot);
     }
 

@@ -118,11 +118,19 @@ impl Peer {
     /// # Errors
     /// [`PeerGone`] at the end of the stream, on failure, and on a message that is none.
     pub async fn frame(&mut self) -> Result<Frame, PeerGone> {
+        poll_fn(|task| self.poll_frame(task)).await
+    }
+
+    /// As [`Self::frame`].
+    ///
+    /// # Errors
+    /// As [`Self::frame`].
+    pub fn poll_frame(&mut self, task: &mut Context<'_>) -> Poll<Result<Frame, PeerGone>> {
         loop {
             if let Some(frame) = self.buffered_frame()? {
-                return Ok(frame);
+                return Poll::Ready(Ok(frame));
             }
-            poll_fn(|task| self.poll_fill(task)).await?;
+            ready!(self.poll_fill(task))?;
         }
     }
 

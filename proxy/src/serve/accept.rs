@@ -118,7 +118,7 @@ impl<H: Host> Door<H> {
         match arrival {
             Ok(Arrival::Client(startup)) => {
                 self.metrics.login(LoginOutcome::Accepted);
-                self.admit(*startup, guest).await;
+                self.admit(startup, guest).await;
             }
             Ok(Arrival::Cancel(request, mut stream)) => {
                 Arc::clone(&self.host).cancel(request).await;
@@ -130,7 +130,7 @@ impl<H: Host> Door<H> {
     }
 
     /// Lets a client take its seat. The console keeps to this runtime: what it asks for is the operator's.
-    async fn admit(&self, mut startup: Startup, guest: TaskTrackerToken) {
+    async fn admit(&self, mut startup: Box<Startup>, guest: TaskTrackerToken) {
         let (user, database, address) = (&startup.user, &startup.database, &startup.address);
         let present = Present::new(self.metrics.database(database).clients);
         let span = tracing::info_span!("client", %user, %database, %address);
@@ -143,7 +143,7 @@ impl<H: Host> Door<H> {
             false => (self.workers.seat(), Some(guest)),
         };
         let Some(seat) = seat else {
-            host.serve(startup).instrument(span).await;
+            Box::pin(host.serve(startup)).instrument(span).await;
             return drop((present, guest));
         };
         let runtime = seat.runtime();

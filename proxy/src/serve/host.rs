@@ -9,7 +9,7 @@ use crate::config::Config;
 /// Serves clients; the fleet is one.
 pub trait Host: Roles + Send + Sync + 'static {
     /// Serves an authenticated client until it, or the daemon, ends.
-    fn serve(self: Arc<Self>, startup: Startup) -> impl Future<Output = ()> + Send;
+    fn serve(self: Arc<Self>, startup: Box<Startup>) -> impl Future<Output = ()> + Send;
 
     /// Cancels what the named session runs, if the secret is right.
     fn cancel(self: Arc<Self>, request: CancelRequest) -> impl Future<Output = ()> + Send;

@@ -26,8 +26,8 @@ use crate::net::listen::Sharing;
 struct Mirror;
 
 impl Host for Mirror {
-    async fn serve(self: Arc<Self>, startup: Startup) {
-        let Startup { mut stream, mut leftover, parameters, .. } = startup;
+    async fn serve(self: Arc<Self>, startup: Box<Startup>) {
+        let Startup { mut stream, mut leftover, parameters, .. } = *startup;
         let mut out = BytesMut::new();
         for (name, value) in parameters {
             let body = [name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat();
