@@ -20,6 +20,7 @@ pub mod parsers;
 mod ports;
 mod process;
 mod psql;
+pub mod random;
 mod reaper;
 mod relay;
 mod seed;

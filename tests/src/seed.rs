@@ -17,6 +17,12 @@ impl Seed {
         Seed(seed)
     }
 
+    /// The seed itself.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// The generator of one of several workers: the same seed and worker give the same numbers.
     #[must_use]
     pub fn generator(self, worker: u64) -> StdRng {

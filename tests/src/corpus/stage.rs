@@ -18,6 +18,19 @@ use crate::{APP_USER, Fleet, Oracle};
 struct Table {
     name: String,
     is_sharded: bool,
+    /// Its columns but the generated ones, as COPY takes them.
+    columns: String,
+}
+
+impl Table {
+    /// COPY of its rows; a partitioned table gives them to a query only.
+    fn copy_out(&self) -> String {
+        format!("COPY (SELECT {} FROM {}) TO STDOUT", self.columns, self.name)
+    }
+
+    fn copy_in(&self) -> String {
+        format!("COPY {} ({}) FROM STDIN", self.name, self.columns)
+    }
 }
 
 /// What the tables of one PostgreSQL hold: per table, its rows as text, sorted.
@@ -55,8 +68,8 @@ impl Stage {
         }
         let tables = tables(&mut oracles).await?;
         for table in tables.iter().filter(|table| table.is_sharded) {
-            let rows = oracles.ask(&format!("COPY {} TO STDOUT", table.name)).await?.copied;
-            let copy = format!("COPY {} FROM STDIN", table.name);
+            let rows = oracles.ask(&table.copy_out()).await?.copied;
+            let copy = table.copy_in();
             expect_success(&copy, &ours.copy_in(&copy, rows.as_bytes()).await?)?;
         }
         if corpus.join("oracle.sql").exists() {
@@ -120,10 +133,10 @@ impl Stage {
                 names.join(", ")
             );
             client.batch_execute(&truncate).await?;
-            for (table, rows) in rows {
-                let sink = client.copy_in(&format!("COPY {table} FROM STDIN")).await?;
+            for table in &self.tables {
+                let sink = client.copy_in(&table.copy_in()).await?;
                 let mut sink = std::pin::pin!(sink);
-                sink.send(rows.clone()).await?;
+                sink.send(rows[&table.name].clone()).await?;
                 sink.close().await?;
             }
         }
@@ -143,7 +156,7 @@ impl Stage {
         for client in self.servers.iter().chain([&self.oracle]) {
             let mut copies = BTreeMap::new();
             for table in &self.tables {
-                let rows = client.copy_out(&format!("COPY {} TO STDOUT", table.name)).await?;
+                let rows = client.copy_out(&table.copy_out()).await?;
                 let rows: Vec<Bytes> = rows.try_collect().await?;
                 copies.insert(table.name.clone(), Bytes::from(rows.concat()));
             }
@@ -215,11 +228,16 @@ async fn contents(client: &Client, tables: &[Table]) -> Result<Contents> {
 }
 
 async fn tables(oracle: &mut Session) -> Result<Vec<Table>> {
-    let question = "SELECT relname, exists (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'tenant_id')
-        FROM pg_class c WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace ORDER BY relname";
+    let question = "SELECT relname, exists (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'tenant_id'),
+        (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attgenerated = '' AND NOT attisdropped)
+        FROM pg_class c WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace ORDER BY c.oid";
     let answer = oracle.ask(question).await?;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let table = |row: &Vec<Option<String>>| Table { name: text(&row[0]), is_sharded: text(&row[1]) == "t" };
+    let table = |row: &Vec<Option<String>>| Table {
+        name: text(&row[0]),
+        is_sharded: text(&row[1]) == "t",
+        columns: text(&row[2]),
+    };
     Ok(answer.rows.iter().map(table).collect())
 }
 

@@ -1,0 +1,27 @@
+//! Random statements over a small world, for pgherd and the oracle to answer alike.
+//!
+//! A [`Grammar`] writes [`Unit`]s: statements or transactions whose answers PostgreSQL determines. A [`Duel`] puts each to
+//! both sides, in all the ways a client may ask, and a [`Tally`] counts what came of it. The same seed gives the same units.
+
+mod aggregates;
+mod answers;
+mod duel;
+mod expressions;
+mod grammar;
+mod literals;
+mod predicates;
+mod queries;
+mod select;
+mod sources;
+mod tally;
+mod units;
+mod windows;
+mod world;
+mod writes;
+
+pub use answers::{Outcome, Reply, Way};
+pub use duel::Duel;
+pub use grammar::Grammar;
+pub use tally::Tally;
+pub use units::{Order, Statement, Unit};
+pub use world::{KeyType, World};

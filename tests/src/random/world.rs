@@ -1,0 +1,359 @@
+//! The world that random statements speak of: the tables of `tests/world`, as the generator knows them.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+use tempfile::TempDir;
+
+/// The type of a value, as far as the grammar tells types apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Ty {
+    /// A tenant key.
+    Key,
+    /// An integer of any width.
+    Int,
+    Numeric,
+    Float,
+    Text,
+    Bool,
+    Date,
+    Timestamp,
+    Timestamptz,
+    Interval,
+    Uuid,
+    Jsonb,
+    /// int[].
+    Ints,
+    /// text[].
+    Texts,
+    /// The enum.
+    Mood,
+    /// int4range.
+    Range,
+    Bytea,
+}
+
+/// A column. It is clean where equal values are written alike and sums are exact in any order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) ty: Ty,
+    pub(crate) clean: bool,
+}
+
+/// A table or view.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static [Column],
+    /// The columns that tell its rows apart.
+    pub(crate) key: &'static [&'static str],
+    pub(crate) rows: f64,
+}
+
+impl Table {
+    /// Whether it has the tenant column.
+    pub(crate) fn is_sharded(&self) -> bool {
+        self.columns[0].name == "tenant_id"
+    }
+}
+
+const fn clean(name: &'static str, ty: Ty) -> Column {
+    Column { name, ty, clean: true }
+}
+
+const fn loose(name: &'static str, ty: Ty) -> Column {
+    Column { name, ty, clean: false }
+}
+
+const TENANT: Column = clean("tenant_id", Ty::Key);
+const USER: Column = clean("user_id", Ty::Int);
+const ORDER: Column = clean("order_id", Ty::Int);
+
+/// The tables that statements write.
+pub(crate) const TABLES: &[Table] = &[
+    Table {
+        name: "tenants",
+        columns: &[
+            TENANT,
+            clean("name", Ty::Text),
+            clean("region_id", Ty::Int),
+            clean("since", Ty::Date),
+            clean("vip", Ty::Bool),
+        ],
+        key: &["tenant_id"],
+        rows: 12.0,
+    },
+    Table { name: "users", columns: USERS, key: &["tenant_id", "user_id"], rows: 66.0 },
+    Table {
+        name: "orders",
+        columns: &[
+            TENANT,
+            ORDER,
+            USER,
+            clean("status", Ty::Text),
+            clean("total", Ty::Numeric),
+            clean("quantity", Ty::Int),
+            clean("placed", Ty::Timestamp),
+            clean("currency", Ty::Text),
+            loose("note", Ty::Text),
+        ],
+        key: &["tenant_id", "order_id"],
+        rows: 88.0,
+    },
+    Table {
+        name: "lines",
+        columns: &[
+            TENANT,
+            ORDER,
+            clean("line_no", Ty::Int),
+            clean("product", Ty::Text),
+            clean("price", Ty::Numeric),
+            clean("amount", Ty::Int),
+            clean("spans", Ty::Range),
+            clean("worth", Ty::Numeric),
+        ],
+        key: &["tenant_id", "order_id", "line_no"],
+        rows: 88.0,
+    },
+    Table {
+        name: "tasks",
+        columns: &[
+            TENANT,
+            clean("task_id", Ty::Uuid),
+            USER,
+            clean("title", Ty::Text),
+            clean("done", Ty::Bool),
+            clean("due", Ty::Date),
+            clean("progress", Ty::Int),
+            clean("priority", Ty::Int),
+        ],
+        key: &["tenant_id", "task_id"],
+        rows: 60.0,
+    },
+    Table {
+        name: "events",
+        columns: &[
+            TENANT,
+            clean("event_id", Ty::Int),
+            clean("kind_id", Ty::Int),
+            clean("at", Ty::Timestamptz),
+            loose("payload", Ty::Jsonb),
+            clean("raw", Ty::Bytea),
+            clean("amount", Ty::Int),
+        ],
+        key: &["tenant_id", "event_id"],
+        rows: 72.0,
+    },
+    Table {
+        name: "accounts",
+        columns: &[
+            TENANT,
+            clean("account_id", Ty::Int),
+            USER,
+            loose("balance", Ty::Numeric),
+            clean("opened", Ty::Date),
+        ],
+        key: &["tenant_id", "account_id"],
+        rows: 36.0,
+    },
+    Table {
+        name: "payments",
+        columns: &[
+            TENANT,
+            clean("payment_id", Ty::Int),
+            clean("account_id", Ty::Int),
+            ORDER,
+            clean("amount", Ty::Numeric),
+            clean("paid", Ty::Timestamptz),
+            clean("mood", Ty::Mood),
+        ],
+        key: &["tenant_id", "payment_id"],
+        rows: 60.0,
+    },
+    Table {
+        name: "notes",
+        columns: &[
+            TENANT,
+            clean("note_id", Ty::Uuid),
+            USER,
+            clean("body", Ty::Text),
+            clean("words", Ty::Texts),
+            clean("starred", Ty::Bool),
+            clean("pinned", Ty::Timestamptz),
+        ],
+        key: &["tenant_id", "note_id"],
+        rows: 48.0,
+    },
+    Table {
+        name: "metrics",
+        columns: &[
+            TENANT,
+            clean("day", Ty::Date),
+            clean("name", Ty::Text),
+            loose("value", Ty::Float),
+            clean("samples", Ty::Ints),
+        ],
+        key: &["tenant_id", "day", "name"],
+        rows: 72.0,
+    },
+    Table {
+        name: "members",
+        columns: &[
+            TENANT,
+            clean("group_id", Ty::Int),
+            USER,
+            clean("role", Ty::Text),
+            clean("since", Ty::Date),
+        ],
+        key: &["tenant_id", "group_id", "user_id"],
+        rows: 48.0,
+    },
+    Table {
+        name: "regions",
+        columns: &[
+            clean("region_id", Ty::Int),
+            clean("name", Ty::Text),
+            clean("area", Ty::Numeric),
+            clean("founded", Ty::Date),
+        ],
+        key: &["region_id"],
+        rows: 5.0,
+    },
+    Table {
+        name: "currencies",
+        columns: &[
+            clean("code", Ty::Text),
+            clean("name", Ty::Text),
+            clean("rate", Ty::Numeric),
+            clean("active", Ty::Bool),
+        ],
+        key: &["code"],
+        rows: 4.0,
+    },
+    Table {
+        name: "kinds",
+        columns: &[
+            clean("kind_id", Ty::Int),
+            clean("label", Ty::Text),
+            clean("mood", Ty::Mood),
+            clean("weights", Ty::Ints),
+        ],
+        key: &["kind_id"],
+        rows: 4.0,
+    },
+];
+
+const USERS: &[Column] = &[
+    TENANT,
+    USER,
+    clean("name", Ty::Text),
+    clean("code", Ty::Text),
+    clean("score", Ty::Int),
+    clean("balance", Ty::Numeric),
+    clean("ratio", Ty::Float),
+    clean("mood", Ty::Mood),
+    clean("tags", Ty::Texts),
+    clean("profile", Ty::Jsonb),
+    clean("active", Ty::Bool),
+    clean("born", Ty::Date),
+    loose("seen", Ty::Interval),
+    clean("made", Ty::Timestamptz),
+    clean("region_id", Ty::Int),
+];
+
+/// The views, which statements only read.
+pub(crate) const VIEWS: &[Table] = &[
+    Table { name: "rich_users", columns: USERS, key: &["tenant_id", "user_id"], rows: 30.0 },
+    Table {
+        name: "order_totals",
+        columns: &[TENANT, USER, clean("orders", Ty::Int), clean("total", Ty::Numeric)],
+        key: &["tenant_id", "user_id"],
+        rows: 80.0,
+    },
+    Table {
+        name: "tenant_regions",
+        columns: &[TENANT, clean("name", Ty::Text), clean("region", Ty::Text), clean("vip", Ty::Bool)],
+        key: &["tenant_id"],
+        rows: 12.0,
+    },
+];
+
+/// The type of tenant keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyType {
+    /// bigint; one table has int.
+    Int8,
+    /// uuid.
+    Uuid,
+    /// text; one table has varchar.
+    Text,
+}
+
+impl KeyType {
+    /// The literal of a tenant's number, without a cast.
+    #[must_use]
+    pub fn literal(self, tenant: u32) -> String {
+        match self {
+            KeyType::Int8 => tenant.to_string(),
+            KeyType::Uuid | KeyType::Text => format!("'{}'", self.text(tenant)),
+        }
+    }
+
+    /// The key of a tenant's number, as text.
+    #[must_use]
+    pub fn text(self, tenant: u32) -> String {
+        match self {
+            KeyType::Int8 => tenant.to_string(),
+            KeyType::Uuid => format!("{tenant:08x}-{tenant:04x}-4000-8000-{tenant:012x}"),
+            KeyType::Text => format!("{}{tenant}", ["t", "Ä", "a ", "7"][tenant as usize % 4]),
+        }
+    }
+
+    /// The type's name in SQL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            KeyType::Int8 => "bigint",
+            KeyType::Uuid => "uuid",
+            KeyType::Text => "text",
+        }
+    }
+
+    fn narrow(self) -> &'static str {
+        match self {
+            KeyType::Int8 => "int",
+            KeyType::Uuid => "uuid",
+            KeyType::Text => "varchar(40)",
+        }
+    }
+}
+
+/// The files of `tests/world` for one type of tenant keys, as a corpus without cases.
+#[derive(Debug)]
+pub struct World {
+    directory: TempDir,
+}
+
+impl World {
+    /// Writes the files.
+    pub fn of(keys: KeyType) -> Result<World> {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("world");
+        let directory = tempfile::tempdir()?;
+        let keys_of: Vec<String> = (1..=12).map(|tenant| format!("'{}'", keys.text(tenant))).collect();
+        let of_tenant = format!("(ARRAY[{}]::{}[])[t]", keys_of.join(", "), keys.name());
+        for file in ["schema.sql", "reference.sql", "data.sql"] {
+            let text = fs::read_to_string(from.join(file))?;
+            let text = text.replace("{key}", keys.name()).replace("{narrow}", keys.narrow());
+            fs::write(directory.path().join(file), text.replace("{of_t}", &of_tenant))?;
+        }
+        Ok(World { directory })
+    }
+
+    /// Where they are.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}

@@ -1,0 +1,325 @@
+//! Writes: INSERT, UPDATE, DELETE and MERGE over one tenant, some or all, in the shapes whose outcome PostgreSQL determines.
+
+use super::grammar::{Grammar, Relation, Scope};
+use super::units::{Order, Statement};
+use super::world::{Column, TABLES, Table, Ty};
+
+impl Grammar {
+    /// A statement that writes.
+    pub(crate) fn write(&mut self) -> Statement {
+        let sql = match self.weighted(&[24, 12, 26, 18, 6, 6, 6, 2]) {
+            0 => self.insert_values(),
+            1 => self.insert_select(),
+            2 => self.update(),
+            3 => self.delete(),
+            4 => self.merge(),
+            5 => self.write_in_with(),
+            6 => self.write_reference(),
+            _ => "TRUNCATE members".to_owned(),
+        };
+        self.statement(sql, Order::Free)
+    }
+
+    fn sharded_table(&mut self) -> &'static Table {
+        let tables: Vec<&'static Table> = TABLES.iter().filter(|table| table.is_sharded()).collect();
+        *self.one(&tables)
+    }
+
+    /// A value for a column: a constant, an expression, now and then NULL or DEFAULT.
+    fn cell(&mut self, column: &Column, in_values: bool) -> String {
+        match column.name {
+            "worth" => return "DEFAULT".to_owned(),
+            "currency" => return (*self.one(&["'EUR'", "'usd'", "NULL", "'none'"])).to_owned(),
+            "region_id" => return self.between(1, 5).to_string(),
+            "progress" if self.chance(5) => return "150".to_owned(),
+            _ => {}
+        }
+        let is_plain = matches!(column.ty, Ty::Int | Ty::Numeric);
+        match self.weighted(&[80, 6, if in_values { 4 } else { 0 }, if is_plain { 5 } else { 0 }]) {
+            0 if self.chance(60) => self.bare(column.ty),
+            0 => self.literal(column.ty).sql,
+            1 => "NULL".to_owned(),
+            2 => "DEFAULT".to_owned(),
+            _ => format!("{} + 1", self.between(1, 20)),
+        }
+    }
+
+    /// The key of a new row: mostly free, sometimes taken.
+    fn new_key(&mut self, column: &Column) -> String {
+        match column.ty {
+            Ty::Int if matches!(column.name, "user_id" | "group_id" | "line_no") && self.chance(50) => {
+                self.between(1, 8).to_string()
+            }
+            Ty::Int => self.between(3, 40).to_string(),
+            _ => self.bare(column.ty),
+        }
+    }
+
+    /// A tenant's key as an INSERT may spell it.
+    fn tenant_cell(&mut self) -> String {
+        match self.weighted(&[80, 12, 4, 4]) {
+            0 => self.bare(Ty::Key),
+            1 => self.literal(Ty::Key).sql,
+            2 => format!("coalesce(NULL, {})", self.literal(Ty::Key).sql),
+            _ => format!("(SELECT tenant_id FROM tenants WHERE tenant_id = {})", self.literal(Ty::Key).sql),
+        }
+    }
+
+    fn insert_values(&mut self) -> String {
+        let table = self.sharded_table();
+        let columns: Vec<&Column> = table
+            .columns
+            .iter()
+            .filter(|column| table.key.contains(&column.name) || (column.name != "worth" && self.chance(60)))
+            .collect();
+        let count = 1 + self.weighted(&[45, 20, 20, 15]);
+        let same_tenant = self.chance(30).then(|| self.bare(Ty::Key));
+        let mut rows = Vec::new();
+        for _ in 0..count {
+            let mut cells = Vec::new();
+            for column in &columns {
+                cells.push(match (column.name, &same_tenant) {
+                    ("tenant_id", Some(tenant)) => tenant.clone(),
+                    ("tenant_id", None) => self.tenant_cell(),
+                    (name, _) if table.key.contains(&name) => self.new_key(column),
+                    _ => self.cell(column, true),
+                });
+            }
+            rows.push(format!("({})", cells.join(", ")));
+        }
+        let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
+        let conflict = self.on_conflict(table, count == 1);
+        let returning = self.returning(table, table.name);
+        format!(
+            "INSERT INTO {} ({}) VALUES {}{conflict}{returning}",
+            table.name,
+            names.join(", "),
+            rows.join(", ")
+        )
+    }
+
+    fn on_conflict(&mut self, table: &Table, one_row: bool) -> String {
+        let key = table.key.join(", ");
+        let others: Vec<&Column> = assignable(table);
+        match self.weighted(&[60, 12, 8, 20]) {
+            1 => " ON CONFLICT DO NOTHING".to_owned(),
+            2 => format!(" ON CONFLICT ({key}) DO NOTHING"),
+            3 if !others.is_empty() => {
+                let column = *self.one(&others);
+                let value = match self.below(3) {
+                    0 => format!("excluded.{}", column.name),
+                    1 if one_row => format!("coalesce({}.{1}, excluded.{1})", table.name, column.name),
+                    _ => self.literal(column.ty).sql,
+                };
+                format!(" ON CONFLICT ({key}) DO UPDATE SET {} = {value}", column.name)
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// RETURNING, or nothing.
+    fn returning(&mut self, table: &Table, alias: &str) -> String {
+        match self.weighted(&[55, 15, 30]) {
+            0 => String::new(),
+            1 => " RETURNING *".to_owned(),
+            _ => {
+                let scope = Scope { inner: vec![Relation::of(table, alias)], outer: Vec::new() };
+                let ty = self.some_type(&scope);
+                let expression = self.expression_without_queries(ty, &scope);
+                format!(" RETURNING {alias}.tenant_id, {expression} AS value")
+            }
+        }
+    }
+
+    fn expression_without_queries(&mut self, ty: Ty, scope: &Scope) -> String {
+        for _ in 0..4 {
+            let made = self.expression(ty, scope, 1).sql;
+            if !made.contains("SELECT") {
+                return made;
+            }
+        }
+        self.literal(ty).sql
+    }
+
+    /// Rows of a table copied under new keys, within their tenants or into one.
+    fn insert_select(&mut self) -> String {
+        let (target, id, fixed) = *self.one(&[
+            ("users", "user_id", ""),
+            ("orders", "order_id", ""),
+            ("events", "event_id", ""),
+            ("payments", "payment_id", ""),
+            ("accounts", "account_id", ""),
+            ("members", "user_id", "group_id, "),
+        ]);
+        let table = TABLES.iter().find(|table| table.name == target).expect("a table of the world");
+        let (source, source_id) =
+            *self.one(&[("users", "user_id"), ("orders", "order_id"), ("events", "event_id")]);
+        let source = TABLES.iter().find(|table| table.name == source).expect("a table of the world");
+        let scope = Scope { inner: vec![Relation::of(source, "s")], outer: Vec::new() };
+        let offset = self.between(1, 9) * 100;
+        let others: Vec<&Column> = assignable(table)
+            .into_iter()
+            .filter(|column| column.name != "currency" && !column.name.ends_with("_id"))
+            .collect();
+        let column = *self.one(&others);
+        let value = match column.name {
+            "quantity" => "3".to_owned(),
+            _ => self.expression_without_queries(column.ty, &scope),
+        };
+        let conditions = self.predicate(&scope, 1);
+        let fixed_value = if fixed.is_empty() { "" } else { "9, " };
+        let (tenant, number) = match self.below(4) {
+            0 => (
+                self.literal(Ty::Key).sql,
+                format!("{offset} + row_number() OVER (ORDER BY s.tenant_id, s.{source_id})"),
+            ),
+            1 => {
+                let tenant = self.bare(Ty::Key);
+                return format!(
+                    "INSERT INTO {target} (tenant_id, {fixed}{id}, {}) SELECT s.tenant_id, {fixed_value}s.{source_id} + {offset}, {value} FROM {} s WHERE s.tenant_id = {tenant} AND {conditions}",
+                    column.name, source.name
+                );
+            }
+            _ => ("s.tenant_id".to_owned(), format!("s.{source_id} + {offset}")),
+        };
+        let returning = self.returning(table, target);
+        format!(
+            "INSERT INTO {target} (tenant_id, {fixed}{id}, {}) SELECT {tenant}, {fixed_value}{number}, {value} FROM {} s WHERE {conditions}{returning}",
+            column.name, source.name
+        )
+    }
+
+    /// WHERE of an UPDATE or DELETE: one tenant, some or all.
+    fn where_of(&mut self, scope: &Scope, column: &str) -> String {
+        let mut conditions = Vec::new();
+        if self.chance(50) {
+            conditions.push(self.tenant_predicate(column));
+        }
+        if conditions.is_empty() || self.chance(60) {
+            conditions.push(self.predicate(scope, 1));
+        }
+        conditions.join(" AND ")
+    }
+
+    fn update(&mut self) -> String {
+        let table = self.sharded_table();
+        let alias = "a";
+        let scope = Scope { inner: vec![Relation::of(table, alias)], outer: Vec::new() };
+        let columns = assignable(table);
+        if columns.is_empty() || self.chance(5) {
+            let key = table.key[table.key.len() - 1];
+            let (to, from) = (self.bare(Ty::Key), self.bare(Ty::Key));
+            return format!(
+                "UPDATE {} SET tenant_id = {to} WHERE tenant_id = {from} AND {key} IS NOT NULL",
+                table.name
+            );
+        }
+        let column = *self.one(&columns);
+        let value = match column.name {
+            "currency" => "'EUR'".to_owned(),
+            "region_id" => "2".to_owned(),
+            "quantity" | "priority" | "progress" => self.between(0, 9).to_string(),
+            _ if self.chance(15) => match self.scalar_subquery(column.ty, &scope, 0) {
+                Some(subquery) => subquery.sql,
+                None => self.literal(column.ty).sql,
+            },
+            _ => self.expression_without_queries(column.ty, &scope),
+        };
+        let value = if column.ty == Ty::Int { format!("({value}) % 1000") } else { value };
+        let returning = self.returning(table, alias);
+        if self.chance(15) {
+            let other = *self.one(&["tenants", "tenant_regions"]);
+            let vip = self.one(&["o.vip", "o.vip IS NULL", "o.name LIKE '%a%'"]);
+            return format!(
+                "UPDATE {} AS a SET {} = {value} FROM {other} o WHERE o.tenant_id = a.tenant_id AND {vip}{returning}",
+                table.name, column.name
+            );
+        }
+        let conditions = self.where_of(&scope, "a.tenant_id");
+        format!("UPDATE {} AS a SET {} = {value} WHERE {conditions}{returning}", table.name, column.name)
+    }
+
+    fn delete(&mut self) -> String {
+        let table = self.sharded_table();
+        let scope = Scope { inner: vec![Relation::of(table, "a")], outer: Vec::new() };
+        let returning = self.returning(table, "a");
+        match self.below(6) {
+            0 => {
+                let tied = self.one(&["o.tenant_id = a.tenant_id AND ", ""]);
+                let condition = self.predicate(&scope, 0);
+                format!(
+                    "DELETE FROM {} a USING orders o WHERE {tied}o.quantity = 4 AND {condition}{returning}",
+                    table.name
+                )
+            }
+            1 => {
+                let key: Vec<String> = table.key.iter().map(|name| format!("a.{name}")).collect();
+                let (condition, rows) = (self.predicate(&scope, 0), self.between(1, 6));
+                format!(
+                    "DELETE FROM {0} WHERE ({1}) IN (SELECT {2} FROM {0} a WHERE {condition} ORDER BY {2} LIMIT {rows})",
+                    table.name,
+                    table.key.join(", "),
+                    key.join(", ")
+                )
+            }
+            _ => format!(
+                "DELETE FROM {} AS a WHERE {}{returning}",
+                table.name,
+                self.where_of(&scope, "a.tenant_id")
+            ),
+        }
+    }
+
+    fn merge(&mut self) -> String {
+        let rows: Vec<String> =
+            (1..4).map(|number| format!("({}, {})", self.literal(Ty::Key).sql, number + 3)).collect();
+        let source = match self.below(2) {
+            0 => format!("(SELECT DISTINCT k, n FROM (VALUES {}) v (k, n))", rows.join(", ")),
+            _ => "(SELECT tenant_id AS k, order_id AS n FROM orders WHERE order_id > 4)".to_owned(),
+        };
+        let matched = self.one(&["UPDATE SET score = s.n", "DELETE", "DO NOTHING"]);
+        let missing = self.one(&[" WHEN NOT MATCHED THEN INSERT (tenant_id, user_id) VALUES (s.k, s.n)", ""]);
+        format!(
+            "MERGE INTO users u USING {source} s ON u.tenant_id = s.k AND u.user_id = s.n WHEN MATCHED THEN {matched}{missing}"
+        )
+    }
+
+    fn write_in_with(&mut self) -> String {
+        let condition = self.tenant_predicate("tenant_id");
+        let condition = if self.chance(50) { condition } else { "starred".to_owned() };
+        match self.below(3) {
+            0 => format!(
+                "WITH d AS (DELETE FROM notes WHERE {condition} RETURNING *) SELECT count(*), min(body COLLATE \"C\") FROM d"
+            ),
+            1 => format!(
+                "WITH d AS (DELETE FROM notes WHERE {condition} RETURNING *) INSERT INTO metrics (tenant_id, day, name) SELECT DISTINCT tenant_id, date '1999-01-01' + user_id::int, 'moved' FROM d"
+            ),
+            _ => format!(
+                "WITH d AS (UPDATE notes SET body = upper(body) WHERE {condition} RETURNING tenant_id, note_id) SELECT count(*) FROM d JOIN users USING (tenant_id)"
+            ),
+        }
+    }
+
+    fn write_reference(&mut self) -> String {
+        let number = self.between(1, 9);
+        match self.below(6) {
+            0 => format!("INSERT INTO regions (region_id, name) VALUES ({number}, 'new') ON CONFLICT (region_id) DO UPDATE SET name = excluded.name RETURNING *"),
+            1 => format!("INSERT INTO kinds VALUES ({number}, 'k', 'sad', '{{1}}')"),
+            2 => format!("UPDATE regions SET area = coalesce(area, 0) + {number} WHERE region_id < {number} RETURNING region_id, area"),
+            3 => format!("DELETE FROM regions WHERE region_id = {number}"),
+            4 => format!("UPDATE kinds SET label = upper(label) WHERE kind_id = {number}"),
+            _ => "INSERT INTO currencies SELECT 'n' || region_id, name, area, true FROM regions ON CONFLICT DO NOTHING".to_owned(),
+        }
+    }
+}
+
+/// The columns that UPDATE may set.
+fn assignable(table: &Table) -> Vec<&Column> {
+    table
+        .columns
+        .iter()
+        .filter(|column| {
+            !table.key.contains(&column.name) && column.name != "worth" && column.name != "account_id"
+        })
+        .collect()
+}

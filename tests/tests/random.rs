@@ -1,0 +1,42 @@
+//! Random statements: PostgreSQL's answer or a refusal, over one, two and four servers. `STATEMENTS` and `SEED` are taken
+//! from the environment.
+#![allow(clippy::unwrap_used)]
+
+use tests::corpus::Stage;
+use tests::random::{Duel, KeyType, World};
+use tests::{Fleet, Seed};
+
+/// How many statements a test run puts to the fleets, all in all.
+const STATEMENTS: u64 = 500;
+
+fn statements() -> u64 {
+    std::env::var("STATEMENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(STATEMENTS)
+}
+
+async fn every_answer_is_postgresqls(servers: usize, keys: KeyType, share: u64) {
+    let seed = Seed::draw().number();
+    let fleet = Fleet::builder().servers(servers).start().await.unwrap();
+    let daemon = fleet.daemon().start().await.unwrap();
+    let oracle = fleet.oracle().await.unwrap();
+    let world = World::of(keys).unwrap();
+    let stage = Stage::load(&fleet, daemon.port(), &oracle, "app", world.path()).await.unwrap();
+    let mut duel = Duel::new(&stage, daemon.port(), &oracle, "app", keys);
+    let tally = duel.fight(seed, 0..statements() * share / 10).await.unwrap();
+    tally.print(&format!("{servers}-{keys:?}"));
+    tally.assert_none_different();
+}
+
+#[tokio::test]
+async fn every_answer_over_one_server_is_postgresqls() {
+    every_answer_is_postgresqls(1, KeyType::Uuid, 1).await;
+}
+
+#[tokio::test]
+async fn every_answer_over_two_servers_is_postgresqls() {
+    every_answer_is_postgresqls(2, KeyType::Int8, 5).await;
+}
+
+#[tokio::test]
+async fn every_answer_over_four_servers_is_postgresqls() {
+    every_answer_is_postgresqls(4, KeyType::Text, 4).await;
+}
