@@ -136,15 +136,17 @@ pub(super) async fn broken(silence: Option<&Silence>) {
 }
 
 /// Works on a message. What takes too long is canceled, again and again until it ends: a cancel
-/// request may come between two statements.
+/// request may come between two statements. A server whose client does not read hears none of them, so
+/// such a client is given up after some.
 pub(super) async fn within<T>(
     limit: Option<Work>,
     cancellable: &Cancellable,
     work: impl Future<Output = T>,
 ) -> T {
     const AGAIN: Duration = Duration::from_secs(1);
+    const TRIES: u32 = 5;
     let Some(Work { limit, why }) = limit else { return work.await };
-    let (mut work, mut patience) = (pin!(work), limit);
+    let (mut work, mut patience, mut tries) = (pin!(work), limit, 0);
     loop {
         if let Ok(done) = timeout(patience, work.as_mut()).await {
             return done;
@@ -157,6 +159,10 @@ pub(super) async fn within<T>(
                 return done;
             }
             () = cancel.as_mut() => {}
+        }
+        tries += 1;
+        if tries == TRIES {
+            cancellable.hang_up().give_up();
         }
         patience = AGAIN;
     }

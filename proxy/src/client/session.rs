@@ -112,7 +112,7 @@ impl Session {
         let session = Box::new(Session {
             id,
             patience: Patience::new(config, &startup.user),
-            peer: Peer::new(startup.stream, startup.leftover, limit),
+            peer: Peer::new(startup.stream, startup.leftover, limit, executor.cancellable.hang_up()),
             executor,
             prepared: Named::default(),
             portals: Named::default(),

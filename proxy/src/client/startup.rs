@@ -225,12 +225,12 @@ struct Wishes {
 impl Wishes {
     fn read(pairs: Vec<(String, String)>) -> Result<Wishes, ClientError> {
         let (mut user, mut database) = (String::new(), String::new());
-        let (mut parameters, mut others) = (Vec::new(), Vec::new());
+        let (mut options, mut others) = (String::new(), Vec::new());
         for (name, value) in pairs {
             match name.as_str() {
                 "user" => user = value,
                 "database" => database = value,
-                "options" => parameters.extend(options::settings(&value)?),
+                "options" => options = value,
                 "replication" => replication(&value)?,
                 _ if name.starts_with("_pq_.") => {}
                 _ => others.push((name, value)),
@@ -245,6 +245,7 @@ impl Wishes {
         if database == CONSOLE_ALIAS {
             database = CONSOLE.to_owned();
         }
+        let mut parameters = options::settings(&options)?;
         parameters.extend(others);
         Ok(Wishes { user, database, parameters })
     }

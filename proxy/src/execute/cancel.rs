@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use crate::error::ClientError;
+use crate::net::hang_up::HangUp;
 use crate::server::CancelHandle;
 
 /// What one client's cancel requests end.
@@ -25,6 +26,7 @@ pub struct Cancellable {
     /// The session's task, while it waits for its client.
     listening: AtomicWaker,
     timed_out: Mutex<Option<&'static str>>,
+    hang_up: Arc<HangUp>,
 }
 
 /// Something is waited for, as long as this is there.
@@ -55,11 +57,18 @@ impl Cancellable {
         self.waiting().map(|since| since.elapsed())
     }
 
-    /// The session is to end: what runs is cancelled, and it hears of it before its next message.
+    /// The session is to end: what runs is cancelled, and it hears of it before its next message. Who
+    /// does not read hears nothing more.
     pub async fn dismiss(&self) {
         self.dismissed.store(true, Ordering::SeqCst);
         self.listening.wake();
         self.cancel().await;
+        self.hang_up.give_up();
+    }
+
+    /// What ends waiting for the client to read.
+    pub fn hang_up(&self) -> Arc<HangUp> {
+        Arc::clone(&self.hang_up)
     }
 
     /// Resolves when the session is to end. Cancel-safe.

@@ -19,7 +19,7 @@ impl Host for Fleet {
         let Startup { stream, leftover, slot, .. } = *startup;
         let may_act = client.user == self.config.load().admin.user;
         let limit = usize::try_from(self.config.load().proxy.max_statement_bytes).unwrap_or(usize::MAX);
-        let peer = Peer::new(stream, leftover, limit);
+        let peer = Peer::new(stream, leftover, limit, Arc::default());
         Box::pin(console::serve(self, peer, client, may_act)).await;
         drop(slot);
     }

@@ -2,6 +2,7 @@
 //! stream type that the rest of the proxy reads and writes.
 
 pub mod dial;
+pub mod hang_up;
 pub mod listen;
 pub mod peer;
 pub mod proxy_header;

@@ -5,14 +5,17 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::shelf;
+use crate::net::hang_up::HangUp;
 use crate::net::stream::Stream;
 use crate::wire::frame::{Frame, SERVER_LIMIT, WireFault, cut, cut_begun, cut_rest};
 
@@ -43,6 +46,7 @@ pub struct Peer {
     sent: u64,
     /// When it was seen to have closed while its statement ran.
     left: Option<Instant>,
+    hang_up: Arc<HangUp>,
 }
 
 /// The client is not there any more, or speaks no protocol.
@@ -60,6 +64,9 @@ pub enum PeerGone {
     /// It has the beginning of a row whose end will not come: nothing else can be told to it.
     #[error("the server was lost in the middle of a row")]
     Torn,
+    /// It was given up while it took nothing.
+    #[error("the client did not read its answer")]
+    Deaf,
 }
 
 /// What a client sends while it copies.
@@ -73,8 +80,8 @@ pub enum Copied {
 
 impl Peer {
     /// A client after its start-up: its stream and the bytes that came behind the last message.
-    /// `limit` is the longest message in bytes.
-    pub fn new(stream: Stream, leftover: BytesMut, limit: usize) -> Peer {
+    /// `limit` is the longest message in bytes, and `hang_up` ends waiting for it to read.
+    pub fn new(stream: Stream, leftover: BytesMut, limit: usize, hang_up: Arc<HangUp>) -> Peer {
         Peer {
             stream,
             received: leftover.len() as u64,
@@ -86,6 +93,7 @@ impl Peer {
             limit,
             sent: 0,
             left: None,
+            hang_up,
         }
     }
 
@@ -209,7 +217,8 @@ impl Peer {
     /// Sends all that was written. Cancel-safe.
     ///
     /// # Errors
-    /// [`PeerGone::Io`], and [`PeerGone::Torn`] where something was written into the middle of a row.
+    /// [`PeerGone::Io`], [`PeerGone::Torn`] where something was written into the middle of a row, and
+    /// [`PeerGone::Deaf`].
     pub async fn flush(&mut self) -> Result<(), PeerGone> {
         if self.torn {
             self.output = BytesMut::new();
@@ -219,11 +228,24 @@ impl Peer {
             return Ok(());
         }
         while !self.output.is_empty() {
-            self.sent += self.stream.write_buf(&mut self.output).await? as u64;
+            let written = match self.stream.write_buf(&mut self.output).now_or_never() {
+                Some(written) => written?,
+                None => Box::pin(self.wait_to_write()).await?,
+            };
+            self.sent += written as u64;
         }
         self.stream.flush().await?;
         shelf::put(std::mem::take(&mut self.output));
         Ok(())
+    }
+
+    /// As much as it takes, once it takes some again.
+    async fn wait_to_write(&mut self) -> Result<usize, PeerGone> {
+        tokio::select! {
+            biased;
+            written = self.stream.write_buf(&mut self.output) => Ok(written?),
+            () = self.hang_up.given_up() => Err(PeerGone::Deaf),
+        }
     }
 
     /// Sends what was written where it has grown large.
