@@ -26,6 +26,7 @@ fn column(name: &str, type_oid: u32, collation: Collation) -> Column {
     Column {
         name: name.into(),
         type_oid,
+        written: router::catalog::Written::default(),
         type_modifier: -1,
         collation,
         not_null: true,

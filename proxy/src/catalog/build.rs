@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use router::catalog::{Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, Volatility};
+use router::catalog::{
+    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, Volatility, Written,
+};
 
 use super::compare::Difference;
 use super::facts::{CollationFacts, ColumnFacts, DatabaseFacts, Facts, FunctionRow, RelationFacts};
@@ -79,6 +81,12 @@ fn column(row: &ColumnFacts, default_collation_is_c: bool) -> Column {
         name: row.name.clone(),
         type_oid: row.type_oid,
         type_modifier: row.type_modifier,
+        written: Written {
+            type_name: row.type_name.clone(),
+            bare_type: row.bare_type.clone(),
+            collation: row.own_collation.clone(),
+            binary: row.binary_arrays,
+        },
         collation: row
             .collation
             .as_ref()

@@ -59,6 +59,11 @@ pub(super) struct ColumnFacts {
     pub(super) type_oid: u32,
     pub(super) type_modifier: i32,
     pub(super) type_name: String,
+    /// The type without its modifier.
+    pub(super) bare_type: String,
+    pub(super) binary_arrays: bool,
+    /// The collation with its schema, where it is not the type's own.
+    pub(super) own_collation: Option<String>,
     pub(super) not_null: bool,
     pub(super) default: Option<String>,
     pub(super) identity: String,

@@ -40,7 +40,11 @@ const RELATIONS: &str = "SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relna
 
 const COLUMNS: &str = "SELECT a.attrelid::int8 AS relation, a.attnum AS number, a.attname AS name, \
        a.atttypid::int8 AS type_oid, a.atttypmod AS type_modifier, \
-       format_type(a.atttypid, a.atttypmod) AS type_name, \
+       format_type(a.atttypid, a.atttypmod) AS type_name, format_type(a.atttypid, -1) AS bare_type, \
+       t.typcategory NOT IN ('A', 'C', 'P') AND t.typarray <> 0 AND t.typsend <> 0 AND t.typreceive <> 0 \
+         AS binary_arrays, \
+       CASE WHEN a.attcollation <> t.typcollation THEN quote_ident(ln.nspname) || '.' || quote_ident(l.collname) \
+         END AS own_collation, \
        a.attnotnull AS not_null, CASE a.attidentity WHEN '' THEN pg_get_expr(f.adbin, f.adrelid) \
        ELSE format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)) END AS default, \
        a.attidentity AS identity, a.attgenerated AS generated, \
@@ -49,8 +53,10 @@ const COLUMNS: &str = "SELECT a.attrelid::int8 AS relation, a.attnum AS number, 
          'collate', l.collcollate, 'deterministic', l.collisdeterministic) END AS collation \
      FROM pg_attribute a JOIN (SELECT c.oid FROM {relations} AND {schema} AND c.relkind <> 'S') c \
        ON c.oid = a.attrelid \
+     JOIN pg_type t ON t.oid = a.atttypid \
      LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum \
      LEFT JOIN pg_collation l ON l.oid = a.attcollation \
+     LEFT JOIN pg_namespace ln ON ln.oid = l.collnamespace \
      WHERE a.attnum > 0 AND NOT a.attisdropped ORDER BY 1, 2";
 
 const KEYS: &str = "SELECT i.indrelid::int8 AS relation, x.relname AS name, i.indisprimary AS primary, \

@@ -52,9 +52,19 @@ fn the_values_behind_the_hashes_are_the_defaults() {
 #[test]
 fn the_example_has_every_key() {
     let text = format!("{EXAMPLE}\n[nonsense]\n").replace("[[database.", "[[");
-    for section in
-        ["proxy", "directory", "pool", "replicas", "moves", "merge", "admin", "auth", "server", "user"]
-    {
+    for section in [
+        "proxy",
+        "directory",
+        "pool",
+        "replicas",
+        "moves",
+        "merge",
+        "gather",
+        "admin",
+        "auth",
+        "server",
+        "user",
+    ] {
         let table = |open: &str, close: &str| format!("{open}{section}{close}\n");
         let (header, header_of_many) = (table("[", "]"), table("[[", "]]"));
         let header = if text.contains(&header_of_many) { header_of_many } else { header };

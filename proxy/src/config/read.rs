@@ -53,6 +53,7 @@ fn config(mut root: Section<'_>) -> Config {
         replicas: replicas(root.table("replicas")),
         moves: moves(root.table("moves")),
         merge: merge(root.table("merge")),
+        gather: gather(root.table("gather")),
         databases: databases.into_iter().map(database).collect(),
         servers: servers.into_iter().map(server).collect(),
         users,
@@ -296,6 +297,13 @@ fn moves(mut section: Section<'_>) -> MovesConfig {
 fn merge(mut section: Section<'_>) -> MergeConfig {
     let default = MergeConfig::default();
     let config = MergeConfig { max_bytes: section.bytes("max_bytes", default.max_bytes, 1 << 16) };
+    section.finish();
+    config
+}
+
+fn gather(mut section: Section<'_>) -> GatherConfig {
+    let default = GatherConfig::default();
+    let config = GatherConfig { max_bytes: section.bytes("max_bytes", default.max_bytes, 1 << 16) };
     section.finish();
     config
 }

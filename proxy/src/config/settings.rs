@@ -38,6 +38,8 @@ pub struct Config {
     pub moves: MovesConfig,
     /// `[merge]`
     pub merge: MergeConfig,
+    /// `[gather]`
+    pub gather: GatherConfig,
 }
 
 impl Config {
@@ -633,6 +635,19 @@ pub struct MergeConfig {
 impl Default for MergeConfig {
     fn default() -> Self {
         MergeConfig { max_bytes: 256 << 20 }
+    }
+}
+
+/// `[gather]`: statements that one server computes over rows of several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GatherConfig {
+    /// The most that one statement may take from the servers, in bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for GatherConfig {
+    fn default() -> Self {
+        GatherConfig { max_bytes: 256 << 20 }
     }
 }
 

@@ -79,6 +79,7 @@ fn headline(plan: &Plan, names: &[String]) -> String {
     let way = match &plan.way {
         Way::Single => "single",
         Way::Merge(_) => "merge",
+        Way::Gather(_) => "gather",
         Way::Everywhere(_) => "everywhere, one atomic commit",
         Way::CopyIn(_) => "copy, each row to its server",
     };

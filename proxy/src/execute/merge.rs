@@ -178,7 +178,7 @@ async fn drain(connection: &mut Lent, peer: &mut Peer) -> Result<(), Trouble> {
 }
 
 /// After a failure: every leg is cancelled and read to its end, or closed.
-async fn stop(executor: &mut Executor, legs: &[Leg]) {
+pub(super) async fn stop(executor: &mut Executor, legs: &[Leg]) {
     for leg in legs {
         if executor.connection(leg.server).owed() > 0 {
             executor.connection(leg.server).cancel_handle().cancel().await;

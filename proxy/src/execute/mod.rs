@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `executor` | plans a statement and gets the connections it needs |
 //! | `run` | one statement, from its plan to its answer |
-//! | `merge`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
+//! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `route` | what a session needs to reach a server |
 //! | `relay`, `reported` | a server's replies to the client, and what it knows of parameters |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
@@ -27,6 +27,7 @@ pub mod executor;
 mod explain;
 mod failpoint;
 pub mod finish;
+mod gather;
 mod isolation;
 mod keep;
 mod leg;

@@ -14,7 +14,7 @@ use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
-use crate::execute::{copy_in, everywhere, explain, merge};
+use crate::execute::{copy_in, everywhere, explain, gather, merge};
 use crate::net::peer::Peer;
 
 /// How often a read is tried on another connection after one broke under it with nothing answered.
@@ -117,6 +117,12 @@ impl Executor {
                     self.open_implicit();
                 }
                 Box::pin(merge::run(self, peer, ask, rows, decision, plan)).await
+            }
+            Way::Gather(plan) => {
+                if fenced {
+                    self.open_implicit();
+                }
+                Box::pin(gather::run(self, peer, ask, rows, decision, plan)).await
             }
             Way::Everywhere(answer) => {
                 self.open_implicit();

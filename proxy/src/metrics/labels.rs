@@ -10,6 +10,8 @@ pub enum Way {
     Single,
     /// By rows of several servers, merged here.
     Merge,
+    /// By one server, over rows of several.
+    Gather,
     /// By a write on several servers.
     Everywhere,
     /// By COPY FROM STDIN over several servers.
@@ -20,12 +22,14 @@ pub enum Way {
 
 impl Way {
     /// All ways, in the order of their declaration.
-    pub(super) const ALL: [Way; 5] = [Way::Single, Way::Merge, Way::Everywhere, Way::CopyIn, Way::Local];
+    pub(super) const ALL: [Way; 6] =
+        [Way::Single, Way::Merge, Way::Gather, Way::Everywhere, Way::CopyIn, Way::Local];
 
     pub(super) fn word(self) -> &'static str {
         match self {
             Way::Single => "single",
             Way::Merge => "merge",
+            Way::Gather => "gather",
             Way::Everywhere => "everywhere",
             Way::CopyIn => "copy_in",
             Way::Local => "local",
@@ -38,6 +42,7 @@ impl From<&plan::Way> for Way {
         match way {
             plan::Way::Single => Way::Single,
             plan::Way::Merge(_) => Way::Merge,
+            plan::Way::Gather(_) => Way::Gather,
             plan::Way::Everywhere(_) => Way::Everywhere,
             plan::Way::CopyIn(_) => Way::CopyIn,
         }

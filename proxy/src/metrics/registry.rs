@@ -46,6 +46,10 @@ pub struct Metrics {
     pub sessions: SessionBook,
     /// Statements that wait because a move has frozen their placements.
     pub held_statements: Gauge,
+    /// Rows that gathered statements took from servers.
+    pub gathered_rows: Counter,
+    /// Bytes of those rows.
+    pub gathered_bytes: Counter,
     /// Rows that merges took from servers.
     pub merged_rows: Counter,
     /// Moves that are neither done nor aborted.
@@ -75,6 +79,8 @@ impl Default for Metrics {
             moves: names.add("moves", "Moves by how they ended."),
             move_pause_seconds: names.add("move_pause_seconds", "How long a cutover held statements."),
             held_statements: names.add("held_statements", "Statements that wait for a move's cutover."),
+            gathered_rows: names.add("gathered_rows", "Rows that gathered statements took from servers."),
+            gathered_bytes: names.add("gathered_bytes", "Bytes of those rows."),
             merged_rows: names.add("merged_rows", "Rows that merges took from servers."),
             moves_under_way: names.add("moves_under_way", "Moves that are neither done nor aborted."),
             registry: Arc::new(names.0),

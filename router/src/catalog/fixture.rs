@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility};
+use super::{
+    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility, Written,
+};
 use crate::ids::KeyType;
 
 /// OIDs of the types that the fixture's columns have.
@@ -11,6 +13,7 @@ const BOOL: u32 = 16;
 const INT8: u32 = 20;
 const INT4: u32 = 23;
 const TEXT: u32 = 25;
+const TEXTS: u32 = 1009;
 const FLOAT8: u32 = 701;
 const DATE: u32 = 1082;
 const TIMESTAMPTZ: u32 = 1184;
@@ -125,11 +128,35 @@ fn column(name: &str, type_oid: u32) -> Column {
         type_oid,
         // numeric(10, 2)
         type_modifier: if name == "price" { ((10 << 16) | 2) + 4 } else { -1 },
+        written: written(name, type_oid),
         collation,
         not_null: matches!(name, "tenant_id" | "id"),
         has_default: false,
         default: None,
         generated: false,
+    }
+}
+
+fn written(name: &str, type_oid: u32) -> Written {
+    let bare_type = match type_oid {
+        BOOL => "boolean",
+        INT8 => "bigint",
+        INT4 => "integer",
+        TEXT => "text",
+        FLOAT8 => "double precision",
+        DATE => "date",
+        TIMESTAMPTZ => "timestamp with time zone",
+        INTERVAL => "interval",
+        NUMERIC => "numeric",
+        JSONB => "jsonb",
+        TEXTS => "text[]",
+        _ => "public.mood",
+    };
+    Written {
+        type_name: if name == "price" { "numeric(10,2)".into() } else { bare_type.into() },
+        bare_type: bare_type.into(),
+        collation: (name == "email").then(|| "pg_catalog.\"C\"".into()),
+        binary: type_oid != TEXTS,
     }
 }
 

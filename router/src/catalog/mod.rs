@@ -9,5 +9,5 @@ pub(crate) mod fixture;
 mod snapshot;
 
 pub use snapshot::{
-    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility,
+    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility, Written,
 };

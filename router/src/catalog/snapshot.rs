@@ -87,6 +87,8 @@ pub struct Column {
     pub type_oid: u32,
     /// Type modifier as in `pg_attribute.atttypmod`.
     pub type_modifier: i32,
+    /// How SQL names its type.
+    pub written: Written,
     /// How its values compare, for types that have a collation.
     pub collation: Collation,
     /// Declared NOT NULL.
@@ -97,6 +99,20 @@ pub struct Column {
     pub default: Option<Arc<str>>,
     /// GENERATED ALWAYS AS (...) STORED, or VIRTUAL: cannot be written.
     pub generated: bool,
+}
+
+/// How SQL names a column's type, under any search path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The type with its modifier: `numeric(10,2)`, `audit.mood`.
+    pub type_name: String,
+    /// The same without the modifier.
+    pub bare_type: String,
+    /// The collation, quoted, where it is not the type's own.
+    pub collation: Option<String>,
+    /// True where arrays of it can be sent in the binary format: a type with binary input and output
+    /// that is neither an array nor a row.
+    pub binary: bool,
 }
 
 /// How a column's text compares.

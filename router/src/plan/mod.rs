@@ -7,12 +7,15 @@ mod copy_in;
 mod decide;
 mod everywhere;
 mod fan_out;
+mod gather;
 mod place;
 mod rows;
 mod types;
 mod writes;
 
+pub use crate::sql::gather::{Part, PartColumn};
 pub use decide::plan;
+pub use gather::GatherPlan;
 pub use types::{
     Answer, CopyIn, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView, TenantKeys, Tenants,
     Verdict, Way,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::decide::Request;
+use super::gather::gather;
 use super::place::Placing;
 use super::{Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, everywhere, fan_out, writes};
 use crate::ids::{MoveId, ServerId, TenantKey};
@@ -409,12 +410,18 @@ fn over_several(
     let hidden: Vec<Vec<MoveId>> =
         servers.iter().map(|server| request.directory.hidden_on(*server)).collect();
     let hidden: Vec<&[MoveId]> = hidden.iter().map(Vec::as_slice).collect();
-    let fan_out =
-        fan_out(subject.raw(), request.catalog, subject.path(), request.session.now.now(), &hidden)?;
+    let merged = fan_out(subject.raw(), request.catalog, subject.path(), request.session.now.now(), &hidden);
+    let (way, texts) = match merged {
+        Ok(fan_out) => (Way::Merge(Arc::new(fan_out.merge)), fan_out.texts),
+        Err(_) => {
+            let (plan, texts) = gather(request, subject.raw(), &hidden)?;
+            (Way::Gather(Arc::new(plan)), texts)
+        }
+    };
     let text = |text: Arc<str>| if prefix.is_empty() { text } else { format!("{prefix}{text}").into() };
-    let legs = servers.into_iter().zip(fan_out.texts);
+    let legs = servers.into_iter().zip(texts);
     let plan = Plan {
-        way: Way::Merge(Arc::new(fan_out.merge)),
+        way,
         legs: legs.map(|(server, leg)| Leg { server, text: Some(text(leg)), fences: Vec::new() }).collect(),
         role: request.role(),
         tenants,

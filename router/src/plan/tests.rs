@@ -73,6 +73,7 @@ fn words(verdict: &Verdict, directory: &Directory) -> String {
                 Way::Single => "single",
                 Way::Merge(_) => "merge",
                 Way::Everywhere(_) => "everywhere",
+                Way::Gather(_) => "gather",
                 Way::CopyIn(_) => "copy",
             };
             format!("{way} {}", servers.join(","))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::GatherPlan;
 use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::merge::MergePlan;
@@ -64,6 +65,8 @@ pub enum Way {
     Single,
     /// Reads on several servers; rows become one result.
     Merge(Arc<MergePlan>),
+    /// Reads on several servers; one of them computes the answer of what they give.
+    Gather(Arc<GatherPlan>),
     /// One write on several servers in one atomic commit.
     Everywhere(Answer),
     /// COPY ... FROM STDIN: each row to its tenant's server, in one atomic commit. Legs are all

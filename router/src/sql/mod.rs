@@ -16,11 +16,13 @@
 //! | `walk` | the nodes of a tree without recursion |
 //! | `rewrite` | the same statement over fewer rows |
 //! | `shape` | which SELECTs over all tenants merge exactly, and how |
+//! | `gather` | any other SELECT over all tenants: what each server gives, and what one makes of it |
 
 mod calls;
 mod classify;
 mod comment;
 mod functions;
+pub(crate) mod gather;
 pub(crate) mod keys;
 mod kind;
 mod lex;

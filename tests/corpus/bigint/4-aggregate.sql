@@ -29,7 +29,7 @@ select max(tags) from users
 select bool_and(active), bool_or(active), every(active) from users
 select bit_and(score), bit_or(score), bit_xor(score) from users
 select stddev(score), variance(score), stddev_pop(score) from users
-select corr(score, user_id), regr_slope(score, user_id) from users
+select round(corr(score, user_id)::numeric, 9), round(regr_slope(score, user_id)::numeric, 9) from users
 select count(distinct country), count(distinct lower(name)) from users
 select count(distinct (tenant_id, country)) from users
 select tenant_id, count(distinct country) from users group by tenant_id

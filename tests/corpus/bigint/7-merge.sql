@@ -152,7 +152,7 @@ select count(users) from users
 select count((tenant_id, user_id)) from users
 select (users).user_id from users
 select max(tags) from users
-select string_agg(code, ',') from users
+select string_agg(code, ',' order by code), length(string_agg(code, ',')) from users
 select jsonb_object_agg(user_id, code) from users where tenant_id = {a}
 select tenant_id, percentile_cont(0.5) within group (order by score) from users group by tenant_id order by 1 --: ordered
 select grouping(active), count(*) from users group by rollup (active)

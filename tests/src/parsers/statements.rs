@@ -82,6 +82,12 @@ fn catalog() -> Catalog {
     let column = |name: &str, type_oid| Column {
         name: name.into(),
         type_oid,
+        written: router::catalog::Written {
+            type_name: "text".into(),
+            bare_type: "text".into(),
+            collation: None,
+            binary: true,
+        },
         type_modifier: -1,
         collation: if type_oid == 25 { Collation::Bytes } else { Collation::None },
         not_null: name != "body",

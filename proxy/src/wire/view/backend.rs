@@ -64,6 +64,11 @@ impl Fields {
         Fields(self.0.iter().map(severity).collect())
     }
 
+    /// The same without the place in the text, where the client did not write that text.
+    pub fn without_place(&self) -> Fields {
+        Fields(self.0.iter().filter(|(letter, _)| *letter != b'P').cloned().collect())
+    }
+
     /// All fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &str)> {
         self.0.iter().map(|(letter, value)| (*letter, value.as_str()))

@@ -2,20 +2,32 @@
 
 use pg_raw_parse::Node;
 use pg_raw_parse::make::{MemoryToken, Unique};
-use pg_raw_parse::nodes::{FuncCall, ResTargetMut, SQLValueFunction, SQLValueFunctionOp};
+use pg_raw_parse::nodes::{FuncCall, RawStmt, ResTargetMut, SQLValueFunction, SQLValueFunctionOp};
 use pg_raw_parse::transform::{Assignable, Transform, transform_node, transform_res_target};
 use pg_raw_parse::walk::{Recurse, walk_manual};
 
 use super::names::{function_name, output_name};
 use crate::ids::quote_literal;
 
+/// Makes constants of a statement's `now()`, `current_date` and their kin; false where one of them cannot
+/// be replaced.
+pub(crate) fn stop_clock<'mem>(
+    statement: &mut Unique<'mem, &'mem RawStmt>,
+    mem: MemoryToken<'mem>,
+    now: &str,
+) -> bool {
+    let mut clock = StopClock { mem, now, failed: false };
+    clock.transform_raw_stmt(statement.as_mut());
+    !clock.failed
+}
+
 /// Replaces `now()`, `current_date` and their kin. Outputs keep the names that they would have.
-pub(super) struct StopClock<'mem, 'a> {
-    pub(super) mem: MemoryToken<'mem>,
+struct StopClock<'mem, 'a> {
+    mem: MemoryToken<'mem>,
     /// The time, as the text of a timestamptz.
-    pub(super) now: &'a str,
+    now: &'a str,
     /// True after something could not be replaced.
-    pub(super) failed: bool,
+    failed: bool,
 }
 
 impl<'mem> Transform<'mem> for StopClock<'mem, '_> {

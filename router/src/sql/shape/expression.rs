@@ -8,6 +8,7 @@ use super::analysis::{Analysis, Role};
 use super::functions::{Call, classify};
 use super::names::{function_name, last_name, last_part};
 use super::scope::Scope;
+use crate::catalog::{Catalog, SearchPath};
 use crate::plan::Refusal;
 
 /// What an expression holds.
@@ -33,6 +34,12 @@ impl Seen {
     pub(super) fn is_plain(self) -> bool {
         self == Seen::default()
     }
+}
+
+/// True for an expression without subqueries that gives the same whenever and wherever it is computed.
+pub(crate) fn is_plain(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> bool {
+    let seen = Analysis::new(catalog, path).check(node, &Scope::inside(None));
+    seen.is_ok_and(Seen::is_plain)
 }
 
 impl<'a> Analysis<'a> {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use pg_raw_parse::make::{MemoryToken, Unique, try_owned};
 use pg_raw_parse::nodes::{FuncCall, LimitOption, RawStmt, ResTarget, SelectStmtMut};
-use pg_raw_parse::transform::Transform;
 use pg_raw_parse::{Node, NodeMut};
 
-use super::clock::StopClock;
+use super::clock::stop_clock;
 use super::expression::unknown_expression;
 use super::outputs::Expression;
 use crate::plan::Refusal;
@@ -49,9 +48,10 @@ pub(super) fn leg_text(statement: &RawStmt, leg: &Leg<'_>, now: &str) -> Result<
         if let NodeMut::SelectStmt(select) = copy.as_mut().stmt_mut() {
             change_select(select, leg, mem)?;
         }
-        let mut clock = StopClock { mem, now, failed: false };
-        clock.transform_raw_stmt(copy.as_mut());
-        if clock.failed { Err(unknown_expression()) } else { Ok(copy) }
+        match stop_clock(&mut copy, mem, now) {
+            true => Ok(copy),
+            false => Err(unknown_expression()),
+        }
     })?;
     crate::sql::rewrite::print(&tree)
 }

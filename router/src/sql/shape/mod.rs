@@ -36,5 +36,7 @@ mod tests;
 mod types;
 mod write;
 
+pub(crate) use clock::stop_clock;
+pub(crate) use expression::is_plain;
 pub(crate) use split::split;
 pub(crate) use write::split_write;

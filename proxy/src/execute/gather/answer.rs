@@ -1,0 +1,69 @@
+//! The statement over what was collected: one statement of the extended protocol on one server, whose
+//! answer is the client's.
+
+use bytes::{Bytes, BytesMut};
+use router::ids::ServerId;
+use router::plan::Part;
+
+use super::arrays::arrays;
+use super::collect::Given;
+use crate::execute::executor::Executor;
+use crate::execute::leg::reply;
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::wire::{view, write};
+
+/// Appends the statement with the client's parameters and the parts as arrays after them.
+pub(super) fn write_over_arrays(
+    out: &mut BytesMut,
+    text: &str,
+    ask: Ask<'_>,
+    parts: &[Part],
+    given: &[Given],
+) {
+    let arrays: Vec<BytesMut> = parts
+        .iter()
+        .enumerate()
+        .flat_map(|(number, part)| {
+            let rows: Vec<_> = given.iter().filter_map(|given| given.parts.get(number)).collect();
+            arrays(part, &rows)
+        })
+        .collect();
+    let types: Vec<u32> = ask.parameters.iter().map(|parameter| parameter.type_oid).collect();
+    let own = ask.parameters.iter().map(|parameter| i16::from(parameter.binary));
+    let formats: Vec<i16> = own.chain(arrays.iter().map(|_| 1)).collect();
+    let own = ask.parameters.iter().map(|parameter| parameter.value);
+    let values: Vec<Option<&[u8]>> = own.chain(arrays.iter().map(|array| Some(array.as_ref()))).collect();
+    write::parse(out, b"", text.as_bytes(), &types);
+    write::bind(out, b"", b"", &formats, values, ask.formats);
+    write::describe_portal(out, b"");
+    write::execute(out, b"", 0);
+}
+
+/// Passes the answer on up to its end.
+///
+/// # Errors
+/// The server's error; the server or the client is gone.
+pub(super) async fn relay(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    server: ServerId,
+    ask: Ask<'_>,
+    rows: &mut Rows,
+) -> Result<Option<Bytes>, Trouble> {
+    let mut completion = None;
+    loop {
+        let frame = reply(executor.connection(server), peer).await?;
+        match frame.tag() {
+            b'D' => rows.push(peer, frame.into_bytes()).await?,
+            b'T' if ask.describe => peer.out().extend_from_slice(frame.bytes()),
+            b'C' => completion = Some(frame.into_bytes()),
+            b'E' => return Err(view::error_fields(&frame).without_place().into()),
+            b'N' => peer.out().extend_from_slice(frame.bytes()),
+            b'Z' => return Ok(completion),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The legs' rows: all servers send at the same time, and all are read at the same time.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures_util::future::try_join_all;
+use router::ids::ServerId;
+use router::plan::{GatherPlan, Leg, Part};
+use tokio::time::Instant;
+
+use super::arrays::{Fields, Rows};
+use crate::error::ClientError;
+use crate::execute::executor::Executor;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::pool::Lent;
+use crate::wire::view;
+
+/// What a server gave.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) server: ServerId,
+    /// One a part.
+    pub(super) parts: Vec<Rows>,
+    /// Bytes of values.
+    pub(super) bytes: u64,
+    /// When it had given all.
+    pub(super) ended: Instant,
+}
+
+/// What all legs together may give.
+pub(super) struct Bound {
+    most: u64,
+    taken: AtomicU64,
+}
+
+impl Bound {
+    pub(super) fn new(most: u64) -> Bound {
+        Bound { most, taken: AtomicU64::new(0) }
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), ClientError> {
+        if self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most {
+            return Ok(());
+        }
+        Err(ClientError::new(
+            "53400",
+            format!("the statement would gather more than {} bytes from the servers", self.most),
+        )
+        .hint("Restrict it, group or filter closer to the tables, or raise [gather] max_bytes."))
+    }
+}
+
+/// Reads what the legs owe to its end.
+///
+/// # Errors
+/// The first leg's error; 53400 where they give too much; the client is gone.
+pub(super) async fn collect(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    legs: &[Leg],
+    plan: &GatherPlan,
+    bound: &Bound,
+) -> Result<Vec<Given>, Trouble> {
+    let branches = executor.transaction.branches.iter_mut();
+    let concerned = branches.filter(|(server, _)| legs.iter().any(|leg| leg.server == *server));
+    let reading = concerned.map(|(server, branch)| read(server, &mut branch.connection, &plan.parts, bound));
+    tokio::select! {
+        biased;
+        given = try_join_all(reading) => given,
+        gone = peer.departure() => Err(gone.into()),
+    }
+}
+
+async fn read(
+    server: ServerId,
+    connection: &mut Lent,
+    parts: &[Part],
+    bound: &Bound,
+) -> Result<Given, Trouble> {
+    let mut given =
+        Given { server, parts: parts.iter().map(Rows::of).collect(), bytes: 0, ended: Instant::now() };
+    while connection.owed() > 0 {
+        let frame = connection.frame().await?;
+        match frame.tag() {
+            b'D' => {
+                let bytes = given.take(parts, frame.body()).ok_or_else(broken)?;
+                bound.take(bytes)?;
+            }
+            b'E' => return Err(view::error_fields(&frame).into()),
+            _ => {}
+        }
+    }
+    given.ended = Instant::now();
+    Ok(given)
+}
+
+impl Given {
+    /// One more row; its bytes.
+    fn take(&mut self, parts: &[Part], body: &[u8]) -> Option<u64> {
+        let fields = Fields::read(body)?;
+        let number = fields.part()?;
+        let bytes = self.parts.get_mut(number)?.push(parts.get(number)?, &fields)? as u64;
+        self.bytes += bytes;
+        Some(bytes)
+    }
+}
+
+fn broken() -> ClientError {
+    ClientError::internal("a row of a gathered part has another shape than was asked for")
+}

@@ -1,0 +1,18 @@
+//! Statements that one server computes over rows of several: the legs' rows are collected, and handed to
+//! the statement.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `run` | the whole way of a statement |
+//! | `collect` | the legs' rows, from all servers at once |
+//! | `arrays` | rows as PostgreSQL's arrays, their bytes untouched |
+//! | `answer` | the statement over what was collected |
+//! | `bracket` | one snapshot a server where no transaction is open |
+
+mod answer;
+mod arrays;
+mod bracket;
+mod collect;
+mod run;
+
+pub(super) use run::run;

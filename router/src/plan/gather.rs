@@ -1,0 +1,57 @@
+//! One SELECT over all tenants that does not merge: what each server gives of it, and which of them
+//! computes the answer.
+
+use std::sync::Arc;
+
+use super::decide::Request;
+use super::{Parameter, Refusal};
+use crate::ids::{MoveId, ServerId};
+use crate::sql::gather::{Cut, Given, Part, cut};
+use crate::sql::{self, Filter, Tree};
+
+/// How a statement is gathered. Its legs give the parts' rows: the number of the part from 1, then the
+/// columns of all parts, in the binary format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatherPlan {
+    /// What each leg gives.
+    pub parts: Vec<Part>,
+    /// The client's parameters that the legs have, from 1, in the legs' order.
+    pub parameters: Vec<u16>,
+    /// The statement over the parts as arrays: one parameter a column of each part, after the client's own.
+    pub over_arrays: Arc<str>,
+    /// The statement over the parts as temporary tables.
+    pub over_tables: Arc<str>,
+    /// The server that must compute the answer; `None`: any of the legs'.
+    pub place: Option<ServerId>,
+}
+
+/// Plans a SELECT that no merge does exactly: the plan, and each leg's text in the order of `hidden`, which
+/// has for each server the moves whose rows it hides.
+pub(super) fn gather(
+    request: &Request<'_>,
+    statement: &Tree,
+    hidden: &[&[MoveId]],
+) -> Result<(GatherPlan, Vec<Arc<str>>), Refusal> {
+    let subject = request.subject();
+    let types: Vec<u32> =
+        request.parameters.iter().map(|parameter: &Parameter<'_>| parameter.type_oid).collect();
+    let count = usize::from(subject.parameter_count()).max(types.len());
+    let given = Given { types: &types, count };
+    let path = subject.path();
+    let Cut { parts, leg, parameters, over_arrays, over_tables, home, held } =
+        cut(statement, request.catalog, path, given, request.session.now.now())?;
+    let text_for = |moves: &&[MoveId]| match moves {
+        [] => Ok(Arc::clone(&leg)),
+        moves => {
+            let filter = Filter { tenant: None, hidden: moves.to_vec() };
+            sql::restrict_text(&leg, request.catalog, path, &filter)
+        }
+    };
+    let texts = hidden.iter().map(text_for).collect::<Result<_, _>>()?;
+    let place = match (held, request.session.held) {
+        (true, Some(held)) => Some(held),
+        (true, None) => Some(ServerId::HOME),
+        (false, _) => home.then_some(ServerId::HOME),
+    };
+    Ok((GatherPlan { parts, parameters, over_arrays, over_tables, place }, texts))
+}

@@ -1,0 +1,25 @@
+//! Any SELECT over rows of all tenants, computed by PostgreSQL itself: the rows that it can need are
+//! cut out of the statement as parts, which every server gives; one server runs the rest over them.
+//!
+//! | file | answers |
+//! | --- | --- |
+//! | `cut` | the whole question |
+//! | `reads` | which sharded tables a statement reads, and by which names |
+//! | `conditions` | which conditions a server may apply before it sends rows |
+//! | `names` | which columns can be meant |
+//! | `part` | what a part is made of, and how it travels |
+//! | `leg` | the text for each server |
+//! | `rest` | the text for the server that computes the answer |
+
+mod conditions;
+mod cut;
+mod leg;
+mod names;
+mod part;
+mod reads;
+mod rest;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cut::{Cut, Given, cut};
+pub use part::{Part, PartColumn};

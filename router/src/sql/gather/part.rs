@@ -1,0 +1,94 @@
+//! A part: rows that every server gives of a statement's tables, and how they travel. A value travels in
+//! the binary format, its bytes untouched; one whose arrays cannot be sent that way (an array, a row)
+//! travels as PostgreSQL's text of it.
+
+use crate::catalog::Column;
+use crate::ids::quote_identifier;
+
+/// The OID of `text`.
+const TEXT: u32 = 25;
+/// The first OID that differs from server to server.
+const FIRST_ASSIGNED: u32 = 10_000;
+
+/// Rows of one kind that each server gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What it is, for EXPLAIN.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<PartColumn>,
+}
+
+/// A column of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartColumn {
+    /// Which column of the legs' rows it is.
+    pub place: usize,
+    /// The type that it travels as.
+    pub sent_as: String,
+    /// The OID of that type where it is the same on all servers, else 0.
+    pub element_oid: u32,
+    /// True where PostgreSQL's text of it is sent.
+    pub(super) as_text: bool,
+    /// The type that it has, with its modifier.
+    pub(super) type_name: String,
+    /// The collation that it has, where it is not the type's own.
+    pub(super) collation: Option<String>,
+}
+
+impl PartColumn {
+    /// How a table's column travels; its place is given later.
+    pub(super) fn of(column: &Column) -> PartColumn {
+        let written = &column.written;
+        let (sent_as, element_oid) = match (written.binary, column.type_oid) {
+            (true, oid) if oid < FIRST_ASSIGNED => (written.bare_type.clone(), oid),
+            (true, _) => (written.bare_type.clone(), 0),
+            (false, _) => ("text".to_owned(), TEXT),
+        };
+        PartColumn {
+            place: 0,
+            sent_as,
+            element_oid,
+            as_text: !written.binary,
+            type_name: written.type_name.clone(),
+            collation: written.collation.clone(),
+        }
+    }
+
+    /// The expression that a server sends for the value of `expression`.
+    pub(super) fn sent(&self, expression: &str) -> String {
+        if self.as_text { format!("{expression}::text") } else { expression.to_owned() }
+    }
+
+    /// The value as it was, made of what arrived.
+    pub(super) fn restored(&self, arrived: &str) -> String {
+        let cast = if self.type_name == self.sent_as {
+            arrived.to_owned()
+        } else {
+            format!("{arrived}::{}", self.type_name)
+        };
+        match &self.collation {
+            Some(collation) => format!("{cast} COLLATE {collation}"),
+            None => cast,
+        }
+    }
+}
+
+impl Part {
+    /// The names `c1, c2 ...` that its columns have where they arrive.
+    pub(super) fn arrivals(&self) -> String {
+        let names: Vec<String> = (1..=self.columns.len()).map(|number| format!("c{number}")).collect();
+        names.join(", ")
+    }
+
+    /// The name of the temporary table that takes its rows.
+    pub fn table(number: usize) -> String {
+        quote_identifier(&format!("?pgherd_part_{}?", number + 1))
+    }
+
+    /// The columns of the temporary table that takes its rows.
+    pub fn definition(&self) -> String {
+        let column = |(index, column): (usize, &PartColumn)| format!("c{} {}", index + 1, column.sent_as);
+        self.columns.iter().enumerate().map(column).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,374 @@
+//! Which sharded tables a statement reads, each with the conditions that its rows must meet anyway.
+
+use std::sync::Arc;
+
+use pg_raw_parse::Node;
+use pg_raw_parse::list::NodeList;
+use pg_raw_parse::nodes::{
+    Alias, FuncCall, JoinExpr, JoinType, RangeVar, SelectStmt, SetOperation, SubLink, SubLinkType, WithClause,
+};
+
+use super::conditions::{conjuncts, is_about};
+use super::names::Names;
+use crate::catalog::{Catalog, Relation, RelationKind, SearchPath};
+use crate::plan::Refusal;
+use crate::sql::shape;
+use crate::sql::walk::children;
+
+/// What a statement reads.
+pub(super) struct Reads<'a> {
+    catalog: &'a Catalog,
+    path: &'a SearchPath,
+    /// Names of the CTEs in scope.
+    ctes: Vec<String>,
+    /// References to sharded tables.
+    pub(super) tables: Vec<Table<'a>>,
+    pub(super) names: Names,
+    /// True where it reads what the home server answers for all: system catalogs, sequences.
+    pub(super) home: bool,
+    /// True where it names a relation that the catalog does not know: one of the session's connection.
+    pub(super) held: bool,
+    /// True where it reads a table of which every server has a copy.
+    pub(super) copies: bool,
+}
+
+/// A reference to a sharded table.
+pub(super) struct Table<'a> {
+    pub(super) range: &'a RangeVar,
+    pub(super) relation: Arc<Relation>,
+    /// The name that its columns are qualified with.
+    pub(super) alias: String,
+    /// Its columns as the statement names them.
+    pub(super) columns: Vec<String>,
+    /// What its rows must meet, whatever else is computed.
+    pub(super) conditions: Vec<Node<'a>>,
+    /// True where a `*` or a natural join needs all columns.
+    pub(super) whole: bool,
+}
+
+/// A query block while its FROM clause is read.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    /// The names of its items.
+    pub(super) aliases: Vec<String>,
+    /// Columns that USING makes one of two.
+    pub(super) merged: Vec<String>,
+    /// True where a natural join may merge any.
+    pub(super) natural: bool,
+}
+
+impl Table<'_> {
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|own| own == column)
+    }
+}
+
+impl<'a> Reads<'a> {
+    /// Reads a SELECT.
+    pub(super) fn of(
+        select: &'a SelectStmt,
+        catalog: &'a Catalog,
+        path: &'a SearchPath,
+    ) -> Result<Reads<'a>, Refusal> {
+        let mut reads = Reads {
+            catalog,
+            path,
+            ctes: Vec::new(),
+            tables: Vec::new(),
+            names: Names::default(),
+            home: false,
+            held: false,
+            copies: false,
+        };
+        reads.select(select, Stars::Count)?;
+        Ok(reads)
+    }
+
+    fn select(&mut self, select: &'a SelectStmt, stars: Stars) -> Result<(), Refusal> {
+        if select.into_clause().is_some() || !select.locking_clause().is_empty() {
+            return Err(Refusal::unsupported(
+                "rows of several servers are neither locked nor stored by one SELECT",
+                "Restrict the statement to one tenant.",
+            ));
+        }
+        let scope = self.ctes.len();
+        if let Some(with) = select.with_clause() {
+            self.with(with)?;
+        }
+        match (select.op, select.larg(), select.rarg()) {
+            (SetOperation::SETOP_NONE, _, _) => self.block(select, stars)?,
+            (_, Some(left), Some(right)) => {
+                self.select(left, stars)?;
+                self.select(right, stars)?;
+            }
+            (_, _, _) => return Err(unknown()),
+        }
+        for sort in select.sort_clause() {
+            self.expression(Node::SortBy(sort))?;
+        }
+        self.expression(select.limit_count())?;
+        self.expression(select.limit_offset())?;
+        self.ctes.truncate(scope);
+        Ok(())
+    }
+
+    fn with(&mut self, with: &'a WithClause) -> Result<(), Refusal> {
+        let names: Vec<String> =
+            with.ctes().iter().filter_map(|cte| cte.ctename()).map(str::to_owned).collect();
+        let scope = self.ctes.len();
+        if with.recursive {
+            self.ctes.extend(names.iter().cloned());
+        }
+        for (cte, name) in with.ctes().iter().zip(&names) {
+            let Node::SelectStmt(query) = cte.ctequery() else {
+                return Err(Refusal::unsupported(
+                    "a CTE that writes runs for one tenant only",
+                    "Restrict the statement to one tenant.",
+                ));
+            };
+            self.select(query, Stars::Count)?;
+            if self.ctes.len() < scope + names.len() {
+                self.ctes.push(name.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, select: &'a SelectStmt, stars: Stars) -> Result<(), Refusal> {
+        let mut block = Block::default();
+        let holding = conjuncts(select.where_clause());
+        let mut own = Vec::new();
+        for item in select.from_clause() {
+            self.item(item, &holding, &mut block, &mut own)?;
+        }
+        let mut star = block.natural;
+        for target in select.target_list() {
+            if let Node::ColumnRef(column) = target.val() {
+                star |= self.names.note(column)? && stars == Stars::Count;
+            } else {
+                self.expression(target.val())?;
+            }
+        }
+        for index in own {
+            self.keep_own_conditions(index, &block, star);
+        }
+        self.expression(select.where_clause())?;
+        self.expression(select.having_clause())?;
+        let lists =
+            [select.group_clause(), select.window_clause(), select.values_lists(), select.distinct_clause()];
+        lists.into_iter().try_for_each(|list| self.list(list))
+    }
+
+    /// Of the conditions that hold around a table, those about itself that any server can judge.
+    fn keep_own_conditions(&mut self, index: usize, block: &Block, whole: bool) {
+        let mut conditions = std::mem::take(&mut self.tables[index].conditions);
+        let table = &self.tables[index];
+        conditions.retain(|condition| {
+            is_about(*condition, table, block) && shape::is_plain(*condition, self.catalog, self.path)
+        });
+        self.tables[index].conditions = conditions;
+        self.tables[index].whole = whole;
+    }
+
+    /// One item of FROM. `holding`: what all rows must meet that have not lost their partner.
+    fn item(
+        &mut self,
+        node: Node<'a>,
+        holding: &[Node<'a>],
+        block: &mut Block,
+        own: &mut Vec<usize>,
+    ) -> Result<(), Refusal> {
+        match node {
+            Node::RangeVar(range) => self.table(range, holding, block, own),
+            Node::JoinExpr(join) => self.join(join, holding, block, own),
+            Node::RangeSubselect(subselect) => {
+                block.aliases.extend(alias_of(subselect.alias()));
+                match subselect.subquery() {
+                    Node::SelectStmt(select) => self.select(select, Stars::Count),
+                    _ => Err(unknown()),
+                }
+            }
+            Node::RangeFunction(function) => {
+                block.aliases.extend(alias_of(function.alias()));
+                self.below(node)
+            }
+            Node::RangeTableFunc(_) | Node::JsonTable(_) => self.below(node),
+            Node::RangeTableSample(_) => Err(Refusal::unsupported(
+                "a sample of rows of several servers is not supported",
+                "Restrict the statement to one tenant.",
+            )),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn join(
+        &mut self,
+        join: &'a JoinExpr,
+        holding: &[Node<'a>],
+        block: &mut Block,
+        own: &mut Vec<usize>,
+    ) -> Result<(), Refusal> {
+        let condition = conjuncts(join.quals());
+        let both = [holding, &condition].concat();
+        let (left, right): (&[Node<'a>], &[Node<'a>]) = match join.jointype {
+            JoinType::JOIN_INNER => (&both, &both),
+            JoinType::JOIN_LEFT => (holding, &condition),
+            JoinType::JOIN_RIGHT => (&condition, holding),
+            JoinType::JOIN_FULL => (&[], &[]),
+            _ => return Err(unknown()),
+        };
+        block.natural |= join.is_natural;
+        for name in join.using_clause().iter().filter_map(|name| name.sval()) {
+            self.names.note_word(name);
+            block.merged.push(name.to_owned());
+        }
+        block.aliases.extend(alias_of(join.alias()));
+        block.aliases.extend(alias_of(join.join_using_alias()));
+        self.item(join.larg(), left, block, own)?;
+        self.item(join.rarg(), right, block, own)?;
+        self.expression(join.quals())
+    }
+
+    fn table(
+        &mut self,
+        range: &'a RangeVar,
+        holding: &[Node<'a>],
+        block: &mut Block,
+        own: &mut Vec<usize>,
+    ) -> Result<(), Refusal> {
+        let name = range.relname().unwrap_or_default();
+        let alias = alias_of(range.alias()).unwrap_or_else(|| name.to_owned());
+        block.aliases.push(alias.clone());
+        if range.schemaname().is_none() && self.ctes.iter().any(|cte| cte == name) {
+            return Ok(());
+        }
+        let Some(relation) = self.catalog.relation(range.schemaname(), name, self.path) else {
+            match is_system(range.schemaname(), name) {
+                true => self.home = true,
+                false => self.held = true,
+            }
+            return Ok(());
+        };
+        match &relation.kind {
+            RelationKind::Sharded { .. } => {}
+            RelationKind::Reference | RelationKind::ReferenceView => {
+                self.copies = true;
+                return Ok(());
+            }
+            RelationKind::Sequence => {
+                self.home = true;
+                return Ok(());
+            }
+            RelationKind::ShardedView { .. } | RelationKind::Unsafe { .. } => {
+                return Err(Refusal::unsupported(
+                    format!("\"{name}\" cannot be read over all tenants"),
+                    "Read the sharded tables themselves, or restrict the statement to one tenant.",
+                ));
+            }
+        }
+        let renamed: Vec<&str> = range
+            .alias()
+            .map(|alias| alias.colnames().iter().filter_map(Node::as_str).collect())
+            .unwrap_or_default();
+        let named = |(index, column): (usize, &crate::catalog::Column)| {
+            renamed.get(index).map_or_else(|| column.name.clone(), |name| (*name).to_owned())
+        };
+        own.push(self.tables.len());
+        self.tables.push(Table {
+            range,
+            alias,
+            columns: relation.columns.iter().enumerate().map(named).collect(),
+            relation: Arc::clone(relation),
+            conditions: holding.to_vec(),
+            whole: false,
+        });
+        Ok(())
+    }
+
+    fn list(&mut self, list: &'a NodeList) -> Result<(), Refusal> {
+        list.iter().try_for_each(|node| self.expression(node))
+    }
+
+    /// Notes the names in an expression, and reads the subqueries in it.
+    fn expression(&mut self, node: Node<'a>) -> Result<(), Refusal> {
+        match node {
+            Node::None => Ok(()),
+            Node::ColumnRef(column) => self.names.note(column).map(|_| ()),
+            Node::SelectStmt(select) => self.select(select, Stars::Count),
+            Node::SubLink(link) => self.link(link),
+            Node::FuncCall(call) => {
+                check_call(call)?;
+                self.below(node)
+            }
+            Node::RangeVar(_) | Node::RangeTableSample(_) => Err(unknown()),
+            _ => self.below(node),
+        }
+    }
+
+    fn below(&mut self, node: Node<'a>) -> Result<(), Refusal> {
+        let below = children(node).ok_or_else(unknown)?;
+        below.into_iter().try_for_each(|child| self.expression(child))
+    }
+
+    /// EXISTS needs no columns of what its `*` stands for.
+    fn link(&mut self, link: &'a SubLink) -> Result<(), Refusal> {
+        self.expression(link.testexpr())?;
+        let stars = match link.sub_link_type {
+            SubLinkType::EXISTS_SUBLINK => Stars::Ignore,
+            _ => Stars::Count,
+        };
+        match link.subselect() {
+            Node::SelectStmt(select) => self.select(select, stars),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// Whether a bare `*` needs the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stars {
+    Count,
+    Ignore,
+}
+
+fn alias_of(alias: Option<&Alias>) -> Option<String> {
+    alias.and_then(Alias::aliasname).map(str::to_owned)
+}
+
+fn is_system(schema: Option<&str>, name: &str) -> bool {
+    match schema {
+        Some(schema) => schema.starts_with("pg_") && schema != "pg_temp" || schema == "information_schema",
+        None => name.starts_with("pg_"),
+    }
+}
+
+/// Functions that tell of the server that runs them, or of how it stores a row.
+fn check_call(call: &FuncCall) -> Result<(), Refusal> {
+    const HARMLESS: &[&str] = &[
+        "pg_typeof",
+        "pg_sleep",
+        "pg_sleep_for",
+        "pg_sleep_until",
+        "pg_size_pretty",
+        "pg_size_bytes",
+        "pg_input_is_valid",
+        "pg_collation_for",
+    ];
+    let name = call.funcname().iter().filter_map(Node::as_str).next_back().unwrap_or_default();
+    let of_server = ["pg_", "inet_", "txid_"].iter().any(|prefix| name.starts_with(prefix))
+        || name == "row_security_active";
+    if of_server && !HARMLESS.contains(&name) {
+        return Err(Refusal::unsupported(
+            format!("function {name}() tells of one server, and the rows are on several"),
+            "Call it in a statement of its own.",
+        ));
+    }
+    Ok(())
+}
+
+pub(super) fn unknown() -> Refusal {
+    Refusal::unsupported(
+        "this statement uses a form that cannot be gathered from several servers",
+        "Restrict the statement to one tenant.",
+    )
+}

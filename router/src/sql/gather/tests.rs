@@ -1,0 +1,120 @@
+use super::*;
+use crate::catalog::fixture::{catalog, path};
+use crate::plan::Refusal;
+use crate::sql::rewrite::trees;
+
+const NOW: &str = "2026-01-01 00:00:00+00";
+
+fn cut_of(text: &str, types: &[u32], count: usize) -> Result<Cut, Refusal> {
+    let trees = trees(text).expect("the test's statement parses");
+    let statement = trees.first().expect("a statement");
+    cut(statement, &catalog(), &path(), Given { types, count }, NOW)
+}
+
+#[test]
+fn a_table_becomes_the_rows_that_arrived_of_it() {
+    let cut = cut_of("select u.name, count(*) over () from users u where u.id > 5 and random() < 1", &[], 0)
+        .expect("accepted");
+    let columns = "tenant_id, id, name, email, score, balance, price, ratio, active, born, created_at, lasted, \
+                   extra, mood, country_id";
+    assert_eq!(
+        &*cut.leg,
+        format!(
+            "SELECT 1::int4 AS part, u.id AS c1, u.name AS c2 FROM public.users u({columns}) WHERE u.id > 5"
+        )
+    );
+    let over = |source: &str| {
+        format!(
+            "SELECT u.name, count(*) OVER () FROM (SELECT p.c1 AS id, p.c2 AS name FROM {source} p(c1, c2)) u \
+             WHERE u.id > 5 AND random() < 1"
+        )
+    };
+    assert_eq!(&*cut.over_arrays, over("unnest($1::bigint[], $2::text[])"));
+    assert_eq!(&*cut.over_tables, over("pg_temp.\"?pgherd_part_1?\""));
+}
+
+#[test]
+fn a_value_is_of_its_type_and_collation_where_it_arrives() {
+    let cut = cut_of("select email, price, row_number() over () from users", &[], 2).expect("accepted");
+    assert!(
+        cut.over_arrays.contains(
+            "(SELECT p.c1 COLLATE pg_catalog.\"C\" AS email, p.c2::numeric(10, 2) AS price \
+             FROM unnest($3::text[], $4::numeric[]) p(c1, c2)) users"
+        ),
+        "{}",
+        cut.over_arrays
+    );
+}
+
+#[test]
+fn parts_of_one_server_are_one_statement_and_share_columns_of_one_type() {
+    let cut =
+        cut_of("select u.name, o.id from users u, orders o where o.total > 1", &[], 0).expect("accepted");
+    assert_eq!(cut.parts.len(), 2);
+    assert!(
+        cut.leg.starts_with("SELECT 1::int4 AS part, u.id AS c1, u.name AS c2, NULL::numeric AS c3 FROM")
+    );
+    assert!(
+        cut.leg
+            .contains("UNION ALL SELECT 2::int4 AS part, o.id AS c1, NULL::text AS c2, o.total AS c3 FROM")
+    );
+    assert!(cut.leg.ends_with("WHERE o.total > 1"), "{}", cut.leg);
+}
+
+#[test]
+fn a_condition_is_applied_early_only_where_it_changes_nothing() {
+    let early = |text: &str, types: &[u32]| {
+        let cut = cut_of(text, types, types.len()).unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
+        let leg = cut.leg.to_string();
+        leg.match_indices("WHERE ")
+            .map(|(at, _)| leg[at + 6..].split(" UNION").next().unwrap_or("").to_owned())
+            .collect::<Vec<_>>()
+    };
+    let join = |on: &str| format!("select count(*) from users u {on}");
+    let none: [&str; 0] = [];
+    assert_eq!(
+        early(&join("left join orders o on o.total > 1 and u.id > 2 where o.id > 3 and u.id > 4"), &[]),
+        ["u.id > 4", "o.total > 1"]
+    );
+    assert_eq!(early(&join("full join orders o on o.total > 1 where u.id > 4"), &[]), none);
+    assert_eq!(early(&join("join orders o using (id) where id > 4 and total > 1"), &[]), ["total > 1"]);
+    assert_eq!(early(&join("natural join orders o where total > 1 and o.total > 2"), &[]), ["o.total > 2"]);
+    assert_eq!(early(&join("where u.id > 1 or u.id < (select count(*) from orders)"), &[]), none);
+    assert_eq!(early(&join("where random() > 0.5 and lower(u.name) = 'x'"), &[]), ["lower(u.name) = 'x'"]);
+    assert_eq!(early(&join("where u.id = $1 and u.score = $2"), &[0, 0]), ["u.id = $1 AND u.score = $2"]);
+    assert_eq!(early(&join("where u.id = $1 and u.score = $1"), &[0]), none);
+    assert_eq!(
+        early(&join("where u.id = $2 and u.score = $2 + $1"), &[0, 20]),
+        ["u.id = $2 AND u.score = ($2 + $1)"]
+    );
+}
+
+#[test]
+fn a_leg_has_only_the_parameters_that_it_needs() {
+    let cut = cut_of("select u.name || $1 || $1 from users u, orders o where u.id = $2", &[0, 0], 2)
+        .expect("accepted");
+    assert_eq!(cut.parameters, [2]);
+    assert!(cut.leg.contains("WHERE u.id = $1"), "{}", cut.leg);
+    assert!(cut.over_arrays.contains("u.id = $2") && cut.over_arrays.contains("$3::"), "{}", cut.over_arrays);
+}
+
+#[test]
+fn time_stands_still_in_all_of_it() {
+    let cut = cut_of("select now(), count(*) over () from users where created_at < now()", &[], 0)
+        .expect("accepted");
+    assert!(!cut.leg.contains("now()") && cut.leg.contains(NOW), "{}", cut.leg);
+    assert!(!cut.over_arrays.contains("now()") && cut.over_arrays.contains("AS now"), "{}", cut.over_arrays);
+}
+
+#[test]
+fn what_is_of_one_server_is_refused() {
+    for text in [
+        "select ctid from users",
+        "select pg_column_size(name) from users",
+        "select * from users tablesample system (1)",
+        "select * from broken",
+        "select * from users for update",
+    ] {
+        assert_eq!(cut_of(text, &[], 0).expect_err(text).sqlstate, "0A000", "{text}");
+    }
+}

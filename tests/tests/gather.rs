@@ -1,0 +1,178 @@
+//! Statements that no merge answers: PostgreSQL computes them over the rows of all servers.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, TryStreamExt};
+use tests::{Daemon, Fleet, Oracle, until};
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+struct Stage {
+    fleet: Fleet,
+    daemon: Daemon,
+    oracle: Oracle,
+}
+
+static STAGE: OnceCell<Stage> = OnceCell::const_new();
+
+const SCHEMA: &str = "\
+    CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); CREATE DOMAIN short AS varchar(12); \
+    CREATE TYPE pair AS (x int, y text); \
+    CREATE TABLE kinds (kind int PRIMARY KEY, title text COLLATE \"C\"); \
+    CREATE TABLE items (tenant_id bigint, id int, kind int, name text, code text COLLATE \"C\", price numeric(10,2), \
+        tags text[], spot pair, mood mood, label short, extra jsonb, during int4range, made timestamptz, \
+        PRIMARY KEY (tenant_id, id)); \
+    CREATE TABLE sales (tenant_id bigint, id int, item int, amount numeric, sold date, PRIMARY KEY (tenant_id, id))";
+
+const ROWS: [&str; 3] = [
+    "INSERT INTO kinds SELECT k, chr(64 + k) FROM generate_series(1, 5) k",
+    "INSERT INTO items SELECT t, i, (t + i) % 6, 'n' || (t * i) % 7, chr(97 + (t * i)::int % 5), t * i / 3.0, \
+        CASE i % 3 WHEN 0 THEN NULL WHEN 1 THEN ARRAY['a', NULL, 'q\"'] ELSE ARRAY[]::text[] END, \
+        CASE i % 2 WHEN 0 THEN row(i, 'y,')::pair END, (enum_range(NULL::mood))[1 + i % 3], 'l' || i, \
+        jsonb_build_object('i', i), int4range(i, i + 2), timestamptz '2026-01-01 UTC' + i * interval '1 hour' \
+        FROM generate_series(1, 20) t, generate_series(1, 6) i",
+    "INSERT INTO sales SELECT t, s, 1 + s % 7, t * s / 7.0, date '2026-01-01' + s FROM generate_series(1, 20) t, \
+        generate_series(1, 9) s",
+];
+
+async fn stage() -> &'static Stage {
+    STAGE
+        .get_or_init(async || {
+            let fleet = Fleet::builder().servers(2).start().await.unwrap();
+            let daemon = fleet.daemon().section("[gather]\nmax_bytes = \"2MB\"").start().await.unwrap();
+            let oracle = fleet.oracle().await.unwrap();
+            let (client, other) = (daemon.connect().await.unwrap(), oracle.connect("app").await.unwrap());
+            client.batch_execute(SCHEMA).await.unwrap();
+            other.batch_execute(SCHEMA).await.unwrap();
+            client.batch_execute(ROWS[0]).await.unwrap();
+            for rows in ROWS {
+                other.batch_execute(rows).await.unwrap();
+            }
+            for table in ["items", "sales"] {
+                let out = other.copy_out(&format!("COPY {table} TO STDOUT")).await.unwrap();
+                let data: Vec<Bytes> = out.try_collect().await.unwrap();
+                let sink = client.copy_in(&format!("COPY {table} FROM STDIN")).await.unwrap();
+                let mut sink = std::pin::pin!(sink);
+                sink.send(Bytes::from(data.concat())).await.unwrap();
+                sink.finish().await.unwrap();
+            }
+            Stage { fleet, daemon, oracle }
+        })
+        .await
+}
+
+/// The rows of an answer as text.
+async fn rows(client: &Client, text: &str) -> Vec<Vec<Option<String>>> {
+    let answer = client.simple_query(text).await.unwrap_or_else(|error| panic!("{text}: {error:?}"));
+    let row = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+        }
+        _ => None,
+    };
+    answer.iter().filter_map(row).collect()
+}
+
+async fn way(client: &Client, text: &str) -> String {
+    rows(client, &format!("EXPLAIN {text}")).await[0][0].clone().unwrap()
+}
+
+const GATHERED: &[&str] = &[
+    "SELECT tenant_id, id, row_number() OVER (ORDER BY price DESC, tenant_id, id) FROM items ORDER BY 1, 2",
+    "SELECT DISTINCT ON (kind) kind, name, tenant_id, id FROM items ORDER BY kind, price, tenant_id, id",
+    "SELECT kind, mood, count(*), grouping(kind) FROM items GROUP BY ROLLUP (kind, mood) ORDER BY kind, mood",
+    "SELECT a.tenant_id, b.tenant_id, a.id FROM items a JOIN items b ON a.price = b.price AND a.tenant_id < b.tenant_id ORDER BY 1, 2, 3",
+    "SELECT kind, count(DISTINCT name), string_agg(name, ',' ORDER BY name, id), stddev(price) FROM items GROUP BY kind ORDER BY kind",
+    "SELECT kind, sum(price) / count(*) AS mean FROM items GROUP BY kind HAVING count(*) > 3 ORDER BY mean DESC, kind LIMIT 3",
+    "SELECT name FROM items WHERE price > 3 UNION SELECT title FROM kinds ORDER BY 1",
+    "SELECT kind FROM items EXCEPT SELECT kind FROM kinds ORDER BY 1",
+    "SELECT k.title, (SELECT max(i.price) FROM items i WHERE i.kind = k.kind) FROM kinds k ORDER BY 1",
+    "SELECT k.kind, i.id FROM kinds k LEFT JOIN items i ON i.kind = k.kind AND i.id = 1 AND i.price > 4 ORDER BY 1, 2, i.tenant_id",
+    "SELECT price FROM items WHERE price > (SELECT avg(price) FROM items) ORDER BY price FETCH FIRST 3 ROWS WITH TIES",
+    "WITH RECURSIVE up(id) AS (SELECT min(id) FROM items UNION ALL SELECT id + 1 FROM up WHERE id < (SELECT max(id) FROM items)) SELECT * FROM up",
+    "SELECT min(mood), max(name), array_agg(DISTINCT code ORDER BY code DESC) FROM items",
+    "SELECT i.tenant_id, i.id, tags, spot, mood, label, extra, during FROM items i ORDER BY name, code, tenant_id, id",
+    "SELECT i.name, x.id FROM items i, LATERAL (SELECT s.id FROM sales s WHERE s.item = i.id ORDER BY s.amount DESC, s.tenant_id LIMIT 1) x ORDER BY i.name, i.tenant_id, i.id",
+    "SELECT count(DISTINCT price) FROM items NATURAL JOIN sales",
+    "SELECT i.id FROM items i WHERE EXISTS (SELECT * FROM sales s WHERE s.amount > i.price * 20) ORDER BY i.id, i.tenant_id",
+    "SELECT pg_typeof(price), pg_typeof(label), pg_typeof(spot), pg_typeof(tags), name < 'N', code < 'N' FROM items ORDER BY row_number() OVER (ORDER BY tenant_id, id) LIMIT 1",
+    "SELECT jsonb_agg(i ORDER BY tenant_id, id) FROM items i WHERE id = 2",
+];
+
+#[tokio::test]
+async fn what_no_merge_answers_is_answered_as_by_one_postgresql() {
+    let stage = stage().await;
+    let (client, oracle) =
+        (stage.daemon.connect().await.unwrap(), stage.oracle.connect("app").await.unwrap());
+    for text in GATHERED {
+        assert_eq!(rows(&client, text).await, rows(&oracle, text).await, "{text}");
+        assert!(way(&client, text).await.starts_with("pgherd: gather on"), "{text} is gathered");
+    }
+}
+
+#[tokio::test]
+async fn parameters_and_binary_results_are_as_in_one_postgresql() {
+    let stage = stage().await;
+    let (client, oracle) =
+        (stage.daemon.connect().await.unwrap(), stage.oracle.connect("app").await.unwrap());
+    let text = "SELECT name, rank() OVER (ORDER BY price) AS place, $1::text || name FROM items \
+                WHERE kind = $2 AND price > $3::float8::numeric ORDER BY place, name, tenant_id, id";
+    for kind in 0..6_i32 {
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&"x", &kind, &1.5_f64];
+        let (one, other) =
+            (client.query(text, &parameters).await.unwrap(), oracle.query(text, &parameters).await.unwrap());
+        let read = |row: &tokio_postgres::Row| {
+            (row.get::<_, String>(0), row.get::<_, i64>(1), row.get::<_, String>(2))
+        };
+        assert_eq!(one.iter().map(read).collect::<Vec<_>>(), other.iter().map(read).collect::<Vec<_>>());
+        assert!(!one.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_sees_its_own_writes_and_nobody_else_does() {
+    let stage = stage().await;
+    let (mut client, other) = (stage.daemon.connect().await.unwrap(), stage.daemon.connect().await.unwrap());
+    let text = "SELECT count(DISTINCT tenant_id) FROM sales WHERE sold > date '2030-01-01'";
+    let transaction = client.transaction().await.unwrap();
+    for tenant in 1..=6_i64 {
+        transaction
+            .execute("INSERT INTO sales VALUES ($1, 1000, 1, 1, '2031-01-01')", &[&tenant])
+            .await
+            .unwrap();
+    }
+    assert_eq!(transaction.query_one(text, &[]).await.unwrap().get::<_, i64>(0), 6);
+    assert_eq!(other.query_one(text, &[]).await.unwrap().get::<_, i64>(0), 0);
+    transaction.rollback().await.unwrap();
+    assert_eq!(client.query_one(text, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn a_statement_that_gathers_too_much_fails_and_leaves_nothing_behind() {
+    let stage = stage().await;
+    let client = stage.daemon.connect().await.unwrap();
+    let setup = "CREATE TABLE wide (tenant_id bigint, id int, body text, PRIMARY KEY (tenant_id, id))";
+    client.batch_execute(setup).await.unwrap();
+    for tenant in 1..=8 {
+        let fill = "INSERT INTO wide SELECT {}, i, repeat('x', 1000) FROM generate_series(1, 400) i";
+        client.batch_execute(&fill.replace("{}", &tenant.to_string())).await.unwrap();
+    }
+    let error = client.query("SELECT body, count(*) OVER () FROM wide", &[]).await.unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.code().code(), "53400");
+    assert!(error.message().contains("2097152"), "{}", error.message());
+    for server in stage.fleet.servers() {
+        let direct = server.connect("app").await.unwrap();
+        until("no transaction is left open", Duration::from_secs(10), async || {
+            let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'";
+            direct.query_one(open, &[]).await.unwrap().get::<_, i64>(0) == 0
+        })
+        .await;
+    }
+    assert_eq!(
+        client.query_one("SELECT count(DISTINCT id) FROM wide", &[]).await.unwrap().get::<_, i64>(0),
+        400
+    );
+}
