@@ -32,7 +32,7 @@ pub fn build(facts: &Facts, tenant_column: &str, version: u64, differences: &[Di
     Catalog {
         version,
         relations: relations.collect(),
-        functions: facts.functions.iter().map(|row| (row.name.clone(), function(row))).collect(),
+        functions: functions(facts),
         operators: facts.operators.iter().cloned().collect(),
         types: facts.types.iter().map(|row| (row.oid, row.name.clone())).collect(),
         tenant_column: tenant_column.to_owned(),
@@ -68,7 +68,7 @@ fn relation(row: &RelationFacts, kind: RelationKind, columns: Vec<(i16, Column)>
 }
 
 /// Marks functions that the configuration declares harmless: they read no user table.
-pub fn trust(catalog: &mut Catalog, harmless: &[String]) {
+pub(super) fn trust(catalog: &mut Catalog, harmless: &[String]) {
     for name in harmless {
         if let Some(facts) = catalog.functions.get_mut(name) {
             facts.builtin = true;
@@ -92,7 +92,7 @@ fn column(row: &ColumnFacts, default_collation_is_c: bool) -> Column {
             .as_ref()
             .map_or(Collation::None, |facts| collation(facts, default_collation_is_c)),
         not_null: row.not_null,
-        has_default: row.default.is_some() || !row.identity.is_empty(),
+        has_default: row.has_default || !row.identity.is_empty(),
         default: match row.generated.is_empty() {
             true => row.default.as_deref().map(Arc::from),
             false => None,
@@ -120,6 +120,27 @@ fn default_is_c(database: &DatabaseFacts) -> bool {
         None | Some("c") => matches!(database.collate.as_str(), "C" | "POSIX"),
         Some("b") => true,
         Some(_) => false,
+    }
+}
+
+/// A user's function of a name that PostgreSQL has too makes the worst of both.
+fn functions(facts: &Facts) -> HashMap<String, FunctionFacts> {
+    let mut functions: HashMap<String, FunctionFacts> =
+        facts.builtin.rows.iter().map(|row| (row.name.clone(), function(row))).collect();
+    for row in &facts.functions {
+        let own = function(row);
+        functions.entry(row.name.clone()).and_modify(|all| *all = worst(all, &own)).or_insert(own);
+    }
+    functions
+}
+
+fn worst(one: &FunctionFacts, other: &FunctionFacts) -> FunctionFacts {
+    FunctionFacts {
+        volatility: one.volatility.max(other.volatility),
+        builtin: one.builtin && other.builtin,
+        aggregate: one.aggregate || other.aggregate,
+        window: one.window || other.window,
+        returns_set: one.returns_set || other.returns_set,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Where servers hold different things. Names and definitions are compared, never OIDs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 
-use super::facts::{ColumnFacts, Facts};
+use super::facts::{ColumnFacts, Facts, KeyFacts};
 
 /// A relation that two servers hold differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,9 @@ type Described = BTreeMap<(String, String), String>;
 /// All differences between the first reading and the others. A server with no user relations at
 /// all is new and differs from nobody.
 pub fn differences(readings: &[(&str, &Facts)]) -> Vec<Difference> {
+    if readings.len() < 2 {
+        return Vec::new();
+    }
     let described: Vec<(&str, Described)> =
         readings.iter().map(|(server, facts)| (*server, describe(facts))).collect();
     let mut held = described.iter().filter(|(_, relations)| !relations.is_empty());
@@ -57,14 +60,17 @@ fn part(first: &str, one: &str, server: &str, other: &str) -> String {
 /// Each relation in words, one line a part.
 fn describe(facts: &Facts) -> Described {
     let mut described = BTreeMap::new();
+    let (mut columns, mut keys) =
+        (HashMap::<u32, Vec<&ColumnFacts>>::new(), HashMap::<u32, Vec<&KeyFacts>>::new());
+    facts.columns.iter().for_each(|column| columns.entry(column.relation).or_default().push(column));
+    facts.keys.iter().for_each(|key| keys.entry(key.relation).or_default().push(key));
     for relation in &facts.relations {
         let mut text = format!("relkind {}\n", relation.kind);
-        let columns: Vec<&ColumnFacts> =
-            facts.columns.iter().filter(|row| row.relation == relation.oid).collect();
+        let columns = columns.remove(&relation.oid).unwrap_or_default();
         for column in &columns {
             describe_column(&mut text, column);
         }
-        for key in facts.keys.iter().filter(|key| key.relation == relation.oid) {
+        for key in keys.remove(&relation.oid).unwrap_or_default() {
             let name = |number: &i16| {
                 columns
                     .iter()

@@ -1,6 +1,10 @@
 //! What is read of one database on one server: rows of PostgreSQL's catalog as they stand.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
+
+use super::questions::Builtin;
 
 /// One reading. Two readings of unchanged catalogs have one fingerprint.
 #[derive(Clone, Debug, Default)]
@@ -14,12 +18,28 @@ pub struct Facts {
     pub(super) foreign_keys: Vec<ForeignKeyFacts>,
     pub(super) parents: Vec<ParentFacts>,
     pub(super) dependencies: Vec<DependencyFacts>,
+    /// Functions besides PostgreSQL's own.
     pub(super) functions: Vec<FunctionRow>,
+    pub(super) builtin: Builtin,
     pub(super) operators: Vec<String>,
     pub(super) types: Vec<TypeFacts>,
 }
 
 impl Facts {
+    /// What could not be read because somebody had locked it is as it was before: no change of it is
+    /// committed yet.
+    pub(super) fn fill_in(&mut self, before: &Facts) {
+        let known: HashMap<u32, &RelationFacts> = before.relations.iter().map(|row| (row.oid, row)).collect();
+        for row in self.relations.iter_mut().filter(|row| row.definition.is_none()) {
+            row.definition = known.get(&row.oid).and_then(|known| known.definition.clone());
+        }
+        let known: HashMap<(u32, i16), &ColumnFacts> =
+            before.columns.iter().map(|row| ((row.relation, row.number), row)).collect();
+        for row in self.columns.iter_mut().filter(|row| row.has_default && row.default.is_none()) {
+            row.default = known.get(&(row.relation, row.number)).and_then(|known| known.default.clone());
+        }
+    }
+
     /// Schema and name of all tables that hold rows of their own, partitioned ones included.
     pub fn tables(&self) -> impl Iterator<Item = (&str, &str)> {
         let tables = self.relations.iter().filter(|relation| matches!(relation.kind.as_str(), "r" | "p"));
@@ -46,7 +66,7 @@ pub(super) struct RelationFacts {
     pub(super) unlogged: bool,
     /// A user's trigger, a rule besides a view's own, or row-level security.
     pub(super) has_triggers: bool,
-    /// `pg_get_viewdef`, for views.
+    /// `pg_get_viewdef`, for views that nobody has locked.
     pub(super) definition: Option<String>,
 }
 
@@ -65,6 +85,8 @@ pub(super) struct ColumnFacts {
     /// The collation with its schema, where it is not the type's own.
     pub(super) own_collation: Option<String>,
     pub(super) not_null: bool,
+    pub(super) has_default: bool,
+    /// Its expression, where nobody has locked the table.
     pub(super) default: Option<String>,
     pub(super) identity: String,
     pub(super) generated: String,

@@ -1,23 +1,33 @@
 //! The published catalog of one database: read from all servers, renewed after DDL through the
-//! proxy at once and after DDL behind its back within half a minute.
+//! proxy and, within half a minute, after DDL behind its back.
+//!
+//! | DDL through the proxy | is read |
+//! | --- | --- |
+//! | by itself | before its client is told that it is done: no other session waits |
+//! | closely after other DDL | when a statement needs it, or when the burst is over |
+//!
+//! Either way a statement that begins when the DDL is done knows of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use router::catalog::{Catalog, RelationKind};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use super::build::{build, trust};
 use super::compare::{Difference, differences};
 use super::facts::Facts;
-use super::questions::{ReadError, read};
-use crate::config::DatabaseConfig;
-use crate::replicas::{Servers, Unreachable};
+use super::questions::{Builtin, ReadError, Reader, fingerprint, understand};
+use crate::config::{DatabaseConfig, NodeAddress};
+use crate::replicas::{Server, Servers, Unreachable};
 
 /// How often the catalog is read without a reason.
 const EVERY: Duration = Duration::from_secs(30);
+/// DDL that follows other DDL within this belongs to a burst.
+const BURST: Duration = Duration::from_secs(1);
 /// How long one server's primary may be waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -30,7 +40,33 @@ pub struct LiveCatalog {
     published: ArcSwap<Catalog>,
     /// The latest reading of each server. Held over a whole refresh, so that refreshes follow one
     /// another and the last one to end read last.
-    readings: Mutex<HashMap<String, Facts>>,
+    readings: Mutex<Readings>,
+    /// PostgreSQL's own functions as the home server has them.
+    builtin: ArcSwap<Builtin>,
+    /// How many changes of the schema are done, and how many of them what is published shows.
+    done: AtomicU64,
+    shown: AtomicU64,
+    /// When the latest was done.
+    latest: ArcSwapOption<Instant>,
+    /// When a server could not be read last.
+    failed: ArcSwapOption<Instant>,
+    /// A change is left to be read when the burst is over.
+    left: Notify,
+}
+
+/// The servers as they were last read.
+#[derive(Debug, Default)]
+struct Readings {
+    facts: HashMap<String, Facts>,
+    /// The connections that read them; kept while DDL goes on.
+    readers: HashMap<String, Kept>,
+}
+
+/// A connection that read a server's catalog, and the primary that it leads to.
+#[derive(Debug)]
+struct Kept {
+    node: NodeAddress,
+    reader: Reader,
 }
 
 /// The catalog could not be read from any server.
@@ -53,13 +89,50 @@ impl LiveCatalog {
             tenant_column: database.tenant_column.clone(),
             harmless: database.harmless_functions.clone(),
             published: ArcSwap::from_pointee(empty),
-            readings: Mutex::new(HashMap::new()),
+            readings: Mutex::default(),
+            builtin: ArcSwap::from_pointee(Builtin::default()),
+            done: AtomicU64::new(0),
+            shown: AtomicU64::new(0),
+            latest: ArcSwapOption::empty(),
+            failed: ArcSwapOption::empty(),
+            left: Notify::new(),
         }
     }
 
     /// The catalog as it stands.
     pub fn load(&self) -> Arc<Catalog> {
         self.published.load_full()
+    }
+
+    /// True where the schema has changed since what is published was read, unless that was just tried:
+    /// statements do not wait again and again for a server that is gone.
+    pub fn is_behind(&self) -> bool {
+        self.shown.load(Ordering::Acquire) < self.done.load(Ordering::Acquire)
+            && !self.failed.load().as_ref().is_some_and(|failed| failed.elapsed() < BURST)
+    }
+
+    /// The schema has changed, and its client is about to be told.
+    pub async fn changed(&self, servers: &Servers) {
+        self.done.fetch_add(1, Ordering::AcqRel);
+        let before = self.latest.swap(Some(Arc::new(Instant::now())));
+        match before.is_some_and(|before| before.elapsed() < BURST) {
+            true => self.left.notify_one(),
+            false => self.catch_up(servers).await,
+        }
+    }
+
+    /// Reads what has changed, where something has that is not published yet. Servers that cannot be
+    /// read count as they were last read.
+    pub async fn catch_up(&self, servers: &Servers) {
+        if !self.is_behind() {
+            return;
+        }
+        let mut readings = self.readings.lock().await;
+        if self.is_behind()
+            && let Err(error) = self.read_all(&mut readings, servers).await
+        {
+            tracing::warn!(database = self.database, %error, "the catalog could not be read after a change");
+        }
     }
 
     /// Reads all servers again and publishes what they hold, with a higher version if that is
@@ -69,18 +142,33 @@ impl LiveCatalog {
     /// # Errors
     /// [`RefreshFailed`] where no server was ever read.
     pub async fn refresh(&self, servers: &Servers) -> Result<Arc<Catalog>, RefreshFailed> {
-        let mut readings = self.readings.lock().await;
+        self.read_all(&mut *self.readings.lock().await, servers).await
+    }
+
+    async fn read_all(
+        &self,
+        readings: &mut Readings,
+        servers: &Servers,
+    ) -> Result<Arc<Catalog>, RefreshFailed> {
+        let done = self.done.load(Ordering::Acquire);
+        let Readings { facts, readers } = readings;
         let mut failure = None;
         let mut changed = false;
-        let reads = servers
-            .iter()
-            .map(|server| async move { (server.name(), self.read_one(servers, server.name()).await) });
+        let before = &*facts;
+        let reads = servers.iter().map(|server| {
+            let kept = readers.remove(server.name());
+            async move {
+                let name = server.name();
+                (name, self.read_one(servers, server, before.get(name), kept).await)
+            }
+        });
+        let reads: Vec<_> = reads.collect();
         for (server, outcome) in futures_util::future::join_all(reads).await {
             match outcome {
-                Ok(facts) => {
-                    let before = readings.get(server).map(|facts| facts.fingerprint);
-                    changed |= before != Some(facts.fingerprint);
-                    readings.insert(server.to_owned(), facts);
+                Ok((news, kept)) => {
+                    changed |= news.is_some();
+                    facts.extend(news.map(|news| (server.to_owned(), news)));
+                    readers.insert(server.to_owned(), kept);
                 }
                 Err(error) => {
                     tracing::warn!(server, database = self.database, %error, "the catalog was not read");
@@ -91,11 +179,18 @@ impl LiveCatalog {
         if changed {
             let in_order: Vec<(&str, &Facts)> = servers
                 .iter()
-                .filter_map(|server| Some((server.name(), readings.get(server.name())?)))
+                .filter_map(|server| Some((server.name(), facts.get(server.name())?)))
                 .collect();
             self.publish(&in_order);
         }
-        match (readings.is_empty(), failure) {
+        match &failure {
+            None => _ = self.shown.fetch_max(done, Ordering::AcqRel),
+            Some(_) => {
+                self.failed.store(Some(Arc::new(Instant::now())));
+                self.left.notify_one();
+            }
+        }
+        match (facts.is_empty(), failure) {
             (true, Some(error)) => Err(error),
             (true, None) | (false, _) => Ok(self.load()),
         }
@@ -104,24 +199,84 @@ impl LiveCatalog {
     /// Where the servers differed when they were last read.
     pub async fn differences(&self) -> Vec<Difference> {
         let readings = self.readings.lock().await;
-        let mut named: Vec<(&str, &Facts)> = readings.iter().map(|(name, facts)| (&**name, facts)).collect();
+        let mut named: Vec<(&str, &Facts)> =
+            readings.facts.iter().map(|(name, facts)| (&**name, facts)).collect();
         named.sort_by_key(|(name, _)| *name);
         differences(&named)
     }
 
-    /// Refreshes from time to time, for DDL behind the proxy's back; never ends by itself.
+    /// Refreshes after bursts of DDL and, for DDL behind the proxy's back, from time to time; never ends
+    /// by itself.
     pub async fn keep(&self, servers: &Servers) {
+        let mut known = 0;
         loop {
-            tokio::time::sleep(EVERY).await;
+            if tokio::time::timeout(EVERY, self.left.notified()).await.is_ok() {
+                // A failure may be retried then, too.
+                tokio::time::sleep(BURST).await;
+                self.catch_up(servers).await;
+                continue;
+            }
+            let idle = known == self.done.load(Ordering::Acquire);
+            known = self.done.load(Ordering::Acquire);
+            if idle {
+                self.readings.lock().await.readers.clear();
+            }
             if let Err(error) = self.refresh(servers).await {
                 tracing::warn!(database = self.database, %error, "no server's catalog was read");
+            }
+            if idle {
+                self.readings.lock().await.readers.clear();
             }
         }
     }
 
-    async fn read_one(&self, servers: &Servers, server: &str) -> Result<Facts, RefreshFailed> {
-        let client = servers.connect(server, &self.database, PATIENCE).await?;
-        Ok(read(&client).await?)
+    /// What a server holds, where that is not what it held before, and the connection that said so.
+    async fn read_one(
+        &self,
+        servers: &Servers,
+        server: &Server,
+        before: Option<&Facts>,
+        kept: Option<Kept>,
+    ) -> Result<(Option<Facts>, Kept), RefreshFailed> {
+        let node = server.wait_for_primary(PATIENCE).await.map_err(Unreachable::from)?;
+        let kept = kept.filter(|kept| kept.node == *node);
+        let asked = match &kept {
+            Some(kept) => kept.reader.ask().await.ok(),
+            None => None,
+        };
+        let (answer, kept) = match (asked, kept) {
+            (Some(answer), Some(kept)) => (answer, kept),
+            (None, _) | (_, None) => {
+                let client = servers.connect(server.name(), &self.database, PATIENCE).await?;
+                let reader = Reader::new(client).await?;
+                (reader.ask().await?, Kept { node: node.clone(), reader })
+            }
+        };
+        if before.is_some_and(|before| before.fingerprint == fingerprint(&answer, kept.reader.builtin())) {
+            return Ok((None, kept));
+        }
+        let mut facts = understand(&answer, kept.reader.builtin()).map_err(ReadError::from)?;
+        before.into_iter().for_each(|before| facts.fill_in(before));
+        Ok((Some(facts), kept))
+    }
+
+    /// The catalog as a transaction sees it that has changed it, from its answer to
+    /// [`super::question`].
+    ///
+    /// # Errors
+    /// The answer is not understood.
+    pub fn of_transaction(&self, answer: &str) -> Result<Catalog, serde_json::Error> {
+        // Numbers of their own: nothing learned with such a catalog may be taken for another's.
+        static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
+        let facts = understand(answer, &self.builtin.load())?;
+        let version = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(self.built(&facts, version, &[]))
+    }
+
+    fn built(&self, facts: &Facts, version: u64, differences: &[Difference]) -> Catalog {
+        let mut catalog = build(facts, &self.tenant_column, version, differences);
+        trust(&mut catalog, &self.harmless);
+        catalog
     }
 
     /// OIDs are those of the home server, the first, unless it has no tables at all.
@@ -129,8 +284,8 @@ impl LiveCatalog {
         let with_tables = readings.iter().find(|(_, facts)| !facts.relations.is_empty());
         let Some((_, home)) = with_tables.or(readings.first()) else { return };
         let differences = differences(readings);
-        let mut catalog = build(home, &self.tenant_column, self.load().version + 1, &differences);
-        trust(&mut catalog, &self.harmless);
+        let catalog = self.built(home, self.load().version + 1, &differences);
+        self.builtin.store(Arc::new(home.builtin.clone()));
         for relation in catalog.relations.values() {
             if let RelationKind::Unsafe { reason } = &relation.kind {
                 let (schema, table) = (&relation.schema, &relation.name);

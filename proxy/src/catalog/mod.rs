@@ -3,7 +3,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `facts` | what is read: rows of PostgreSQL's catalog as they stand |
-//! | `questions` | the queries that read them |
+//! | `questions` | the question that reads them |
 //! | `build` | pure: facts -> [`router::catalog::Catalog`] |
 //! | `sharding` | pure: which tables can be sharded, and why others can not |
 //! | `views` | pure: what a view reads in the end |
@@ -18,8 +18,8 @@ mod questions;
 mod sharding;
 mod views;
 
-pub use build::{build, trust};
+pub use build::build;
 pub use compare::{Difference, differences};
 pub use facts::Facts;
 pub use live::{LiveCatalog, RefreshFailed};
-pub use questions::{ReadError, questions, read, understand};
+pub use questions::{ReadError, question, read};

@@ -1,10 +1,16 @@
-//! The queries that read the facts. Each answers with one JSON text, so that a reading is a few
-//! pipelined round trips and its fingerprint is a hash of what came.
+//! The question that reads the facts: one statement whose answer is one text, a JSON array for each
+//! part, so that a reading is one round trip and its fingerprint is a hash of what came.
+//!
+//! PostgreSQL's own functions are nine tenths of what there is to read and never change while a server
+//! runs: they are a question of their own, asked once a connection.
+
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Statement};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::facts::Facts;
+use super::facts::{Facts, FunctionRow};
 
 /// The catalog could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +33,11 @@ const RELATIONS_FROM: &str = "pg_class c JOIN pg_namespace n ON n.oid = c.relnam
      NOT (c.relkind = 'v' AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass \
           AND d.objid = c.oid AND d.deptype = 'e'))";
 
+/// What another session holds for itself alone: to ask for its definition would wait for that session's
+/// end.
+const LOCKED: &str = "ARRAY(SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+     AND relation IS NOT NULL AND pid <> pg_backend_pid())";
+
 const DATABASE: &str = "SELECT datcollate AS collate, to_jsonb(d) ->> 'datlocprovider' AS provider \
      FROM pg_database d WHERE datname = current_database()";
 
@@ -35,7 +46,7 @@ const RELATIONS: &str = "SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relna
        c.relrowsecurity OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) \
          OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') \
          AS has_triggers, \
-       CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS definition \
+       CASE WHEN c.relkind IN ('v', 'm') AND c.oid <> ALL ({locked}) THEN pg_get_viewdef(c.oid) END AS definition \
      FROM {relations} AND {schema} ORDER BY 2, 3";
 
 const COLUMNS: &str = "SELECT a.attrelid::int8 AS relation, a.attnum AS number, a.attname AS name, \
@@ -45,8 +56,10 @@ const COLUMNS: &str = "SELECT a.attrelid::int8 AS relation, a.attnum AS number, 
          AS binary_arrays, \
        CASE WHEN a.attcollation <> t.typcollation THEN quote_ident(ln.nspname) || '.' || quote_ident(l.collname) \
          END AS own_collation, \
-       a.attnotnull AS not_null, CASE a.attidentity WHEN '' THEN pg_get_expr(f.adbin, f.adrelid) \
-       ELSE format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)) END AS default, \
+       a.attnotnull AS not_null, f.oid IS NOT NULL AS has_default, \
+       CASE WHEN a.attidentity <> '' \
+         THEN format('nextval(%L::regclass)', pg_get_serial_sequence(a.attrelid::regclass::text, a.attname)) \
+         WHEN c.oid <> ALL ({locked}) THEN pg_get_expr(f.adbin, f.adrelid) END AS default, \
        a.attidentity AS identity, a.attgenerated AS generated, \
        CASE WHEN l.oid IS NOT NULL THEN json_build_object('name', l.collname, \
          'provider', CASE WHEN l.oid = 100 THEN 'd' ELSE l.collprovider::text END, \
@@ -92,7 +105,7 @@ const FUNCTIONS: &str = "SELECT p.proname AS name, max(p.provolatile) AS volatil
        bool_or(p.proretset) AS returns_set \
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
      LEFT JOIN pg_depend e ON e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e' \
-     WHERE n.nspname <> 'pgherd' GROUP BY 1 ORDER BY 1";
+     WHERE n.nspname <> 'pgherd' AND p.oid {which} 16384 GROUP BY 1 ORDER BY 1";
 
 const OPERATORS: &str = "SELECT DISTINCT o.oprname AS name FROM pg_operator o \
      JOIN pg_namespace n ON n.oid = o.oprnamespace WHERE n.nspname <> 'pg_catalog' \
@@ -108,52 +121,120 @@ struct Named {
     name: String,
 }
 
-/// The queries, each with one JSON text as its only value; for whoever reads the catalog inside a
-/// transaction. [`understand`] takes the answers in this order.
-pub fn questions() -> [String; 10] {
-    [DATABASE, RELATIONS, COLUMNS, KEYS, FOREIGN_KEYS, PARENTS, DEPENDENCIES, FUNCTIONS, OPERATORS, TYPES]
-        .map(|question| {
-            let question = question.replace("{relations}", RELATIONS_FROM).replace("{schema}", USER_SCHEMA);
-            format!("SELECT coalesce(json_agg(q), '[]')::text FROM ({question}) q")
-        })
+/// Between the parts of an answer; JSON text never holds it.
+const BETWEEN: char = '\u{1e}';
+
+/// PostgreSQL's own functions, as one server has them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Builtin {
+    pub(super) rows: Arc<[FunctionRow]>,
+    fingerprint: u64,
 }
 
-/// Reads the catalog of the database that `client` is connected to.
+/// The question, for whoever asks it inside a transaction; [`understand`] takes its answer.
+pub fn question() -> String {
+    let parts = [
+        DATABASE,
+        RELATIONS,
+        COLUMNS,
+        KEYS,
+        FOREIGN_KEYS,
+        PARENTS,
+        DEPENDENCIES,
+        FUNCTIONS,
+        OPERATORS,
+        TYPES,
+    ];
+    let parts = parts.map(|part| array(&part.replace("{which}", ">=")));
+    format!("SELECT concat_ws(chr({}), {})", u32::from(BETWEEN), parts.join(", "))
+}
+
+fn array(part: &str) -> String {
+    let part = part.replace("{relations}", RELATIONS_FROM).replace("{schema}", USER_SCHEMA);
+    let part = part.replace("{locked}", LOCKED);
+    format!("(SELECT coalesce(json_agg(q), '[]')::text FROM ({part}) q)")
+}
+
+/// A connection that reads the catalog of the database it is connected to, again and again.
+#[derive(Debug)]
+pub(super) struct Reader {
+    client: Client,
+    question: Statement,
+    builtin: Builtin,
+}
+
+impl Reader {
+    /// Makes a connection a reader.
+    ///
+    /// # Errors
+    /// [`ReadError`] where a query fails.
+    pub(super) async fn new(client: Client) -> Result<Reader, ReadError> {
+        let builtin = prepare(&client).await?;
+        let question = client.prepare(&question()).await?;
+        Ok(Reader { client, question, builtin })
+    }
+
+    /// The catalog as it stands; [`understand`] says what it means.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the query fails.
+    pub(super) async fn ask(&self) -> Result<String, ReadError> {
+        Ok(self.client.query_one(&self.question, &[]).await?.try_get(0)?)
+    }
+
+    /// PostgreSQL's own functions.
+    pub(super) fn builtin(&self) -> &Builtin {
+        &self.builtin
+    }
+}
+
+/// Reads the catalog of the database that `client` is connected to, once.
 ///
 /// # Errors
 /// [`ReadError`] where a query fails.
 pub async fn read(client: &Client) -> Result<Facts, ReadError> {
-    client.batch_execute("SET search_path TO pg_catalog").await?;
-    let questions = questions();
-    let answers = questions.iter().map(|question| async {
-        let row = client.query_typed_one(question.as_str(), &[]).await?;
-        row.try_get::<_, String>(0)
-    });
-    let answers = futures_util::future::try_join_all(answers).await?;
-    Ok(understand(&answers)?)
+    let builtin = prepare(client).await?;
+    let answer = client.query_typed_one(&question(), &[]).await?;
+    Ok(understand(answer.try_get(0)?, &builtin)?)
 }
 
-/// What the answers to [`questions`] say, in their order.
+/// Readies a connection for [`question`].
+async fn prepare(client: &Client) -> Result<Builtin, ReadError> {
+    client.batch_execute("SET search_path TO pg_catalog; SET jit TO off; SET lock_timeout TO '1s'").await?;
+    let question = format!("SELECT {}", array(&FUNCTIONS.replace("{which}", "<")));
+    let answer = client.query_typed_one(&question, &[]).await?;
+    let text: &str = answer.try_get(0)?;
+    Ok(Builtin {
+        rows: rows::<FunctionRow>(text)?.into(),
+        fingerprint: xxh3_64_with_seed(text.as_bytes(), 0),
+    })
+}
+
+/// A number that two answers share where they are the same.
+pub(super) fn fingerprint(answer: &str, builtin: &Builtin) -> u64 {
+    xxh3_64_with_seed(answer.as_bytes(), builtin.fingerprint)
+}
+
+/// What an answer to [`question`] says.
 ///
 /// # Errors
-/// An answer is missing or has another shape.
-pub fn understand(answers: &[String]) -> Result<Facts, serde_json::Error> {
-    let fingerprint =
-        answers.iter().fold(0, |hash, text| xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), hash));
-    let answer = |index: usize| answers.get(index).map_or("", String::as_str);
-    let operators: Vec<Named> = rows(answer(8))?;
+/// A part is missing or has another shape.
+pub(super) fn understand(answer: &str, builtin: &Builtin) -> Result<Facts, serde_json::Error> {
+    let mut parts = answer.split(BETWEEN);
+    let mut next = || parts.next().unwrap_or_default();
     Ok(Facts {
-        fingerprint,
-        database: rows(answer(0))?.pop().unwrap_or_default(),
-        relations: rows(answer(1))?,
-        columns: rows(answer(2))?,
-        keys: rows(answer(3))?,
-        foreign_keys: rows(answer(4))?,
-        parents: rows(answer(5))?,
-        dependencies: rows(answer(6))?,
-        functions: rows(answer(7))?,
-        operators: operators.into_iter().map(|operator| operator.name).collect(),
-        types: rows(answer(9))?,
+        fingerprint: fingerprint(answer, builtin),
+        database: rows(next())?.pop().unwrap_or_default(),
+        relations: rows(next())?,
+        columns: rows(next())?,
+        keys: rows(next())?,
+        foreign_keys: rows(next())?,
+        parents: rows(next())?,
+        dependencies: rows(next())?,
+        functions: rows(next())?,
+        operators: rows::<Named>(next())?.into_iter().map(|operator| operator.name).collect(),
+        types: rows(next())?,
+        builtin: builtin.clone(),
     })
 }
 

@@ -62,14 +62,16 @@ fn kind_of(relation: &RelationFacts, reads: &Reads, standing: Option<RelationKin
     if let Some(reason) = &reads.against {
         return RelationKind::Unsafe { reason: reason.clone() };
     }
-    let definition = relation.definition.clone().unwrap_or_default();
     match (relation.kind.as_str(), reads.sharded) {
         ("m", true) => RelationKind::Unsafe {
             reason: "it is a materialized view over sharded tables: each server holds its own part"
                 .to_owned(),
         },
         ("m", false) => standing.unwrap_or(RelationKind::Reference),
-        (_, true) => RelationKind::ShardedView { definition },
+        (_, true) => match &relation.definition {
+            Some(definition) => RelationKind::ShardedView { definition: definition.clone() },
+            None => RelationKind::Unsafe { reason: "another session is changing it".to_owned() },
+        },
         (_, false) => RelationKind::ReferenceView,
     }
 }

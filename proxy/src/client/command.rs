@@ -184,6 +184,7 @@ impl Session {
         self.executor.settings.rollback_to(name);
         let command = format!("ROLLBACK TO SAVEPOINT {}", router::ids::quote_identifier(name));
         self.executor.on_branches(&command).await?;
+        self.executor.transaction.catalog_is_behind |= self.executor.transaction.catalog.is_some();
         Ok(complete("ROLLBACK"))
     }
 

@@ -54,7 +54,7 @@ impl Session {
     }
 
     async fn describe_statement(&mut self, prepared: &Arc<Prepared>) -> Result<(), Trouble> {
-        let statement = self.executor.statement_of(prepared)?;
+        let statement = self.read_now(prepared).await?;
         if let Some(statement) = statement.filter(|statement| is_ours(statement)) {
             self.settle_unchecked().await?;
             self.say(|out| write::parameter_description(out, &[]));

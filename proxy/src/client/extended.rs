@@ -138,7 +138,7 @@ impl Session {
         if !portal_name.is_empty() && self.portals.contains(portal_name) {
             return Err(ClientError::new("42P03", format!("cursor \"{portal_name}\" already exists")).into());
         }
-        let statement = self.executor.statement_of(&prepared)?;
+        let statement = self.read_now(&prepared).await?;
         if let Some(statement) = &statement {
             check_parameters(&bind, &prepared, statement)?;
             if let Sort::Execute { name, arguments } = statement.kind() {
@@ -167,6 +167,22 @@ impl Session {
         };
         self.portals.insert(portal_name, Portal { prepared, statement, bound, config, stand });
         Ok(())
+    }
+
+    /// What a prepared text says, with the schema as it stands.
+    ///
+    /// # Errors
+    /// 42601 where it holds several statements; what the pipeline meets.
+    pub(super) async fn read_now(&mut self, prepared: &Prepared) -> Result<Option<Arc<Statement>>, Trouble> {
+        let statement = self.executor.statement_of(prepared)?;
+        if !self.executor.is_behind() {
+            return Ok(statement);
+        }
+        if statement.is_none_or(|statement| self.executor.needs_catalog(&statement)) {
+            Box::pin(self.drain()).await?;
+            Box::pin(self.executor.catch_up()).await?;
+        }
+        self.executor.statement_of(prepared)
     }
 
     /// What the client prepared under a name.

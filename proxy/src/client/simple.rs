@@ -60,6 +60,9 @@ impl Session {
             if several && !statement.is_transaction_control() {
                 self.executor.open_implicit();
             }
+            if self.executor.is_behind() && self.executor.needs_catalog(statement) {
+                Box::pin(self.executor.catch_up()).await?;
+            }
             let same = self.executor.catalog().version == version && self.executor.search_path() == path;
             let statement = match same {
                 true => Arc::clone(statement),

@@ -107,7 +107,11 @@ pub(super) async fn run(
             Some(database) => moving::list(database, true),
             None => Table::new(&["id"]),
         },
-        "CATALOG" => catalog(chosen()?),
+        "CATALOG" => {
+            let database = chosen()?;
+            database.catalog.catch_up(&fleet.servers).await;
+            catalog(database)
+        }
         _ => {
             return Err(ClientError::new("42704", format!("there is nothing called \"{subject}\" to show"))
                 .hint("SHOW HELP lists what there is."));

@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use router::ids::ServerId;
+use router::sql::{Kind, Statement};
 
 use crate::catalog;
 use crate::error::ClientError;
 use crate::execute::executor::{Executor, must};
 use crate::execute::prepared::Prepared;
-use crate::execute::transaction::Mode;
+use crate::execute::transaction::{Mode, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Fate;
@@ -155,25 +155,38 @@ impl Executor {
         }
     }
 
-    /// After DDL in a transaction that goes on: reads the catalog as the transaction sees it.
+    /// True where the schema has changed since the catalog was read that statements are read by.
+    pub fn is_behind(&self) -> bool {
+        match &self.transaction {
+            Transaction { failed: true, .. } => false,
+            Transaction { catalog_is_behind: true, .. } => true,
+            Transaction { catalog: Some(_), .. } => false,
+            Transaction { catalog: None, .. } => self.database.catalog.is_behind(),
+        }
+    }
+
+    /// True where what a statement says or where it runs depends on the catalog.
+    pub fn needs_catalog(&self, statement: &Statement) -> bool {
+        let goes_everywhere = matches!(statement.kind(), Kind::Ddl { temporary: false, .. })
+            && self.standing(statement).is_none();
+        !goes_everywhere && !statement.is_transaction_control()
+    }
+
+    /// Reads the catalog as it stands now, or, after DDL in a transaction that goes on, as this sees it.
+    /// Nothing may be owed by servers.
     ///
     /// # Errors
     /// The server does not answer as it should.
-    pub async fn read_own_catalog(&mut self) -> Result<(), Trouble> {
-        // Numbers of their own: nothing learned with such a catalog may be taken for another's.
-        static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
-        let Some(branch) = self.transaction.branches.values_mut().next() else { return Ok(()) };
-        let mut answers = Vec::new();
-        for question in catalog::questions() {
-            let outcome = branch.connection.simple(&question).await?.ok()?;
-            answers.push(outcome.value().unwrap_or_default().to_owned());
+    pub async fn catch_up(&mut self) -> Result<(), Trouble> {
+        if !self.transaction.catalog_is_behind {
+            self.database.catalog.catch_up(&self.fleet.servers).await;
+            return Ok(());
         }
-        let facts =
-            catalog::understand(&answers).map_err(|error| ClientError::internal(error.to_string()))?;
-        let version = NEXT.fetch_add(1, Ordering::Relaxed);
-        let config = &self.database.config;
-        let mut built = catalog::build(&facts, &config.tenant_column, version, &[]);
-        catalog::trust(&mut built, &config.harmless_functions);
+        self.transaction.catalog_is_behind = false;
+        let Some(branch) = self.transaction.branches.values_mut().next() else { return Ok(()) };
+        let outcome = branch.connection.simple(&catalog::question()).await?.ok()?;
+        let built = self.database.catalog.of_transaction(outcome.value().unwrap_or_default());
+        let built = built.map_err(|error| ClientError::internal(error.to_string()))?;
         self.transaction.catalog = Some(Arc::new(built));
         Ok(())
     }

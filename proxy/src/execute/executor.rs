@@ -302,7 +302,7 @@ impl Executor {
 
     /// The server that a statement must stay on: its cursor's, else that of the connection the session
     /// keeps.
-    fn standing(&self, statement: &Statement) -> Option<ServerId> {
+    pub(super) fn standing(&self, statement: &Statement) -> Option<ServerId> {
         let cursor = match statement.kind() {
             Kind::Fetch { name } | Kind::CloseCursor(Some(name)) => {
                 self.transaction.cursors.get(name).copied()

@@ -152,10 +152,8 @@ impl Executor {
             }
             self.release(server, branch);
         }
-        if transaction.changed_schema
-            && let Err(error) = Box::pin(self.database.catalog.refresh(&self.fleet.servers)).await
-        {
-            tracing::warn!(%error, "the catalog could not be read after a change of the schema");
+        if transaction.changed_schema {
+            Box::pin(self.database.catalog.changed(&self.fleet.servers)).await;
         }
         self.transaction = transaction.emptied();
     }

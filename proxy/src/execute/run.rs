@@ -59,7 +59,7 @@ impl Executor {
                     self.count(ask.statement, &decision, begun);
                     self.note(ask.statement, &decision);
                     if ask.statement.changes_schema() && self.transaction.mode != Mode::Auto {
-                        Box::pin(self.read_own_catalog()).await?;
+                        self.transaction.catalog_is_behind = true;
                     }
                     return Ok(completion);
                 }

@@ -54,6 +54,8 @@ pub struct Transaction {
     pub changed_schema: bool,
     /// The catalog as the transaction's DDL has left it, which nobody else sees yet.
     pub catalog: Option<Arc<Catalog>>,
+    /// True where DDL or ROLLBACK TO has changed what `catalog` shows, or would.
+    pub catalog_is_behind: bool,
     /// Its part on each server.
     pub branches: Branches,
     /// The savepoints that stand, oldest first.
