@@ -100,6 +100,11 @@ impl LiveCatalog {
     }
 
     /// The catalog as it stands.
+    pub fn version(&self) -> u64 {
+        self.published.load().version
+    }
+
+    /// The catalog of this moment.
     pub fn load(&self) -> Arc<Catalog> {
         self.published.load_full()
     }

@@ -14,7 +14,7 @@ use router::sql::{Kind as Sort, Statement};
 use crate::client::portal::{Bound, Portal, Stand, parameters_of};
 use crate::client::session::Session;
 use crate::error::ClientError;
-use crate::execute::executor::Hindrance;
+use crate::execute::executor::{Decision, Hindrance};
 use crate::execute::prepared::{Prepared, Types};
 use crate::execute::relay::Expect;
 use crate::execute::trouble::Trouble;
@@ -28,20 +28,6 @@ use crate::wire::{rewrite, write};
 const MOST_PREPARED: usize = 10_000;
 
 impl Session {
-    /// Handles a message of the extended protocol that needs no waiting, as most do; `false` where it does,
-    /// and nothing was done.
-    ///
-    /// # Errors
-    /// What the message deserves.
-    pub(super) fn at_once(&mut self, frame: &Frame) -> Result<bool, Trouble> {
-        match frame.tag() {
-            b'P' => self.parse(frame).map(|()| true),
-            b'D' => self.describe_at_once(frame),
-            b'E' => self.execute_at_once(frame),
-            _ => Ok(false),
-        }
-    }
-
     /// Handles one message of the extended protocol; Parse, Bind and Sync have functions of their own.
     ///
     /// # Errors
@@ -107,7 +93,7 @@ impl Session {
         self.executor.upgrade().await
     }
 
-    fn parse(&mut self, frame: &Frame) -> Result<(), Trouble> {
+    pub(super) fn parse(&mut self, frame: &Frame) -> Result<(), Trouble> {
         self.executor.counters.add(Count::ClientParses, 1);
         let parse = Parse::read(frame).map_err(malformed)?;
         let name = text(parse.name)?;
@@ -263,22 +249,34 @@ impl Session {
                 }
                 Err(Hindrance::Trouble(trouble)) => return Err(trouble),
             }
-            self.current = Some(leg.server);
-            self.send_unchecked(leg.server);
-            let name = match &leg.text {
-                None => self.ready_on(leg.server, prepared),
-                Some(text) => {
-                    let restricted = Prepared::new(Arc::clone(text), prepared.types.clone());
-                    self.ready_on(leg.server, &restricted)
-                }
-            };
-            rewrite::bind_with(self.executor.pipeline(leg.server).out(), bind, name.as_bytes(), None);
-            self.expects.push_back(Expect::Relay(b'2'));
-            // The portal lives in the transaction that it was bound in.
-            self.executor.executed(leg.server);
-            self.executor.note(statement, &decision);
-            return Ok(Stand::OnServer(leg.server));
+            return Ok(Stand::OnServer(self.send_bind(&decision, statement, prepared, bind)));
         }
+    }
+
+    /// Sends a Bind to its plan's server, which has a branch; the statement goes there first where it is not.
+    pub(super) fn send_bind(
+        &mut self,
+        decision: &Decision,
+        statement: &Statement,
+        prepared: &Prepared,
+        bind: &Bind<'_>,
+    ) -> ServerId {
+        let leg = &decision.plan.legs[0];
+        self.current = Some(leg.server);
+        self.send_unchecked(leg.server);
+        let name = match &leg.text {
+            None => self.ready_on(leg.server, prepared),
+            Some(text) => {
+                let restricted = Prepared::new(Arc::clone(text), prepared.types.clone());
+                self.ready_on(leg.server, &restricted)
+            }
+        };
+        rewrite::bind_with(self.executor.pipeline(leg.server).out(), bind, name.as_bytes(), None);
+        self.expects.push_back(Expect::Relay(b'2'));
+        // The portal lives in the transaction that it was bound in.
+        self.executor.executed(leg.server);
+        self.executor.note(statement, decision);
+        leg.server
     }
 
     /// Nothing but the end of a failed transaction is heard.
@@ -324,15 +322,25 @@ impl Session {
 
     pub(super) async fn sync(&mut self) -> Result<(), PeerGone> {
         let outcome = if std::mem::take(&mut self.skipping) { Ok(()) } else { self.sync_servers().await };
+        self.synced(outcome).await
+    }
+
+    /// Says how a pipeline ended, up to its ReadyForQuery.
+    pub(super) async fn synced(&mut self, outcome: Result<(), Trouble>) -> Result<(), PeerGone> {
         if let Err(trouble) = outcome {
             Box::pin(self.trouble(trouble)).await?;
         }
+        self.say_synced();
+        self.peer.flush().await
+    }
+
+    /// What stands at a pipeline's end.
+    pub(super) fn say_synced(&mut self) {
         self.forget_pipeline();
         if !self.executor.transaction.is_explicit() {
             self.close_portals();
         }
         self.ready();
-        self.peer.flush().await
     }
 
     /// Ends the pipeline: what is owed is read, and what is not the client's transaction ends.
@@ -344,13 +352,18 @@ impl Session {
             self.executor.pipeline(server).queue_sync();
             self.expects.push_back(Expect::Ready);
         }
+        self.end_of_pipeline().await
+    }
+
+    /// Reads what is owed up to Sync, and ends what is not the client's transaction.
+    pub(super) async fn end_of_pipeline(&mut self) -> Result<(), Trouble> {
         self.read_owed().await?;
         self.current = None;
         self.executor.end_of_message().await
     }
 
     /// The server that the pipeline is at, while its connection is there.
-    fn current(&mut self) -> Option<ServerId> {
+    pub(super) fn current(&mut self) -> Option<ServerId> {
         let branches = &self.executor.transaction.branches;
         self.current = self.current.filter(|server| branches.contains(*server));
         self.current
@@ -509,7 +522,11 @@ impl Session {
 }
 
 /// PostgreSQL's check of a Bind's numbers, in the name that the client knows.
-fn check_parameters(bind: &Bind<'_>, prepared: &Prepared, statement: &Statement) -> Result<(), ClientError> {
+pub(super) fn check_parameters(
+    bind: &Bind<'_>,
+    prepared: &Prepared,
+    statement: &Statement,
+) -> Result<(), ClientError> {
     let (formats, given) = (bind.formats.len(), bind.parameters.len());
     if formats > 1 && formats != given {
         let message = format!("bind message has {formats} parameter formats but {given} parameters");

@@ -16,6 +16,7 @@
 //! | `session` | the life of a client after that: its loop, its end |
 //! | `simple` | Query: one text, one or several statements |
 //! | `extended` | Parse, Bind, Close, Flush, Sync: a pipeline and what is owed in it |
+//! | `at_once` | the messages that need no waiting but for a server's answer |
 //! | `describe` | Describe: columns before anything runs |
 //! | `fetch` | Execute: a portal's rows |
 //! | `function` | FunctionCall: a function by its OID |
@@ -24,6 +25,7 @@
 //! | `command` | statements that the session answers itself: BEGIN, SET, PREPARE ... |
 //! | `registry` | who is there, and who may be cancelled |
 
+mod at_once;
 mod auth;
 mod command;
 mod describe;

@@ -92,6 +92,11 @@ impl Patience {
         }
     }
 
+    /// True where a message may not be worked on for ever.
+    pub(super) fn bounds_work(&self) -> bool {
+        self.timeouts.query_timeout.is_some() || self.timeouts.transaction_timeout.is_some()
+    }
+
     /// How long the message that came now may be worked on.
     pub(super) fn work(&self) -> Option<Work> {
         let query = self.timeouts.query_timeout;

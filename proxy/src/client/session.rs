@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -9,7 +10,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_util::future::select_all;
 use router::ids::ServerId;
+use tracing::instrument::Instrumented;
+use tracing::{Instrument, Span};
 
+use crate::client::at_once::Begun;
 use crate::client::command::{is_utf8, not_utf8, say_besides};
 use crate::client::extended::{malformed, text};
 use crate::client::gate::Slot;
@@ -38,9 +42,11 @@ const NAME_BYTES: usize = 64;
 /// A client that is being served.
 pub(super) struct Session {
     pub(super) id: i32,
+    /// What its log lines are told apart by; entered where something is done that may log.
+    pub(super) span: Span,
     pub(super) peer: Peer,
     pub(super) executor: Executor,
-    patience: Patience,
+    pub(super) patience: Patience,
     /// What it prepared, by name.
     pub(super) prepared: Named<Arc<Prepared>>,
     /// Its portals, by name.
@@ -82,11 +88,13 @@ struct Guest {
 /// its own on the heap: thousands of clients are silent, and each waits in this one.
 pub async fn serve(fleet: Arc<Fleet>, startup: Box<Startup>) {
     let Some((mut session, secret, guest)) = Session::of(&fleet, startup) else { return };
-    let outcome = match Box::pin(session.welcome(secret)).await {
+    let span = session.span.clone();
+    let outcome = match Box::pin(session.welcome(secret)).instrument(span).await {
         Ok(()) => session.listen().await,
         Err(gone) => Err(gone),
     };
-    Box::pin(session.leave(outcome, guest)).await;
+    let span = session.span.clone();
+    Box::pin(session.leave(outcome, guest)).instrument(span).await;
 }
 
 impl Session {
@@ -99,18 +107,20 @@ impl Session {
         let entry = ClientEntry::of(&startup);
         let encrypted = entry.encrypted;
         let startup = *startup;
-        let whose = format!("{}/{}@{}", startup.database, startup.user, startup.address).into();
+        let span = startup.span;
+        let whose: Box<str> = format!("{}/{}@{}", startup.database, startup.user, startup.address).into();
         let settings = Settings::starting_with(startup.parameters);
         let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
         let executor = Executor::new(Arc::clone(fleet), database, login, settings);
         let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
         let log_end = config.proxy.log_disconnections;
-        let guest = Guest { whose, came: Instant::now(), log_end, _slot: startup.slot };
         if config.proxy.log_connections {
-            tracing::info!(client = id, tls = encrypted, "{}: connected", guest.whose);
+            tracing::info!(parent: &span, client = id, tls = encrypted, "{whose}: connected");
         }
+        let guest = Guest { whose, came: Instant::now(), log_end, _slot: startup.slot };
         let session = Box::new(Session {
             id,
+            span,
             patience: Patience::new(config, &startup.user),
             peer: Peer::new(startup.stream, startup.leftover, limit, executor.cancellable.hang_up()),
             executor,
@@ -208,9 +218,11 @@ impl Session {
                 b'Q' | b'F' if self.skipping => {}
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'H' if self.skipping => {}
                 b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' | b'F' => match self.at_once(&frame) {
-                    Ok(true) => {}
-                    Ok(false) => Box::pin(self.message(frame, None)).await?,
-                    Err(trouble) => Box::pin(self.message(frame, Some(trouble))).await?,
+                    Ok(Begun::Done) => {}
+                    Ok(Begun::Pipeline(server)) => self.hear_pipeline(server).await?,
+                    Ok(Begun::Query(asked)) => self.hear_query(&frame, &asked).await?,
+                    Ok(Begun::Waits) => self.waiting(frame, None).await?,
+                    Err(trouble) => self.waiting(frame, Some(trouble)).await?,
                 },
                 // What a client still sends of a COPY that the server ended is dropped.
                 b'd' | b'c' | b'f' => {}
@@ -222,7 +234,17 @@ impl Session {
         }
     }
 
-    /// A message that may need waiting, or that met this trouble already; within the time that it may take.
+    /// A message that may need waiting, or that met this trouble already: on the heap.
+    fn waiting<'a>(
+        &'a mut self,
+        frame: Frame,
+        trouble: Option<Trouble>,
+    ) -> Instrumented<Pin<Box<impl Future<Output = Result<(), PeerGone>> + 'a>>> {
+        let span = self.span.clone();
+        Box::pin(self.message(frame, trouble)).instrument(span)
+    }
+
+    /// The same, within the time that it may take.
     async fn message(&mut self, frame: Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
         let cancellable = Arc::clone(&self.executor.cancellable);
         within(self.patience.work(), &cancellable, self.answer(&frame, trouble)).await
@@ -305,7 +327,7 @@ impl Session {
         }
     }
 
-    async fn simple(&mut self, frame: &Frame) -> Result<(), PeerGone> {
+    pub(super) async fn simple(&mut self, frame: &Frame) -> Result<(), PeerGone> {
         // What the extended protocol has begun since the last Sync is of one transaction with this.
         if self.is_in_pipeline()
             && let Err(trouble) = Box::pin(self.join_pipeline()).await

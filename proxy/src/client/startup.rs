@@ -15,6 +15,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use pgwire::messages::Message;
 use pgwire::messages::startup::NegotiateProtocolVersion;
+use tracing::Span;
 
 use super::auth::{self, Admitted, Claim};
 use super::gate::{Gate, Slot};
@@ -68,6 +69,8 @@ pub struct Startup {
     pub protocol: ProtocolVersion,
     /// Its place among `max_client_connections`.
     pub slot: Slot,
+    /// What its log lines are told apart by.
+    pub span: Span,
 }
 
 /// Receives a client within `client_login_timeout`. A client that is refused is told so.
@@ -157,6 +160,7 @@ impl Login {
             address,
             protocol,
             slot,
+            span: Span::none(),
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::pool::{Admission, CheckoutError, Fate, Lent, Request};
 use crate::replicas::{Node, SessionPin};
 
 /// How often a statement is planned anew because the directory moved on under it.
-const MOST_REPLANS: u32 = 100;
+pub(super) const MOST_REPLANS: u32 = 100;
 /// How long a statement waits for a frozen placement. A freeze is far shorter; this is the bound that
 /// a broken mover meets.
 const LONGEST_FREEZE: Duration = Duration::from_secs(30);
@@ -61,7 +61,7 @@ pub struct Executor {
     /// In session mode: the connections to primaries that the session keeps to its end.
     pub(super) kept: BTreeMap<ServerId, Lent>,
     /// How long the session keeps its connections.
-    mode: PoolMode,
+    pub(super) mode: PoolMode,
     /// True once a connection broke that the session needs to keep: it cannot go on.
     pub lost_kept: bool,
     /// What the statements under way may count on of their tenants' limits.
@@ -113,6 +113,16 @@ pub struct Decision {
     pub directory: Arc<Directory>,
 }
 
+/// What planning came to, for the moment.
+pub(super) enum Decided {
+    /// The plan, and its permit is taken.
+    Ready(Decision),
+    /// The directory has moved on: plan again.
+    Outdated,
+    /// What it needs is frozen in the directory of this version.
+    Frozen(u64),
+}
+
 impl Executor {
     /// The hand of a new session.
     pub fn new(fleet: Arc<Fleet>, database: Arc<Database>, login: Login, settings: Settings) -> Executor {
@@ -153,6 +163,14 @@ impl Executor {
         match &self.transaction.catalog {
             Some(own) => Arc::clone(own),
             None => self.database.catalog.load(),
+        }
+    }
+
+    /// The version of the catalog as this session sees it.
+    pub fn catalog_version(&self) -> u64 {
+        match &self.transaction.catalog {
+            Some(own) => own.version,
+            None => self.database.catalog.version(),
         }
     }
 
@@ -210,56 +228,80 @@ impl Executor {
         statement: &Statement,
         parameters: &[Parameter<'_>],
     ) -> Result<Decision, Trouble> {
-        let tenant = self.tenant()?;
-        let mut whole = None;
         let mut started = None;
         for _ in 0..MOST_REPLANS {
-            let directory = self.database.directory.load();
-            let catalog = self.catalog();
-            let fenced = self.transaction.fenced(&directory);
-            let away = match statement.is_without_tenants() {
-                true => self.away(&directory),
-                false => Vec::new(),
+            let version = match self.try_to_decide(statement, parameters)? {
+                Decided::Ready(decision) => return Ok(decision),
+                Decided::Outdated => continue,
+                Decided::Frozen(version) => version,
             };
-            let session = SessionView {
-                tenant: tenant.as_ref(),
-                fan_out: self.login.fan_out,
-                read_write_transaction: self.transaction.is_explicit() && !self.transaction.read_only,
-                held: self.standing(statement),
-                fenced: &fenced,
-                now: &self.transaction.now,
-                away: &away,
-            };
-            let planned = whole.as_deref().unwrap_or(statement);
-            match router::plan::plan(planned, &directory, &catalog, &session, parameters) {
-                Verdict::Learn => whole = Some(self.learn_as_a_whole(statement, &catalog)?),
-                Verdict::Refuse(refusal) => return Err(refusal.into()),
-                Verdict::Run(plan) => {
-                    self.check_isolation(&plan)?;
-                    if self.enter(&directory, &plan) {
-                        self.admit(&plan)?;
-                        return Ok(Decision { plan, directory });
-                    }
-                }
-                Verdict::Wait(_) => {
-                    let started = *started.get_or_insert_with(Instant::now);
-                    let patience = LONGEST_FREEZE.saturating_sub(started.elapsed());
-                    self.fleet.metrics.held_statements.inc();
-                    let changed = Box::pin(self.changed(directory.version(), patience)).await;
-                    self.fleet.metrics.held_statements.dec();
-                    if !changed? {
-                        return Err(ClientError::new(
-                            "57014",
-                            "canceling statement: its placement stayed frozen",
-                        )
-                        .hint("A move is being cut over and does not get on; \"herdctl moves\" shows it.")
-                        .into());
-                    }
-                }
+            let started = *started.get_or_insert_with(Instant::now);
+            let patience = LONGEST_FREEZE.saturating_sub(started.elapsed());
+            self.fleet.metrics.held_statements.inc();
+            let changed = Box::pin(self.changed(version, patience)).await;
+            self.fleet.metrics.held_statements.dec();
+            if !changed? {
+                return Err(ClientError::new("57014", "canceling statement: its placement stayed frozen")
+                    .hint("A move is being cut over and does not get on; \"herdctl moves\" shows it.")
+                    .into());
             }
         }
         Err(ClientError::new("40001", "the directory changed too often while the statement was planned")
             .into())
+    }
+
+    /// Plans a statement with the directory of this moment. Where it is ready the permit is taken.
+    pub(super) fn try_to_decide(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Decided, Trouble> {
+        let tenant = self.tenant()?;
+        let directory = self.database.directory.load();
+        let catalog = self.catalog();
+        let mut verdict = self.plan(statement, &directory, &catalog, tenant.as_ref(), parameters);
+        if let Verdict::Learn = verdict {
+            let whole = self.learn_as_a_whole(statement, &catalog)?;
+            verdict = self.plan(&whole, &directory, &catalog, tenant.as_ref(), parameters);
+        }
+        match verdict {
+            Verdict::Learn => Err(ClientError::internal("a statement cannot be read as a whole").into()),
+            Verdict::Refuse(refusal) => Err(refusal.into()),
+            Verdict::Wait(_) => Ok(Decided::Frozen(directory.version())),
+            Verdict::Run(plan) => {
+                self.check_isolation(&plan)?;
+                if !self.enter(&directory, &plan) {
+                    return Ok(Decided::Outdated);
+                }
+                self.admit(&plan)?;
+                Ok(Decided::Ready(Decision { plan, directory }))
+            }
+        }
+    }
+
+    fn plan(
+        &self,
+        statement: &Statement,
+        directory: &Directory,
+        catalog: &Catalog,
+        tenant: Option<&TenantKey>,
+        parameters: &[Parameter<'_>],
+    ) -> Verdict {
+        let fenced = self.transaction.fenced(directory);
+        let away = match statement.is_without_tenants() {
+            true => self.away(directory),
+            false => Vec::new(),
+        };
+        let session = SessionView {
+            tenant,
+            fan_out: self.login.fan_out,
+            read_write_transaction: self.transaction.is_explicit() && !self.transaction.read_only,
+            held: self.standing(statement),
+            fenced: &fenced,
+            now: &self.transaction.now,
+            away: &away,
+        };
+        router::plan::plan(statement, directory, catalog, &session, parameters)
     }
 
     /// A statement whose template did not say enough.

@@ -141,10 +141,19 @@ impl Executor {
 
     /// The transaction stands: pins, then connections back, then permits.
     async fn settle(&mut self, mut transaction: Transaction) {
-        self.pin_writes(&transaction);
+        self.give_back(&mut transaction);
+        if transaction.changed_schema {
+            Box::pin(self.database.catalog.changed(&self.fleet.servers)).await;
+        }
+        self.transaction = transaction.emptied();
+    }
+
+    /// Notes pins and gives the connections back of what stands.
+    pub(super) fn give_back(&mut self, transaction: &mut Transaction) {
+        self.pin_writes(transaction);
         self.settings.commit();
         self.cancellable.over();
-        self.count_transaction(&transaction);
+        self.count_transaction(transaction);
         while let Some((server, mut branch)) = transaction.branches.pop() {
             branch.connection.settings = self.settings.after_commit(&branch.settings_before);
             if branch.coded && !self.stays(&branch) {
@@ -152,10 +161,6 @@ impl Executor {
             }
             self.release(server, branch);
         }
-        if transaction.changed_schema {
-            Box::pin(self.database.catalog.changed(&self.fleet.servers)).await;
-        }
-        self.transaction = transaction.emptied();
     }
 
     /// The transaction does not stand: every branch is rolled back or its connection closed.

@@ -32,7 +32,7 @@ impl Executor {
     }
 
     /// True where a connection that is lost cannot be replaced by any other.
-    pub(super) fn keeps_connections(&self) -> bool {
+    pub fn keeps_connections(&self) -> bool {
         self.lost_kept || self.transaction.branches.values().any(|branch| self.stays(branch))
     }
 

@@ -6,6 +6,8 @@
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `route` | what a session needs to reach a server |
+//! | `at_once` | a plan and a connection where nothing must be waited for |
+//! | `passing` | a server's replies passed on as they were read |
 //! | `relay`, `reported` | a server's replies to the client, and what it knows of parameters |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
@@ -14,6 +16,7 @@
 //! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
 
+mod at_once;
 pub mod branches;
 pub mod cancel;
 pub mod clock;
@@ -32,6 +35,7 @@ mod isolation;
 mod keep;
 mod leg;
 mod merge;
+pub mod passing;
 mod pipeline;
 pub mod prepared;
 pub mod recovery;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use router::ids::ServerId;
 use router::plan::{Answer, Parameter, Way};
 use router::sql::{Access, Kind, Statement};
 
@@ -156,6 +157,19 @@ impl Executor {
         branch.executed = true;
         branch.connection.queue_query(text.as_bytes());
         self.reported.tell_all(peer, &branch.connection);
+        Ok(self.rest_of_single(peer, leg.server).await?)
+    }
+
+    /// Brings the client what is still to come of a server's answer to a simple query.
+    ///
+    /// # Errors
+    /// [`Trouble`]; a branch whose connection is lost is dropped.
+    pub async fn rest_of_single(
+        &mut self,
+        peer: &mut Peer,
+        server: ServerId,
+    ) -> Result<Option<Bytes>, Trouble> {
+        let Some(branch) = self.transaction.branches.get_mut(server) else { return Ok(None) };
         let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
         let outcome = relay.simple().await;
         let class = relay.class;
@@ -167,12 +181,36 @@ impl Executor {
                 }
                 Ok(relayed.completion)
             }
-            Err(Trouble::Told) => Err(Trouble::Told.into()),
+            Err(Trouble::Told) => Err(Trouble::Told),
             Err(trouble) => {
-                self.drop_branch(leg.server);
-                Err(trouble.into())
+                self.drop_branch(server);
+                Err(trouble)
             }
         }
+    }
+
+    /// A statement of one server was answered.
+    pub fn answered(&mut self, statement: &Statement, decision: &Decision, begun: Instant) {
+        self.count(statement, decision, begun);
+        self.note(statement, decision);
+    }
+
+    /// A statement of one server failed.
+    pub fn not_answered(
+        &mut self,
+        statement: &Statement,
+        decision: &Decision,
+        begun: Instant,
+        trouble: &Trouble,
+    ) {
+        self.note_lost(statement, decision, trouble);
+        self.count(statement, decision, begun);
+    }
+
+    /// A branch's connection was lost under a pipeline.
+    pub fn lost(&mut self, server: ServerId) {
+        self.count_sent(server);
+        self.drop_branch(server);
     }
 
     /// Notes what a statement that succeeded means for pins, for the catalog and for the connection.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::Fleet;
 use crate::client::registry::ClientEntry;
 use crate::client::{CancelRequest, Startup};
@@ -16,11 +18,11 @@ impl Host for Fleet {
             return client::serve(self, startup).await;
         }
         let client = ClientEntry::of(&startup);
-        let Startup { stream, leftover, slot, .. } = *startup;
+        let Startup { stream, leftover, slot, span, .. } = *startup;
         let may_act = client.user == self.config.load().admin.user;
         let limit = usize::try_from(self.config.load().proxy.max_statement_bytes).unwrap_or(usize::MAX);
         let peer = Peer::new(stream, leftover, limit, Arc::default());
-        Box::pin(console::serve(self, peer, client, may_act)).await;
+        Box::pin(console::serve(self, peer, client, may_act)).instrument(span).await;
         drop(slot);
     }
 

@@ -4,14 +4,13 @@
 //! client before more is taken from a server. A client that is silent holds no buffers.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::BytesMut;
-use futures_util::FutureExt;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::shelf;
@@ -41,6 +40,7 @@ pub struct Peer {
     /// How many bytes are missing of the row that the output ends with.
     output_rest: usize,
     torn: bool,
+    unflushed: bool,
     limit: usize,
     received: u64,
     sent: u64,
@@ -90,6 +90,7 @@ impl Peer {
             output: BytesMut::new(),
             output_rest: 0,
             torn: false,
+            unflushed: false,
             limit,
             sent: 0,
             left: None,
@@ -220,31 +221,51 @@ impl Peer {
     /// [`PeerGone::Io`], [`PeerGone::Torn`] where something was written into the middle of a row, and
     /// [`PeerGone::Deaf`].
     pub async fn flush(&mut self) -> Result<(), PeerGone> {
-        if self.torn {
-            self.output = BytesMut::new();
-            return Err(PeerGone::Torn);
+        match poll_fn(|task| Poll::Ready(self.poll_flush(task))).await {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Box::pin(self.flush_patiently()).await,
         }
-        if self.output.is_empty() {
-            return Ok(());
-        }
-        while !self.output.is_empty() {
-            let written = match self.stream.write_buf(&mut self.output).now_or_never() {
-                Some(written) => written?,
-                None => Box::pin(self.wait_to_write()).await?,
-            };
-            self.sent += written as u64;
-        }
-        self.stream.flush().await?;
-        shelf::put(std::mem::take(&mut self.output));
-        Ok(())
     }
 
-    /// As much as it takes, once it takes some again.
-    async fn wait_to_write(&mut self) -> Result<usize, PeerGone> {
+    fn poll_flush(&mut self, task: &mut Context<'_>) -> Poll<Result<(), PeerGone>> {
+        if self.torn {
+            self.output = BytesMut::new();
+            return Poll::Ready(Err(PeerGone::Torn));
+        }
+        while !self.output.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(task, &self.output))?;
+            if written == 0 {
+                return Poll::Ready(Err(PeerGone::Closed));
+            }
+            self.output.advance(written);
+            self.sent += written as u64;
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(task))?;
+            self.unflushed = false;
+            shelf::put(std::mem::take(&mut self.output));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready once the client has sent something, or has left.
+    pub fn poll_stir(&self, task: &mut Context<'_>) -> Poll<()> {
+        self.stream.poll_read_ready(task)
+    }
+
+    /// True where the client must take some of what was written before more is made.
+    pub fn is_full(&self) -> bool {
+        self.output.len() >= RELIEF
+    }
+
+    /// As [`Self::flush`], of a client that takes nothing at the moment.
+    async fn flush_patiently(&mut self) -> Result<(), PeerGone> {
+        let hang_up = Arc::clone(&self.hang_up);
         tokio::select! {
             biased;
-            written = self.stream.write_buf(&mut self.output) => Ok(written?),
-            () = self.hang_up.given_up() => Err(PeerGone::Deaf),
+            flushed = poll_fn(|task| self.poll_flush(task)) => flushed,
+            () = hang_up.given_up() => Err(PeerGone::Deaf),
         }
     }
 

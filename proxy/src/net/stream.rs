@@ -84,6 +84,16 @@ impl Stream {
         }
     }
 
+    /// Ready once there is something to read, or the end.
+    pub fn poll_read_ready(&self, task: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Stream::Plain(stream) => stream.poll_read_ready(task),
+            Stream::Tls(stream) => stream.get_ref().0.poll_read_ready(task),
+            Stream::Unix(stream) => stream.poll_read_ready(task),
+        }
+        .map(drop)
+    }
+
     /// The TCP connection underneath.
     fn tcp(&self) -> Option<&TcpStream> {
         match self {

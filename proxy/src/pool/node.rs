@@ -135,6 +135,28 @@ impl Node {
         self.line_up(state, wish.pool, claim)
     }
 
+    /// Lends an idle connection that has the settings asked for and has not rested for long; `None` where
+    /// there is none for this wish.
+    pub(super) fn lend_at_once(self: &Arc<Node>, wish: Wish<'_>, rested: Duration) -> Option<Lent> {
+        let now = Instant::now();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.closed {
+            return None;
+        }
+        let pool = state.pool(wish.pool);
+        let limits = pool.bounds.tenants.of(wish.tenant);
+        let claim = Claim { tenant: wish.hash, weight: limits.weight, most: limits.max_connections };
+        let asked = if wish.underway { Claim { weight: u32::MAX, ..claim } } else { claim };
+        if !pool.permits(asked, now) {
+            return None;
+        }
+        let fit = |idle: &Connection| now.saturating_duration_since(idle.last_used) < rested;
+        let connection = pool.take_fitting(wish.prefer?, wish.home, fit)?;
+        let place = state.lend(wish.pool, claim, Stage::Lent, now);
+        Some(Lent::new(connection, Slot::new(self.clone(), place)))
+    }
+
     fn line_up(&self, state: &mut NodeState, pool: usize, claim: Claim) -> Result<Answer, CheckoutError> {
         let (sender, receiver) = oneshot::channel();
         let limit = self.settings.load().max_waiting;

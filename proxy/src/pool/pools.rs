@@ -118,14 +118,7 @@ impl Pools {
     /// line.
     pub async fn checkout(&self, request: Request<'_>) -> Result<Lent, CheckoutError> {
         let begun = Instant::now();
-        let wish = Wish {
-            pool: request.pool.number,
-            tenant: request.tenant,
-            hash: request.tenant.map_or(0, fairness_key),
-            prefer: request.prefer,
-            home: Handle::current().id(),
-            underway: request.underway,
-        };
+        let wish = wish_of(&request);
         let mut answer = request.pool.node.ask(wish)?;
         if let Answer::Now(Grant::Lent(lent)) = &mut answer
             && lent.move_here()
@@ -136,6 +129,15 @@ impl Pools {
             return Ok(lent);
         }
         Box::pin(self.checkout_with(request.pool, wish, answer, begun)).await
+    }
+
+    /// Lends a connection at rest that has the preferred settings; `None` where there is none to be had
+    /// without waiting, and nothing was done.
+    pub fn lend_at_once(&self, request: &Request<'_>) -> Option<Lent> {
+        let rested = self.settings.load().check_delay;
+        let mut lent = request.pool.node.lend_at_once(wish_of(request), rested)?;
+        // One that is lost is closed, and who can wait finds another.
+        (lent.move_here() && lent.still_there()).then_some(lent)
     }
 
     /// A checkout that is not served at once.
@@ -424,6 +426,17 @@ impl Pools {
     /// True where no new client may enter.
     pub fn is_disabled(&self, database: &str) -> bool {
         self.switches.of(database).disabled
+    }
+}
+
+fn wish_of<'a>(request: &Request<'a>) -> Wish<'a> {
+    Wish {
+        pool: request.pool.number,
+        tenant: request.tenant,
+        hash: request.tenant.map_or(0, fairness_key),
+        prefer: request.prefer,
+        home: Handle::current().id(),
+        underway: request.underway,
     }
 }
 

@@ -136,6 +136,21 @@ impl Pool {
         }
     }
 
+    /// The most recently used of the last few that have these settings, are woken by this runtime and `fit`.
+    pub(super) fn take_fitting(
+        &mut self,
+        settings: u64,
+        home: Id,
+        fit: impl Fn(&Connection) -> bool,
+    ) -> Option<Box<Connection>> {
+        const LAST_FEW: usize = 8;
+        let near = self.idle.iter().enumerate().rev().filter(|(_, idle)| idle.home() == home);
+        let mut few = near.take(LAST_FEW);
+        let fitting = |idle: &Connection| idle.settings.fingerprint() == settings && fit(idle);
+        let (place, _) = few.find(|(_, idle)| fitting(idle))?;
+        Some(self.idle.remove(place))
+    }
+
     /// From now on, what is open is of an older generation. Answers the idle ones, to be closed.
     pub(super) fn renew(&mut self) -> Vec<Box<Connection>> {
         self.generation += 1;

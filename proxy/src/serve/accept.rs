@@ -13,7 +13,6 @@ use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
-use tracing::Instrument;
 
 use super::host::Host;
 use super::logins::{Login, Logins};
@@ -143,7 +142,8 @@ impl<H: Host> Door<H> {
             false => (self.workers.seat(), Some(guest)),
         };
         let Some(seat) = seat else {
-            Box::pin(host.serve(startup)).instrument(span).await;
+            startup.span = span;
+            Box::pin(host.serve(startup)).await;
             return drop((present, guest));
         };
         let runtime = seat.runtime();
@@ -151,13 +151,14 @@ impl<H: Host> Door<H> {
             match startup.stream.move_here() {
                 Ok(stream) => {
                     startup.stream = stream;
+                    startup.span = span;
                     host.serve(startup).await;
                 }
                 Err(error) => tracing::warn!(%error, "a client could not be taken over by its worker"),
             }
             drop((present, seat, guest));
         };
-        self.tasks.spawn_on(served.instrument(span), &runtime);
+        self.tasks.spawn_on(served, &runtime);
     }
 
     /// Who goes away again, or is no client at all, is not worth a line above DEBUG.

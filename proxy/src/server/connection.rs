@@ -24,7 +24,7 @@ use super::prepared::PreparedStatements;
 use super::roster::Enrolled;
 use super::target::Target;
 use crate::net::Stream;
-use crate::wire::frame::{SERVER_LIMIT, next_tag};
+use crate::wire::frame::{SERVER_LIMIT, front, next_tag, run};
 use crate::wire::view::{Fields, error_fields, parameter_status, ready_status};
 use crate::wire::{Frame, WireFault, cut, cut_begun, cut_rest, cut_run, write};
 
@@ -352,6 +352,32 @@ impl Connection {
         Ok(frame)
     }
 
+    /// The message at the front of what has been read, where all of it is there.
+    ///
+    /// # Errors
+    /// What was read is no message, or is the rest of one.
+    pub fn front(&self) -> Result<Option<&[u8]>, WireFault> {
+        front(&self.inbound, SERVER_LIMIT)
+    }
+
+    /// The whole rows at the front of what has been read; `None` where they are longer than `most` bytes, or
+    /// one of them is too long to be waited for.
+    pub fn rows_at_front(&self, most: usize) -> Option<&[u8]> {
+        let rows = run(&self.inbound, b"D");
+        let begun = &self.inbound[rows..];
+        let long = begun.len() >= LONG_ROW && begun.first() == Some(&b'D');
+        (self.rest == 0 && rows <= most && !long).then(|| &self.inbound[..rows])
+    }
+
+    /// Takes what was looked at by [`Self::front`] or [`Self::rows_at_front`]: no error, and nothing that
+    /// changes the connection but ReadyForQuery.
+    pub fn take_front(&mut self, size: usize) {
+        if let [b'Z', _, _, _, _, status, ..] = self.inbound[..] {
+            self.note_ready(status);
+        }
+        self.inbound.advance(size.min(self.inbound.len()));
+    }
+
     /// True where something has been read that nobody took yet.
     pub fn has_read(&self) -> bool {
         !self.inbound.is_empty()
@@ -415,8 +441,8 @@ impl Connection {
         }
     }
 
-    /// Writes and reads at once; ready when something was read.
-    fn poll_exchange(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ServerGone>> {
+    /// Writes and reads at once; ready when something was read. Cancel-safe.
+    pub fn poll_exchange(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ServerGone>> {
         if self.lost {
             return Poll::Ready(Err(self.gone(WhyGone::Closed(None))));
         }
@@ -477,13 +503,15 @@ impl Connection {
         })
     }
 
+    fn note_ready(&mut self, status: u8) {
+        self.status = TransactionStatus::of(status);
+        self.owed = self.owed.saturating_sub(1);
+        self.statements.closes_heard();
+    }
+
     fn note(&mut self, frame: &Frame) {
         match frame.tag() {
-            b'Z' => {
-                self.status = TransactionStatus::of(ready_status(frame));
-                self.owed = self.owed.saturating_sub(1);
-                self.statements.closes_heard();
-            }
+            b'Z' => self.note_ready(ready_status(frame)),
             b'S' => {
                 if let Some((name, value)) = parameter_status(frame) {
                     self.parameters.insert(name.to_owned(), value.to_owned());

@@ -77,6 +77,12 @@ pub fn cut(buffer: &mut BytesMut, limit: usize) -> Result<Option<Frame>, WireFau
 /// Cuts the longest prefix of whole frames whose tags are all in `tags`, as one piece: the bulk
 /// relay of rows. `None` where the first frame is another one or is not whole yet.
 pub fn cut_run(buffer: &mut BytesMut, tags: &[u8]) -> Option<BytesMut> {
+    let run = run(buffer, tags);
+    (run > 0).then(|| buffer.split_to(run))
+}
+
+/// The length in bytes of the longest prefix of whole frames whose tags are all in `tags`.
+pub fn run(buffer: &[u8], tags: &[u8]) -> usize {
     let mut run = 0;
     while let Some(rest) = buffer.get(run..) {
         match (rest.first(), whole(rest, SERVER_LIMIT)) {
@@ -84,7 +90,15 @@ pub fn cut_run(buffer: &mut BytesMut, tags: &[u8]) -> Option<BytesMut> {
             _ => break,
         }
     }
-    (run > 0).then(|| buffer.split_to(run))
+    run
+}
+
+/// The frame at the front of `buffer`, if it is there whole.
+///
+/// # Errors
+/// As [`cut`].
+pub fn front(buffer: &[u8], limit: usize) -> Result<Option<&[u8]>, WireFault> {
+    Ok(whole(buffer, limit)?.and_then(|size| buffer.get(..size)))
 }
 
 /// Cuts what is there of a frame that is not whole, where its tag is in `tags` and `least` bytes of it

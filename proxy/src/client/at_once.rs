@@ -1,0 +1,250 @@
+//! The messages that need no waiting but for the servers' answers, as most do: they are handled where they
+//! are met, and what waits is a few words large. All others are futures on the heap.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Instant;
+
+use router::ids::ServerId;
+use router::sql::{Access, Kind as Sort, Learned, Statement};
+use tracing::Instrument;
+
+use crate::client::extended::{check_parameters, is_ours, text};
+use crate::client::portal::{Bound, Portal, Stand, parameters_of};
+use crate::client::session::Session;
+use crate::execute::executor::Decision;
+use crate::execute::passing::{Passed, Stir};
+use crate::execute::relay::Expect;
+use crate::execute::transaction::Mode;
+use crate::execute::trouble::Trouble;
+use crate::metrics::Count;
+use crate::net::peer::PeerGone;
+use crate::wire::frame::Frame;
+use crate::wire::view::{Bind, Query};
+
+/// What became of a message at once.
+pub(super) enum Begun {
+    /// All that is to be done.
+    Done,
+    /// A pipeline's end was sent to this server, whose answers are to come.
+    Pipeline(ServerId),
+    /// A simple query was sent to its server.
+    Query(Asked),
+    /// Nothing: it needs waiting.
+    Waits,
+}
+
+/// A simple query that one server answers.
+pub(super) struct Asked {
+    server: ServerId,
+    statement: Arc<Statement>,
+    decision: Decision,
+    begun: Instant,
+    /// How many bytes the client had been answered before.
+    answered: u64,
+}
+
+impl Session {
+    /// Handles a message as far as that needs no waiting.
+    ///
+    /// # Errors
+    /// What the message deserves.
+    pub(super) fn at_once(&mut self, frame: &Frame) -> Result<Begun, Trouble> {
+        let done = match frame.tag() {
+            b'P' => self.parse(frame).map(|()| true)?,
+            b'B' => self.bind_at_once(frame)?,
+            b'D' => self.describe_at_once(frame)?,
+            b'E' => self.execute_at_once(frame)?,
+            b'S' if !self.patience.bounds_work() => return Ok(self.sync_at_once()),
+            b'Q' if !self.patience.bounds_work() => return self.query_at_once(frame),
+            _ => false,
+        };
+        Ok(if done { Begun::Done } else { Begun::Waits })
+    }
+
+    /// A Bind of a statement that one server runs as it stands, with a connection to be had at once.
+    fn bind_at_once(&mut self, frame: &Frame) -> Result<bool, Trouble> {
+        let Ok(bind) = Bind::read(frame) else { return Ok(false) };
+        let (Ok(portal), Ok(name)) = (text(bind.portal), text(bind.statement)) else { return Ok(false) };
+        let Some(prepared) = self.prepared.get(name).cloned() else { return Ok(false) };
+        if self.executor.transaction.failed || (!portal.is_empty() && self.portals.contains(portal)) {
+            return Ok(false);
+        }
+        let Some(statement) = self.executor.statement_of(&prepared)? else { return Ok(false) };
+        let apart = is_ours(&statement) || matches!(statement.kind(), Sort::Execute { .. });
+        if apart || prepared.described.is_of_before(self.executor.catalog_version()) {
+            return Ok(false);
+        }
+        check_parameters(&bind, &prepared, &statement)?;
+        let parameters = parameters_of(&prepared, &bind);
+        let config = self.config_of(&statement, &parameters)?;
+        let (current, idle) = (self.current(), self.expects.is_empty());
+        let at = |server| current == Some(server) || (current.is_none() && idle);
+        let Some(decision) = self.executor.branch_at_once(&statement, &parameters, at)? else {
+            return Ok(false);
+        };
+        self.executor.counters.add(Count::Binds, 1);
+        let server = self.send_bind(&decision, &statement, &prepared, &bind);
+        let (statement, stand) = (Some(statement), Stand::OnServer(server));
+        self.portals.insert(portal, Portal { prepared, statement, bound: Bound::default(), config, stand });
+        Ok(true)
+    }
+
+    fn sync_at_once(&mut self) -> Begun {
+        if self.skipping || !self.unchecked.is_empty() {
+            return Begun::Waits;
+        }
+        let Some(server) = self.current() else { return Begun::Waits };
+        self.executor.pipeline(server).queue_sync();
+        self.expects.push_back(Expect::Ready);
+        self.executor.report(&mut self.peer, server);
+        Begun::Pipeline(server)
+    }
+
+    /// A simple query of one statement that one server answers.
+    fn query_at_once(&mut self, frame: &Frame) -> Result<Begun, Trouble> {
+        let begun = Instant::now();
+        let Ok(query) = Query::read(frame) else { return Ok(Begun::Waits) };
+        let Ok(text) = text(query.text) else { return Ok(Begun::Waits) };
+        if self.is_in_pipeline() || self.executor.transaction.failed || !self.executor.notices.is_empty() {
+            return Ok(Begun::Waits);
+        }
+        let (catalog, path) = (self.executor.catalog(), self.executor.search_path());
+        let learned = self.executor.database.learn(text, &catalog, &path);
+        let Learned::Statements(statements) = &*learned else { return Ok(Begun::Waits) };
+        let [statement] = statements.as_slice() else { return Ok(Begun::Waits) };
+        if !is_plain(statement) || self.executor.transaction.mode == Mode::Implicit {
+            return Ok(Begun::Waits);
+        }
+        let tried = self.executor.branch_at_once(statement, &[], |_| true);
+        // A refusal is a simple query's own to tell.
+        let Ok(Some(decision)) = tried else { return Ok(Begun::Waits) };
+        // A simple query ends the unnamed statement and portal.
+        self.portals.remove("");
+        self.prepared.remove("");
+        let leg = &decision.plan.legs[0];
+        let (server, sent) = (leg.server, leg.text.as_deref().unwrap_or(statement.text()));
+        self.executor.executed(server);
+        self.executor.connection(server).queue_query(sent.as_bytes());
+        self.executor.report(&mut self.peer, server);
+        let answered = self.peer.written();
+        Ok(Begun::Query(Asked { server, statement: Arc::clone(statement), decision, begun, answered }))
+    }
+
+    /// Brings the client the answers to its pipeline, which has ended.
+    pub(super) async fn hear_pipeline(&mut self, server: ServerId) -> Result<(), PeerGone> {
+        let heard = loop {
+            match self.executor.pass_pipeline(&mut self.peer, server, &mut self.expects) {
+                Passed::Whole => break Ok(true),
+                Passed::Apart => break Ok(false),
+                Passed::Part => {}
+                Passed::Rows => self.peer.flush().await?,
+            }
+            match poll_fn(|task| self.executor.poll_answer(&mut self.peer, server, task)).await {
+                Ok(Stir::Server) => {}
+                Ok(Stir::Client) => break Ok(false),
+                Err(trouble) => break Err(trouble),
+            }
+        };
+        if let Ok(true) = heard {
+            self.current = None;
+            if self.executor.end_of_message_at_once() {
+                self.say_synced();
+                return self.peer.flush().await;
+            }
+        }
+        let span = self.span.clone();
+        Box::pin(self.hear_pipeline_out(server, heard)).instrument(span).await
+    }
+
+    /// The same where more is to be done than to pass bytes on.
+    async fn hear_pipeline_out(
+        &mut self,
+        server: ServerId,
+        heard: Result<bool, Trouble>,
+    ) -> Result<(), PeerGone> {
+        let outcome = match heard {
+            Ok(_) => self.end_of_pipeline().await,
+            Err(trouble) => {
+                self.executor.lost(server);
+                for expect in std::mem::take(&mut self.expects) {
+                    // What remains was never prepared.
+                    if let Expect::Parsed(name) = expect {
+                        self.prepared.remove(&name);
+                    }
+                }
+                Err(trouble)
+            }
+        };
+        self.synced(outcome).await
+    }
+
+    /// Brings the client the answer to its simple query.
+    pub(super) async fn hear_query(&mut self, frame: &Frame, asked: &Asked) -> Result<(), PeerGone> {
+        let server = asked.server;
+        let heard = loop {
+            match self.executor.pass_query(&mut self.peer, server) {
+                Passed::Whole => break Ok(true),
+                Passed::Apart => break Ok(false),
+                Passed::Part => {}
+                Passed::Rows => self.peer.flush().await?,
+            }
+            match poll_fn(|task| self.executor.poll_answer(&mut self.peer, server, task)).await {
+                Ok(Stir::Server) => {}
+                Ok(Stir::Client) => break Ok(false),
+                Err(trouble) => break Err(trouble),
+            }
+        };
+        if let Ok(true) = heard {
+            self.executor.answered(&asked.statement, &asked.decision, asked.begun);
+            if self.executor.end_of_message_at_once() {
+                self.ready();
+                return self.peer.flush().await;
+            }
+        }
+        let span = self.span.clone();
+        Box::pin(self.hear_query_out(frame, asked, heard)).instrument(span).await
+    }
+
+    /// The same where more is to be done than to pass bytes on.
+    async fn hear_query_out(
+        &mut self,
+        frame: &Frame,
+        asked: &Asked,
+        heard: Result<bool, Trouble>,
+    ) -> Result<(), PeerGone> {
+        let outcome = match heard {
+            Ok(true) => Ok(None),
+            Ok(false) => self.executor.rest_of_single(&mut self.peer, asked.server).await.inspect(|_| {
+                self.executor.answered(&asked.statement, &asked.decision, asked.begun);
+            }),
+            Err(trouble) => {
+                self.executor.drop_branch(asked.server);
+                Err(trouble)
+            }
+        };
+        if let Err(trouble) = &outcome {
+            let fresh = self.peer.written() == asked.answered;
+            let alone = self.executor.transaction.mode == Mode::Auto
+                && asked.statement.access() == Access::Read
+                && !self.executor.keeps_connections();
+            if fresh && alone && trouble.is_connection_failure() {
+                self.executor.transaction.branches.clear();
+                return self.simple(frame).await;
+            }
+            self.executor.not_answered(&asked.statement, &asked.decision, asked.begun, trouble);
+        }
+        self.finish_query(outcome).await?;
+        self.ready();
+        self.peer.flush().await
+    }
+}
+
+/// True for what is a server's alone, and leaves nothing but its answer.
+fn is_plain(statement: &Statement) -> bool {
+    !statement.is_session_command()
+        && !statement.needs_transaction()
+        && statement.sets_config().is_empty()
+        && statement.hold().is_none()
+        && !matches!(statement.kind(), Sort::DeclareCursor { .. })
+}

@@ -1,0 +1,158 @@
+//! What a statement of one server needs before it can be sent, where nothing must be waited for, as mostly
+//! nothing must: a plan, a connection at rest that has the session's settings already. Where something
+//! must, nothing has been done, and the functions that can wait do it all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use router::directory::Directory;
+use router::ids::ServerId;
+use router::plan::{Parameter, Plan, Role, Tenants, Way};
+use router::sql::Statement;
+
+use crate::config::PoolMode;
+use crate::execute::executor::{Decided, Decision, Executor, MOST_REPLANS};
+use crate::execute::transaction::{Branch, Mode};
+use crate::execute::trouble::Trouble;
+use crate::pool::{Lent, Request};
+use crate::replicas::Node;
+
+impl Executor {
+    /// Plans a statement that runs on one server as it stands, and has its branch there; `None` where that
+    /// is not so, or needs waiting.
+    ///
+    /// # Errors
+    /// The planner's refusal.
+    pub(crate) fn branch_at_once(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+        at: impl FnOnce(ServerId) -> bool,
+    ) -> Result<Option<Decision>, Trouble> {
+        let apart = statement.is_explain() || statement.changes_schema();
+        // What is admitted once must not be admitted again by who waits.
+        if apart || self.fleet.pools.limits_statements() {
+            return Ok(None);
+        }
+        let permits = self.transaction.passes.len();
+        let Some(decision) = self.decide_at_once(statement, parameters)? else { return Ok(None) };
+        let leg = &decision.plan.legs[0];
+        let single = matches!(decision.plan.way, Way::Single) && leg.fences.is_empty();
+        if single && at(leg.server) && self.has_branch(&decision) {
+            return Ok(Some(decision));
+        }
+        self.transaction.passes.truncate(permits);
+        Ok(None)
+    }
+
+    fn decide_at_once(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<Decision>, Trouble> {
+        for _ in 0..MOST_REPLANS {
+            match self.try_to_decide(statement, parameters)? {
+                Decided::Ready(decision) => return Ok(Some(decision)),
+                Decided::Outdated => {}
+                Decided::Frozen(_) => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// True where the plan's first server has a branch that may run it, perhaps a new one.
+    fn has_branch(&mut self, decision: &Decision) -> bool {
+        let server = decision.plan.legs[0].server;
+        if let Some(branch) = self.transaction.branches.get(server) {
+            return !branch.replica && !branch.is_outdated(server, decision);
+        }
+        let plain = self.transaction.mode == Mode::Auto && self.held.is_none() && self.kept.is_empty();
+        if !plain {
+            return false;
+        }
+        let begun = Instant::now();
+        let Some((connection, replica)) = self.lend_at_once(server, &decision.plan, &decision.directory)
+        else {
+            return false;
+        };
+        self.holding.get_or_insert(begun);
+        self.settings.begin();
+        self.cancellable.runs_on(connection.cancel_handle());
+        let settings_before = connection.settings.clone();
+        let branch = Branch {
+            connection,
+            begun: false,
+            replica,
+            executed: false,
+            unsynced: false,
+            fences: BTreeMap::new(),
+            directory: Arc::clone(&decision.directory),
+            settings_before,
+            preparing: Vec::new(),
+            coded: false,
+            notices: BytesMut::new(),
+            hold: None,
+        };
+        self.transaction.branches.insert(server, branch);
+        true
+    }
+
+    /// A connection at rest to a node of the server that may run the plan, with the session's settings.
+    fn lend_at_once(&mut self, id: ServerId, plan: &Plan, directory: &Directory) -> Option<(Lent, bool)> {
+        let name = directory.server_name(id);
+        let server = Arc::clone(&self.routes.to(name, &self.fleet)?.server);
+        if plan.role == Role::Replica && self.mode == PoolMode::Transaction && server.has_replicas() {
+            let requirement =
+                self.database.pins.requirement(&server, &plan.tenants, &self.pin, directory.floor(id));
+            if let Some(node) = server.replica(requirement) {
+                return self.lend_of(name, node, plan).map(|connection| (connection, true));
+            }
+        }
+        self.lend_of(name, server.primary()?, plan).map(|connection| (connection, false))
+    }
+
+    fn lend_of(&mut self, server: &str, node: &Node, plan: &Plan) -> Option<Lent> {
+        let route = self.routes.to(server, &self.fleet)?;
+        let pool = route.pool(node, &self.fleet, &self.database, &self.login);
+        let tenant = match &plan.tenants {
+            Tenants::Some(keys) => keys.first(),
+            Tenants::None | Tenants::All => None,
+        };
+        let applied = self.settings.session().applied();
+        let underway = !self.transaction.branches.is_empty();
+        let request = Request { pool: &pool, tenant, prefer: Some(applied.fingerprint()), underway };
+        let mut connection = self.fleet.pools.lend_at_once(&request)?;
+        if connection.settings != *applied {
+            // Two settings of one fingerprint: who can wait makes them the same.
+            self.fleet.pools.checkin(connection, crate::pool::Fate::Keep);
+            return None;
+        }
+        // The session's own, so that the two are one when they meet again.
+        if !connection.settings.is(applied) {
+            connection.settings = applied.clone();
+        }
+        self.counters.assigned(std::time::Duration::ZERO);
+        if let Some(metrics) = &route.metrics {
+            metrics.waited(std::time::Duration::ZERO);
+        }
+        Some(connection)
+    }
+
+    /// Ends what a message did outside a transaction of the client's; `false` where that needs waiting, and
+    /// nothing was done.
+    pub fn end_of_message_at_once(&mut self) -> bool {
+        match self.transaction.mode {
+            Mode::Explicit => true,
+            Mode::Implicit => false,
+            Mode::Auto if self.transaction.changed_schema => false,
+            Mode::Auto => {
+                let mut transaction = std::mem::take(&mut self.transaction);
+                self.give_back(&mut transaction);
+                self.transaction = transaction.emptied();
+                true
+            }
+        }
+    }
+}
