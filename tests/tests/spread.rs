@@ -47,6 +47,25 @@ async fn tenants_are_spread_over_all_servers() {
 }
 
 #[tokio::test]
+async fn a_statement_right_after_a_burst_of_ddl_knows_the_new_tables() {
+    let (fleet, daemon) = stage().await;
+    for extended in [false, true] {
+        let mut session = daemon.session("app").await.unwrap();
+        for number in 0..4 {
+            let sql = format!("CREATE TABLE burst_{extended}_{number} (tenant_id bigint PRIMARY KEY)");
+            session.ask(&sql).await.unwrap();
+        }
+        for tenant in 1..=20 {
+            let sql = format!("INSERT INTO burst_{extended}_3 VALUES ({tenant})");
+            let answer = if extended { session.extended(&sql, &[]).await } else { session.ask(&sql).await };
+            assert_eq!(answer.unwrap().tag, "INSERT 0 1");
+        }
+        let homes = homes(fleet, &format!("burst_{extended}_3")).await;
+        assert!((0..2).all(|server| homes.values().any(|servers| *servers == [server])), "{homes:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_in_all_its_spellings_leads_to_one_server() {
     let (fleet, daemon) = stage().await;
     let client = daemon.connect().await.unwrap();

@@ -70,6 +70,10 @@ impl Session {
         if self.executor.transaction.failed || (!portal.is_empty() && self.portals.contains(portal)) {
             return Ok(false);
         }
+        // The schema as it stands is to be read first.
+        if self.executor.is_behind() {
+            return Ok(false);
+        }
         let Some(statement) = self.executor.statement_of(&prepared)? else { return Ok(false) };
         let apart = is_ours(&statement) || matches!(statement.kind(), Sort::Execute { .. });
         if apart || prepared.described.is_of_before(self.executor.catalog_version()) {
@@ -107,6 +111,9 @@ impl Session {
         let Ok(query) = Query::read(frame) else { return Ok(Begun::Waits) };
         let Ok(text) = text(query.text) else { return Ok(Begun::Waits) };
         if self.is_in_pipeline() || self.executor.transaction.failed || !self.executor.notices.is_empty() {
+            return Ok(Begun::Waits);
+        }
+        if self.executor.is_behind() {
             return Ok(Begun::Waits);
         }
         let (catalog, path) = (self.executor.catalog(), self.executor.search_path());

@@ -86,7 +86,10 @@ impl Stage {
         let mut stage = Stage { tables, servers, oracle, pristine: Vec::new(), before };
         stage.pristine = stage.copies().await?;
         stage.before = stage.contents().await?;
-        Ok(stage)
+        match stage.difference(false).await? {
+            None => Ok(stage),
+            Some(difference) => bail!("the rows were not loaded as they are: {difference}"),
+        }
     }
 
     /// Two tenants of the corpus as they are written in SQL, on different servers if there is more than one.
