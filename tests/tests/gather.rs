@@ -98,6 +98,18 @@ const GATHERED: &[&str] = &[
     "SELECT count(DISTINCT price) FROM items NATURAL JOIN sales",
     "SELECT i.id FROM items i WHERE EXISTS (SELECT * FROM sales s WHERE s.amount > i.price * 20) ORDER BY i.id, i.tenant_id",
     "SELECT pg_typeof(price), pg_typeof(label), pg_typeof(spot), pg_typeof(tags), name < 'N', code < 'N' FROM items ORDER BY row_number() OVER (ORDER BY tenant_id, id) LIMIT 1",
+    "SELECT i.name, s.amount FROM items i JOIN sales s ON s.tenant_id = i.tenant_id AND s.item = i.id WHERE s.amount > 3 ORDER BY i.name, s.amount, i.tenant_id LIMIT 10 OFFSET 2",
+    "SELECT i.name, sum(s.amount), avg(s.amount), avg(i.kind), sum(i.kind), count(*) c, count(k.title), min(i.name), max(i.code), max(label), bool_or(k.title > 'B') FROM items i JOIN sales s ON s.tenant_id = i.tenant_id AND s.item = i.id LEFT JOIN kinds k ON k.kind = i.kind GROUP BY i.name HAVING count(*) > 3 ORDER BY sum(s.amount) / count(*) DESC, 1",
+    "SELECT extract(month FROM sold) AS m, left(code, 1) || 'x', sum(amount) FILTER (WHERE item > 2) FROM sales s, items i WHERE i.tenant_id = s.tenant_id AND i.id = s.item GROUP BY 1, left(code, 1) || 'x' ORDER BY 1, 2",
+    "SELECT m, n, sum(v) FROM (SELECT extract(day FROM s.sold) AS m, i.name AS n, s.amount * 2 AS v FROM items i, sales s WHERE s.tenant_id = i.tenant_id AND s.item = i.id) x GROUP BY m, n ORDER BY n, m",
+    "SELECT DISTINCT name, mood FROM items ORDER BY name, mood",
+    "SELECT * FROM items i LEFT JOIN sales s ON s.tenant_id = i.tenant_id AND s.id = i.id + 5 ORDER BY i.name, i.tenant_id, i.id",
+    "SELECT name, (SELECT count(*) FROM sales s WHERE s.item = i.id) FROM items i WHERE EXISTS (SELECT 1 FROM sales s WHERE s.tenant_id = i.tenant_id AND s.item = i.id AND s.amount > 8) ORDER BY name, tenant_id, id",
+    "SELECT name, count(*), rank() OVER (ORDER BY count(*) DESC, name) FROM items GROUP BY name ORDER BY 3",
+    "SELECT count(DISTINCT name), avg(price), sum(kind) FROM items WHERE price > 1000000",
+    "SELECT min(name), avg(price), sum(kind), count(*) FROM items WHERE price > 1000000",
+    "SELECT name FROM items ORDER BY name FETCH FIRST 4 ROWS WITH TIES",
+    "SELECT kind FROM items i GROUP BY kind HAVING sum(price) > (SELECT avg(price) * 10 FROM items) ORDER BY kind",
     "SELECT jsonb_agg(i ORDER BY tenant_id, id) FROM items i WHERE id = 2",
 ];
 

@@ -7,6 +7,7 @@ use router::sql::{Kind, Statement};
 
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::gather;
 use crate::execute::leg::{LegAsk, reply};
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
@@ -34,6 +35,10 @@ pub(super) async fn run(
     }
     let names: Vec<String> =
         plan.legs.iter().map(|leg| decision.directory.server_name(leg.server).to_owned()).collect();
+    if let Way::Gather(gathered) = &plan.way {
+        let headline = headline(plan, &names);
+        return gather::explain::run(executor, peer, ask, rows, decision, gathered, headline).await;
+    }
     for (index, leg) in plan.legs.iter().enumerate() {
         let branch = executor.branch(leg, decision).await?;
         branch.executed = true;

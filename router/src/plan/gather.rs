@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::decide::Request;
 use super::{Parameter, Refusal};
 use crate::ids::{MoveId, ServerId};
-use crate::sql::gather::{Cut, Given, Part, cut};
+use crate::sql::gather::{Cut, Effort, Given, Part, cut};
 use crate::sql::{self, Filter, Tree};
 
 /// How a statement is gathered. Its legs give the parts' rows: the number of the part from 1, then the
@@ -17,6 +17,8 @@ pub struct GatherPlan {
     pub parts: Vec<Part>,
     /// The client's parameters that the legs have, from 1, in the legs' order.
     pub parameters: Vec<u16>,
+    /// The client's parameters that are not in the statement over the parts any more.
+    pub absent: Vec<u16>,
     /// The statement over the parts as arrays: one parameter a column of each part, after the client's own.
     pub over_arrays: Arc<str>,
     /// The statement over the parts as temporary tables.
@@ -38,20 +40,25 @@ pub(super) fn gather(
     let count = usize::from(subject.parameter_count()).max(types.len());
     let given = Given { types: &types, count };
     let path = subject.path();
-    let Cut { parts, leg, parameters, over_arrays, over_tables, home, held } =
-        cut(statement, request.catalog, path, given, request.session.now.now())?;
-    let text_for = |moves: &&[MoveId]| match moves {
-        [] => Ok(Arc::clone(&leg)),
-        moves => {
-            let filter = Filter { tenant: None, hidden: moves.to_vec() };
-            sql::restrict_text(&leg, request.catalog, path, &filter)
-        }
+    let of = |effort| {
+        let cut = cut(statement, request.catalog, path, given, effort, request.session.now.now())?;
+        let text_for = |moves: &&[MoveId]| match moves {
+            [] => Ok(Arc::clone(&cut.leg)),
+            moves => {
+                let filter = Filter { tenant: None, hidden: moves.to_vec() };
+                sql::restrict_text(&cut.leg, request.catalog, path, &filter)
+            }
+        };
+        let texts = hidden.iter().map(text_for).collect::<Result<Vec<_>, Refusal>>()?;
+        Ok((cut, texts))
     };
-    let texts = hidden.iter().map(text_for).collect::<Result<_, _>>()?;
+    // What the servers cannot compute, or not without the rows that moves hide, is computed of more rows.
+    let (cut, texts) = of(Effort::Reduce).or_else(|_: Refusal| of(Effort::Select))?;
+    let Cut { parts, parameters, absent, over_arrays, over_tables, home, held, leg: _ } = cut;
     let place = match (held, request.session.held) {
         (true, Some(held)) => Some(held),
         (true, None) => Some(ServerId::HOME),
         (false, _) => home.then_some(ServerId::HOME),
     };
-    Ok((GatherPlan { parts, parameters, over_arrays, over_tables, place }, texts))
+    Ok((GatherPlan { parts, parameters, absent, over_arrays, over_tables, place }, texts))
 }

@@ -3,7 +3,7 @@
 
 use bytes::{Bytes, BytesMut};
 use router::ids::ServerId;
-use router::plan::Part;
+use router::plan::{GatherPlan, Parameter};
 
 use super::arrays::arrays;
 use super::collect::Given;
@@ -15,15 +15,20 @@ use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::wire::{view, write};
 
-/// Appends the statement with the client's parameters and the parts as arrays after them.
+/// The OID of `text`.
+const TEXT: u32 = 25;
+
+/// Appends the statement with the client's parameters and the parts as arrays after them. A parameter that
+/// only the servers' parts have is sent as a NULL of some type, for nobody reads it.
 pub(super) fn write_over_arrays(
     out: &mut BytesMut,
     text: &str,
     ask: Ask<'_>,
-    parts: &[Part],
+    plan: &GatherPlan,
     given: &[Given],
 ) {
-    let arrays: Vec<BytesMut> = parts
+    let arrays: Vec<BytesMut> = plan
+        .parts
         .iter()
         .enumerate()
         .flat_map(|(number, part)| {
@@ -31,15 +36,27 @@ pub(super) fn write_over_arrays(
             arrays(part, &rows)
         })
         .collect();
-    let types: Vec<u32> = ask.parameters.iter().map(|parameter| parameter.type_oid).collect();
-    let own = ask.parameters.iter().map(|parameter| i16::from(parameter.binary));
-    let formats: Vec<i16> = own.chain(arrays.iter().map(|_| 1)).collect();
-    let own = ask.parameters.iter().map(|parameter| parameter.value);
-    let values: Vec<Option<&[u8]>> = own.chain(arrays.iter().map(|array| Some(array.as_ref()))).collect();
+    let own: Vec<Parameter<'_>> = own_parameters(plan, ask.parameters);
+    let types: Vec<u32> = own.iter().map(|parameter| parameter.type_oid).collect();
+    let formats = own.iter().map(|parameter| i16::from(parameter.binary));
+    let formats: Vec<i16> = formats.chain(arrays.iter().map(|_| 1)).collect();
+    let values = own.iter().map(|parameter| parameter.value);
+    let values: Vec<Option<&[u8]>> = values.chain(arrays.iter().map(|array| Some(array.as_ref()))).collect();
     write::parse(out, b"", text.as_bytes(), &types);
     write::bind(out, b"", b"", &formats, values, ask.formats);
     write::describe_portal(out, b"");
     write::execute(out, b"", 0);
+}
+
+fn own_parameters<'a>(plan: &GatherPlan, all: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
+    let own = |(index, parameter): (usize, &Parameter<'a>)| {
+        let absent = plan.absent.iter().any(|number| usize::from(*number) == index + 1);
+        match absent && parameter.type_oid == 0 {
+            true => Parameter { type_oid: TEXT, binary: false, value: None },
+            false => *parameter,
+        }
+    };
+    all.iter().enumerate().map(own).collect()
 }
 
 /// Passes the answer on up to its end.

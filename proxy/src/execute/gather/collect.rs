@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::try_join_all;
 use router::ids::ServerId;
-use router::plan::{GatherPlan, Leg, Part};
+use router::plan::{GatherPlan, Leg, Part, PartColumn};
 use tokio::time::Instant;
 
 use super::arrays::{Fields, Rows};
@@ -13,6 +13,7 @@ use crate::execute::executor::Executor;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
+use crate::wire::frame::Frame;
 use crate::wire::view;
 
 /// What a server gave.
@@ -86,7 +87,8 @@ async fn read(
                 let bytes = given.take(parts, frame.body()).ok_or_else(broken)?;
                 bound.take(bytes)?;
             }
-            b'E' => return Err(view::error_fields(&frame).into()),
+            b'T' => check_types(parts, &frame)?,
+            b'E' => return Err(view::error_fields(&frame).without_place().into()),
             _ => {}
         }
     }
@@ -102,6 +104,22 @@ impl Given {
         let bytes = self.parts.get_mut(number)?.push(parts.get(number)?, &fields)? as u64;
         self.bytes += bytes;
         Some(bytes)
+    }
+}
+
+/// What the planner took a value to be is what the server says that it is.
+fn check_types(parts: &[Part], frame: &Frame) -> Result<(), ClientError> {
+    let described = view::columns(frame).map_err(|fault| ClientError::internal(fault.to_string()))?;
+    let as_planned = |column: &PartColumn| {
+        let there = described.get(column.place).map(|column| column.type_oid);
+        column.element_oid == 0 || there == Some(column.element_oid)
+    };
+    match parts.iter().flat_map(|part| &part.columns).all(as_planned) {
+        true => Ok(()),
+        false => Err(ClientError::unsupported(
+            "a value of this statement has another type than pgherd takes it to have",
+            "Cast the expressions that are grouped by or aggregated to their types.",
+        )),
     }
 }
 

@@ -7,12 +7,14 @@
 //! | `collect` | the legs' rows, from all servers at once |
 //! | `arrays` | rows as PostgreSQL's arrays, their bytes untouched |
 //! | `answer` | the statement over what was collected |
+//! | `explain` | what it would do, and did |
 //! | `bracket` | one snapshot a server where no transaction is open |
 
 mod answer;
 mod arrays;
 mod bracket;
 mod collect;
+pub(super) mod explain;
 mod run;
 
 pub(super) use run::run;

@@ -85,7 +85,7 @@ async fn gather(
         }
     }
     let connection = executor.connection(place);
-    write_over_arrays(connection.out(), &plan.over_arrays, ask, &plan.parts, &given);
+    write_over_arrays(connection.out(), &plan.over_arrays, ask, plan, &given);
     connection.queue_sync();
     drop(given);
     if bracket {
@@ -106,7 +106,10 @@ fn first_done(legs: &[Leg], given: &[Given]) -> ServerId {
 }
 
 /// The client's parameters that the legs have.
-fn parameters_of<'a>(plan: &GatherPlan, all: &[Parameter<'a>]) -> Result<Vec<Parameter<'a>>, Trouble> {
+pub(super) fn parameters_of<'a>(
+    plan: &GatherPlan,
+    all: &[Parameter<'a>],
+) -> Result<Vec<Parameter<'a>>, Trouble> {
     let parameter = |number: &u16| all.get(usize::from(*number).checked_sub(1)?).copied();
     let parameters: Option<Vec<Parameter<'a>>> = plan.parameters.iter().map(parameter).collect();
     parameters

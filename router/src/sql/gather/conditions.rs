@@ -76,3 +76,23 @@ pub(super) fn count_parameters(root: Node<'_>, counts: &mut HashMap<i32, usize>)
         stack.extend(children(node).unwrap_or_default());
     }
 }
+
+/// True where all parameters of an expression are among these.
+pub(super) fn is_known(node: Node<'_>, known: &[i32]) -> bool {
+    parameters(node).iter().all(|number| known.contains(number))
+}
+
+/// True where an expression names one of these CTEs.
+pub(super) fn mentions(root: Node<'_>, ctes: &[String]) -> bool {
+    let mut stack = vec![root];
+    while let Some(node) = stack.pop() {
+        if let Node::RangeVar(range) = node
+            && range.schemaname().is_none()
+            && ctes.iter().any(|cte| Some(cte.as_str()) == range.relname())
+        {
+            return true;
+        }
+        stack.extend(children(node).unwrap_or_default());
+    }
+    false
+}

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{RawStmt, SelectStmt};
 
-use super::conditions::{count_parameters, parameters};
+use super::conditions::{count_parameters, is_known, parameters};
 use super::leg::{Source, lay_out, leg_text};
 use super::part::{Part, PartColumn};
 use super::reads::{Reads, Table, unknown};
-use super::rest::{Arrival, Replacement, rest_text};
+use super::reduce::{Choice, Form, Reduction};
+use super::rest::{Arrival, BlockRest, Changes, Replacement, rest_text};
+use super::text::expression_text;
 use crate::catalog::{Catalog, SearchPath};
+use crate::ids::quote_identifier;
 use crate::plan::Refusal;
 
 /// How a statement is gathered.
@@ -23,6 +26,8 @@ pub(crate) struct Cut {
     pub(crate) leg: Arc<str>,
     /// The client's parameters that the legs have, in their order there; from 1.
     pub(crate) parameters: Vec<u16>,
+    /// The client's parameters that the statement over the parts has not any more.
+    pub(crate) absent: Vec<u16>,
     /// The statement over the parts as array parameters, which come after the client's own.
     pub(crate) over_arrays: Arc<str>,
     /// The statement over the parts as temporary tables.
@@ -42,60 +47,181 @@ pub(crate) struct Given<'a> {
     pub(crate) count: usize,
 }
 
+/// What the servers are to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Joins, groups, first rows.
+    Reduce,
+    /// Nothing but conditions on single tables.
+    Select,
+}
+
 /// Cuts a SELECT into what each server gives and what one computes of it. `now` is what `now()` is.
 pub(crate) fn cut(
     statement: &RawStmt,
     catalog: &Catalog,
     path: &SearchPath,
     given: Given<'_>,
+    effort: Effort,
     now: &str,
 ) -> Result<Cut, Refusal> {
     let Node::SelectStmt(select) = statement.stmt() else { return Err(unknown()) };
-    let reads = Reads::of(select, catalog, path)?;
     let known = known_parameters(select, given);
-    let mut parts: Vec<Part> = Vec::new();
-    let mut sources: Vec<Source> = Vec::new();
-    let mut replacements = HashMap::new();
-    let mut sent = Vec::new();
+    let reads = Reads::of(select, catalog, path, &known, effort == Effort::Reduce)?;
+    let mut made = Made::default();
+    let mut changes = Changes { tables: HashMap::new(), blocks: HashMap::new() };
     for table in &reads.tables {
-        let columns = needed(table, &reads);
-        let conditions: Vec<Node<'_>> = table
-            .conditions
-            .iter()
-            .copied()
-            .filter(|condition| parameters(*condition).iter().all(|number| known.contains(number)))
-            .collect();
-        sent.extend(conditions.iter().flat_map(|condition| parameters(*condition)));
-        let source = Source::of_table(table, &columns, &conditions)?;
-        let part = sources.iter().position(|other| *other == source).unwrap_or_else(|| {
-            let columns = columns.iter().filter_map(|index| table.relation.columns.get(*index));
-            let name = table.relation.name.clone();
-            parts.push(Part { name, columns: columns.map(PartColumn::of).collect() });
-            sources.push(source);
-            sources.len() - 1
-        });
-        let columns = columns.iter().filter_map(|index| table.columns.get(*index).cloned()).collect();
-        let replacement = Replacement { part, alias: table.alias.clone(), columns };
-        if replacements.insert(table.range.location, replacement).is_some() {
+        let replacement = made.table(table, &reads, &known)?;
+        if changes.tables.insert(table.range.location, replacement).is_some() {
             return Err(unknown());
         }
     }
+    for reduction in &reads.reductions {
+        let block = made.block(reduction, &reads)?;
+        if changes.blocks.insert(reduction.key, block).is_some() {
+            return Err(unknown());
+        }
+    }
+    let Made { mut parts, sources, mut sent } = made;
     if parts.is_empty() {
         return Err(unknown());
     }
     let types = lay_out(&mut parts);
     sent.sort_unstable();
     sent.dedup();
-    let rest = |arrival| rest_text(statement, &replacements, &parts, arrival, now);
+    let rest = |arrival| rest_text(statement, &changes, &parts, arrival, now);
+    let (over_arrays, left) = rest(Arrival::Arrays(given.count))?;
+    let number = |number: i32| u16::try_from(number).ok();
+    let all = 1..=i32::try_from(given.count).map_err(|_| unknown())?;
     Ok(Cut {
         leg: leg_text(&parts, &sources, &types, &sent, now)?,
-        parameters: sent.into_iter().filter_map(|number| u16::try_from(number).ok()).collect(),
-        over_arrays: rest(Arrival::Arrays(given.count))?,
-        over_tables: rest(Arrival::Tables)?,
+        parameters: sent.into_iter().filter_map(number).collect(),
+        absent: all.filter(|number| !left.contains(number)).filter_map(number).collect(),
+        over_arrays,
+        over_tables: rest(Arrival::Tables)?.0,
         home: reads.home,
         held: reads.held,
         parts,
     })
+}
+
+/// The parts so far.
+#[derive(Default)]
+struct Made {
+    parts: Vec<Part>,
+    sources: Vec<Source>,
+    /// The parameters that they have.
+    sent: Vec<i32>,
+}
+
+impl Made {
+    /// The part of one table; one that is the same as another's is the same part.
+    fn table(&mut self, table: &Table<'_>, reads: &Reads<'_>, known: &[i32]) -> Result<Replacement, Refusal> {
+        let columns = needed(table, reads);
+        let conditions: Vec<Node<'_>> =
+            table.conditions.iter().copied().filter(|condition| is_known(*condition, known)).collect();
+        self.sent.extend(conditions.iter().flat_map(|condition| parameters(*condition)));
+        let source = Source::of_table(table, &columns, &conditions)?;
+        let sent = columns.iter().filter_map(|index| table.relation.columns.get(*index));
+        let part = self.add(table.relation.name.clone(), sent.map(PartColumn::of).collect(), source);
+        let columns = columns.iter().filter_map(|index| table.columns.get(*index).cloned()).collect();
+        Ok(Replacement { part, alias: table.alias.clone(), columns })
+    }
+
+    fn add(&mut self, name: String, columns: Vec<PartColumn>, source: Source) -> usize {
+        let same = self.sources.iter().position(|other| *other == source);
+        same.unwrap_or_else(|| {
+            self.parts.push(Part { name, columns });
+            self.sources.push(source);
+            self.sources.len() - 1
+        })
+    }
+
+    /// The part of a block that the servers compute.
+    fn block<'a>(
+        &mut self,
+        reduction: &'a Reduction<'_>,
+        reads: &Reads<'_>,
+    ) -> Result<BlockRest<'a>, Refusal> {
+        self.sent.extend(reduction.applied.iter().flat_map(|condition| parameters(*condition)));
+        self.sent.extend(parameters_of_joins(reduction));
+        let mut block = BlockRest {
+            part: 0,
+            items: reduction.items.iter().map(|item| (item.name.clone(), Vec::new())).collect(),
+            left: reduction.left.clone(),
+            computed: Vec::new(),
+            aggregates: Vec::new(),
+        };
+        let mut expressions = Vec::new();
+        let mut columns = Vec::new();
+        match &reduction.form {
+            Form::Groups(groups) => {
+                for key in &groups.keys {
+                    self.sent.extend(parameters(key.node));
+                    match &key.column {
+                        Some((item, name)) => block.items[*item].1.push((columns.len(), name.clone())),
+                        None => block.computed.push((key.form.clone(), columns.len())),
+                    }
+                    expressions.push(expression_text(key.node)?);
+                    columns.push(key.typed.clone());
+                }
+                for aggregate in &groups.aggregates {
+                    self.sent.extend(&aggregate.parameters);
+                    block.aggregates.push((aggregate, columns.len()));
+                    for (expression, typed) in &aggregate.sent {
+                        expressions.push(expression.clone());
+                        columns.push(typed.clone());
+                    }
+                }
+            }
+            Form::Rows(choice) => {
+                if let Choice::First(first) = choice {
+                    let ordered = first.order.iter().map(|(node, _)| *node);
+                    let nodes = ordered.chain([first.count, first.offset]);
+                    self.sent.extend(nodes.flat_map(parameters));
+                }
+                for (item, name) in needed_of(reduction, choice, reads) {
+                    let own = &reduction.items[item];
+                    let typed = own.columns.iter().find(|(column, _)| *column == name);
+                    let typed = typed.and_then(|(_, typed)| typed.clone()).ok_or_else(unknown)?;
+                    expressions.push(format!("{}.{}", quote_identifier(&own.name), quote_identifier(&name)));
+                    block.items[item].1.push((columns.len(), name));
+                    columns.push(typed);
+                }
+            }
+        }
+        let source = Source::of_block(reduction, expressions)?;
+        let names: Vec<&str> = reduction.items.iter().map(|item| item.name.as_str()).collect();
+        block.part = self.add(names.join(", "), columns, source);
+        Ok(block)
+    }
+}
+
+/// The columns of a block's items that its rows need, at least one.
+fn needed_of(reduction: &Reduction<'_>, choice: &Choice<'_>, reads: &Reads<'_>) -> Vec<(usize, String)> {
+    if let Choice::Distinct(columns) = choice {
+        let mut columns = columns.clone();
+        columns.sort_unstable();
+        columns.dedup();
+        return columns;
+    }
+    let mut needed = Vec::new();
+    for (index, item) in reduction.items.iter().enumerate() {
+        let whole = reduction.whole || reads.names.mean_all_of(&item.name);
+        let wanted = item.columns.iter().filter(|(name, _)| whole || reads.names.mean(name));
+        needed.extend(wanted.map(|(name, _)| (index, name.clone())));
+    }
+    if needed.is_empty()
+        && let Some((name, _)) = reduction.items.first().and_then(|item| item.columns.first())
+    {
+        needed.push((0, name.clone()));
+    }
+    needed
+}
+
+/// The parameters in the conditions of a block's joins, and in its subqueries.
+fn parameters_of_joins(reduction: &Reduction<'_>) -> Vec<i32> {
+    reduction.select.from_clause().iter().flat_map(parameters).collect()
 }
 
 /// The parameters that mean the same in a part of the statement: their types are declared, or they stand

@@ -5,12 +5,15 @@
 use std::sync::Arc;
 
 use pg_raw_parse::Node;
+use pg_raw_parse::NodeMut;
 use pg_raw_parse::make::{MemoryToken, try_owned};
 use pg_raw_parse::transform::{Assignable, Transform, transform_node};
-use pg_raw_parse::{NodeMut, nodes};
 
+use super::groups::Groups;
 use super::part::Part;
 use super::reads::{Table, unknown};
+use super::reduce::{Choice, First, Form, Reduction};
+use super::text::{expression_text, rows_text, where_text};
 use crate::ids::quote_identifier;
 use crate::plan::Refusal;
 use crate::sql::rewrite::{print, trees};
@@ -21,8 +24,10 @@ use crate::sql::shape;
 pub(super) struct Source {
     /// One expression a column.
     pub(super) expressions: Vec<String>,
-    /// `FROM ... WHERE ...`.
+    /// `FROM ... WHERE ...`, and what comes after.
     pub(super) rows: String,
+    /// True where equal rows are one.
+    pub(super) distinct: bool,
 }
 
 impl Source {
@@ -38,36 +43,50 @@ impl Source {
             columns.iter().map(|column| Some(format!("{qualifier}.{}", name(column)?))).collect();
         let names: Vec<String> = table.columns.iter().map(|name| quote_identifier(name)).collect();
         let only = if table.range.inh { "" } else { "ONLY " };
-        let from =
-            format!("FROM {only}{} AS {qualifier} ({})", table.relation.quoted_name(), names.join(", "));
+        let table = table.relation.quoted_name();
         Ok(Source {
             expressions: expressions.ok_or_else(unknown)?,
-            rows: format!("{from}{}", where_clause(conditions)?),
+            rows: format!(
+                "FROM {only}{table} AS {qualifier} ({}){}",
+                names.join(", "),
+                where_text(conditions)?
+            ),
+            distinct: false,
         })
+    }
+
+    /// What the servers compute of a block: the expressions of `columns`.
+    pub(super) fn of_block(reduction: &Reduction<'_>, expressions: Vec<String>) -> Result<Source, Refusal> {
+        let rows = rows_text(reduction.select, &reduction.applied)?;
+        let after = match &reduction.form {
+            Form::Groups(groups) => group_by(groups)?,
+            Form::Rows(Choice::First(first)) => order_by(first)?,
+            Form::Rows(Choice::All | Choice::Distinct(_)) => String::new(),
+        };
+        let distinct = matches!(reduction.form, Form::Rows(Choice::Distinct(_)));
+        Ok(Source { expressions, rows: format!("{rows}{after}"), distinct })
     }
 }
 
-/// ` WHERE a AND b`, or nothing.
-fn where_clause(conditions: &[Node<'_>]) -> Result<String, Refusal> {
-    if conditions.is_empty() {
-        return Ok(String::new());
-    }
-    let skeleton = trees("SELECT WHERE true")?;
-    let tree = try_owned(|mem| {
-        let statement = skeleton.first().ok_or_else(unknown)?;
-        let mut copy = mem.make_unique(statement);
-        if let NodeMut::SelectStmt(mut select) = copy.as_mut().stmt_mut() {
-            let parts: Vec<_> = conditions.iter().map(|node| mem.make_unique(*node).uncast()).collect();
-            let all = mem.make_bool_expr(nodes::BoolExprType::AND_EXPR, mem.make_list(&parts));
-            match conditions {
-                [only] => select.set_where_clause(mem.make_unique(*only).uncast()),
-                _ => select.set_where_clause(all.uncast()),
-            }
-        }
-        Ok::<_, Refusal>(copy)
-    })?;
-    let text = print(&tree)?;
-    text.strip_prefix("SELECT").map(str::to_owned).ok_or_else(unknown)
+fn group_by(groups: &Groups<'_>) -> Result<String, Refusal> {
+    let keys: Vec<String> =
+        groups.keys.iter().map(|key| expression_text(key.node)).collect::<Result<_, _>>()?;
+    Ok(if keys.is_empty() { String::new() } else { format!(" GROUP BY {}", keys.join(", ")) })
+}
+
+fn order_by(first: &First<'_>) -> Result<String, Refusal> {
+    let key =
+        |(node, words): &(Node<'_>, String)| Ok::<_, Refusal>(format!("{}{words}", expression_text(*node)?));
+    let keys: Vec<String> = first.order.iter().map(key).collect::<Result<_, _>>()?;
+    let order = if keys.is_empty() { String::new() } else { format!(" ORDER BY {}", keys.join(", ")) };
+    let count = match first.offset {
+        Node::None => format!("{}::int8", expression_text(first.count)?),
+        offset => format!("{}::int8 + {}::int8", expression_text(first.count)?, expression_text(offset)?),
+    };
+    Ok(match first.with_ties {
+        true => format!("{order} FETCH FIRST ({count}) ROWS WITH TIES"),
+        false => format!("{order} LIMIT {count}"),
+    })
 }
 
 /// Gives the columns of all parts their places in the legs' rows, and the types of those places.
@@ -105,7 +124,11 @@ pub(super) fn leg_text(
         .enumerate()
         .map(|(number, (part, source))| arm(number, part, source, types))
         .collect();
-    let trees = trees(&arms.join(" UNION ALL "))?;
+    let text = match arms.as_slice() {
+        [only] => only.clone(),
+        _ => arms.iter().map(|arm| format!("({arm})")).collect::<Vec<_>>().join(" UNION ALL "),
+    };
+    let trees = trees(&text)?;
     let tree = try_owned(|mem| {
         let mut copy = mem.make_unique(trees.first().ok_or_else(unknown)?);
         Renumber { mem, parameters }.transform_raw_stmt(copy.as_mut());
@@ -131,7 +154,8 @@ fn arm(number: usize, part: &Part, source: &Source, types: &[String]) -> String 
             format!(", {value} AS c{}", place + 1)
         })
         .collect();
-    format!("SELECT {}::int4 AS part{} {}", number + 1, values.concat(), source.rows)
+    let distinct = if source.distinct { "DISTINCT " } else { "" };
+    format!("SELECT {distinct}{}::int4 AS part{} {}", number + 1, values.concat(), source.rows)
 }
 
 /// Gives parameters their numbers in a leg.

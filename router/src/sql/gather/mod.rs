@@ -6,20 +6,27 @@
 //! | `cut` | the whole question |
 //! | `reads` | which sharded tables a statement reads, and by which names |
 //! | `conditions` | which conditions a server may apply before it sends rows |
+//! | `reduce`, `groups` | what servers can compute of a block: joins by the tenant, groups, first rows |
+//! | `typing` | the types of what they compute |
 //! | `names` | which columns can be meant |
 //! | `part` | what a part is made of, and how it travels |
 //! | `leg` | the text for each server |
 //! | `rest` | the text for the server that computes the answer |
+//! | `text` | expressions and clauses as text |
 
 mod conditions;
 mod cut;
+mod groups;
 mod leg;
 mod names;
 mod part;
 mod reads;
+mod reduce;
 mod rest;
 #[cfg(test)]
 mod tests;
+mod text;
+mod typing;
 
-pub(crate) use cut::{Cut, Given, cut};
+pub(crate) use cut::{Cut, Effort, Given, cut};
 pub use part::{Part, PartColumn};

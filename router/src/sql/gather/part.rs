@@ -55,6 +55,60 @@ impl PartColumn {
         }
     }
 
+    /// A value of one of PostgreSQL's types without collation, by the type's OID.
+    pub(super) fn built_in(type_oid: u32) -> Option<PartColumn> {
+        let name = match type_oid {
+            16 => "boolean",
+            17 => "bytea",
+            20 => "bigint",
+            21 => "smallint",
+            23 => "integer",
+            700 => "real",
+            701 => "double precision",
+            1082 => "date",
+            1083 => "time without time zone",
+            1114 => "timestamp without time zone",
+            1184 => "timestamp with time zone",
+            1186 => "interval",
+            1700 => "numeric",
+            2950 => "uuid",
+            _ => return None,
+        };
+        Some(PartColumn::plain(name, type_oid))
+    }
+
+    /// A bigint.
+    pub(super) fn bigint() -> PartColumn {
+        PartColumn::plain("bigint", 20)
+    }
+
+    /// A numeric.
+    pub(super) fn numeric() -> PartColumn {
+        PartColumn::plain("numeric", 1700)
+    }
+
+    /// Text in the database's collation.
+    pub(super) fn text() -> PartColumn {
+        PartColumn::plain("text", TEXT)
+    }
+
+    fn plain(name: &str, element_oid: u32) -> PartColumn {
+        PartColumn {
+            place: 0,
+            sent_as: name.to_owned(),
+            element_oid,
+            as_text: false,
+            type_name: name.to_owned(),
+            collation: None,
+        }
+    }
+
+    /// True for text, of one kind or another, in the database's collation.
+    pub(super) fn is_text_of_the_database(&self) -> bool {
+        const KINDS: [u32; 3] = [TEXT, 1042, 1043];
+        KINDS.contains(&self.element_oid) && !self.as_text && self.collation.is_none()
+    }
+
     /// The expression that a server sends for the value of `expression`.
     pub(super) fn sent(&self, expression: &str) -> String {
         if self.as_text { format!("{expression}::text") } else { expression.to_owned() }

@@ -10,9 +10,11 @@ use pg_raw_parse::nodes::{
 
 use super::conditions::{conjuncts, is_about};
 use super::names::Names;
+use super::reduce::{Around, Reduction, reduce};
+use super::typing::Typing;
 use crate::catalog::{Catalog, Relation, RelationKind, SearchPath};
 use crate::plan::Refusal;
-use crate::sql::shape;
+use crate::sql::shape::{self, Outlook};
 use crate::sql::walk::children;
 
 /// What a statement reads.
@@ -28,8 +30,12 @@ pub(super) struct Reads<'a> {
     pub(super) home: bool,
     /// True where it names a relation that the catalog does not know: one of the session's connection.
     pub(super) held: bool,
-    /// True where it reads a table of which every server has a copy.
-    pub(super) copies: bool,
+    /// Blocks of which the servers compute more than their tables' rows.
+    pub(super) reductions: Vec<Reduction<'a>>,
+    /// The parameters that servers understand as the statement does.
+    parameters: &'a [i32],
+    /// Whether blocks are reduced.
+    reduces: bool,
 }
 
 /// A reference to a sharded table.
@@ -47,8 +53,10 @@ pub(super) struct Table<'a> {
 }
 
 /// A query block while its FROM clause is read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Block {
+    /// Whether it may name columns of blocks around it.
+    outlook: Outlook,
     /// The names of its items.
     pub(super) aliases: Vec<String>,
     /// Columns that USING makes one of two.
@@ -69,6 +77,8 @@ impl<'a> Reads<'a> {
         select: &'a SelectStmt,
         catalog: &'a Catalog,
         path: &'a SearchPath,
+        parameters: &'a [i32],
+        reduces: bool,
     ) -> Result<Reads<'a>, Refusal> {
         let mut reads = Reads {
             catalog,
@@ -78,13 +88,15 @@ impl<'a> Reads<'a> {
             names: Names::default(),
             home: false,
             held: false,
-            copies: false,
+            reductions: Vec::new(),
+            parameters,
+            reduces,
         };
-        reads.select(select, Stars::Count)?;
+        reads.select(select, Stars::Count, Outlook::Closed)?;
         Ok(reads)
     }
 
-    fn select(&mut self, select: &'a SelectStmt, stars: Stars) -> Result<(), Refusal> {
+    fn select(&mut self, select: &'a SelectStmt, stars: Stars, outlook: Outlook) -> Result<(), Refusal> {
         if select.into_clause().is_some() || !select.locking_clause().is_empty() {
             return Err(Refusal::unsupported(
                 "rows of several servers are neither locked nor stored by one SELECT",
@@ -93,13 +105,13 @@ impl<'a> Reads<'a> {
         }
         let scope = self.ctes.len();
         if let Some(with) = select.with_clause() {
-            self.with(with)?;
+            self.with(with, outlook)?;
         }
         match (select.op, select.larg(), select.rarg()) {
-            (SetOperation::SETOP_NONE, _, _) => self.block(select, stars)?,
+            (SetOperation::SETOP_NONE, _, _) => self.block(select, stars, outlook)?,
             (_, Some(left), Some(right)) => {
-                self.select(left, stars)?;
-                self.select(right, stars)?;
+                self.select(left, stars, outlook)?;
+                self.select(right, stars, outlook)?;
             }
             (_, _, _) => return Err(unknown()),
         }
@@ -112,7 +124,7 @@ impl<'a> Reads<'a> {
         Ok(())
     }
 
-    fn with(&mut self, with: &'a WithClause) -> Result<(), Refusal> {
+    fn with(&mut self, with: &'a WithClause, outlook: Outlook) -> Result<(), Refusal> {
         let names: Vec<String> =
             with.ctes().iter().filter_map(|cte| cte.ctename()).map(str::to_owned).collect();
         let scope = self.ctes.len();
@@ -126,7 +138,7 @@ impl<'a> Reads<'a> {
                     "Restrict the statement to one tenant.",
                 ));
             };
-            self.select(query, Stars::Count)?;
+            self.select(query, Stars::Count, outlook)?;
             if self.ctes.len() < scope + names.len() {
                 self.ctes.push(name.clone());
             }
@@ -134,12 +146,15 @@ impl<'a> Reads<'a> {
         Ok(())
     }
 
-    fn block(&mut self, select: &'a SelectStmt, stars: Stars) -> Result<(), Refusal> {
-        let mut block = Block::default();
+    fn block(&mut self, select: &'a SelectStmt, stars: Stars, outlook: Outlook) -> Result<(), Refusal> {
+        let mut block = Block { outlook, aliases: Vec::new(), merged: Vec::new(), natural: false };
         let holding = conjuncts(select.where_clause());
         let mut own = Vec::new();
-        for item in select.from_clause() {
-            self.item(item, &holding, &mut block, &mut own)?;
+        let reduction = self.reduction(select, &holding, outlook);
+        if reduction.is_none() {
+            for item in select.from_clause() {
+                self.item(item, &holding, &mut block, &mut own)?;
+            }
         }
         let mut star = block.natural;
         for target in select.target_list() {
@@ -152,11 +167,28 @@ impl<'a> Reads<'a> {
         for index in own {
             self.keep_own_conditions(index, &block, star);
         }
-        self.expression(select.where_clause())?;
+        match reduction {
+            Some(reduction) => {
+                reduction.left.iter().try_for_each(|condition| self.expression(*condition))?;
+                self.reductions.push(Reduction { whole: star, ..reduction });
+            }
+            None => self.expression(select.where_clause())?,
+        }
         self.expression(select.having_clause())?;
         let lists =
             [select.group_clause(), select.window_clause(), select.values_lists(), select.distinct_clause()];
         lists.into_iter().try_for_each(|list| self.list(list))
+    }
+
+    fn reduction(
+        &self,
+        select: &'a SelectStmt,
+        conditions: &[Node<'a>],
+        outlook: Outlook,
+    ) -> Option<Reduction<'a>> {
+        let typing = Typing { catalog: self.catalog, path: self.path };
+        let around = Around { typing, outlook, ctes: &self.ctes, parameters: self.parameters };
+        if self.reduces { reduce(select, conditions, &around) } else { None }
     }
 
     /// Of the conditions that hold around a table, those about itself that any server can judge.
@@ -184,7 +216,10 @@ impl<'a> Reads<'a> {
             Node::RangeSubselect(subselect) => {
                 block.aliases.extend(alias_of(subselect.alias()));
                 match subselect.subquery() {
-                    Node::SelectStmt(select) => self.select(select, Stars::Count),
+                    Node::SelectStmt(select) => {
+                        let outlook = if subselect.lateral { Outlook::Open } else { block.outlook };
+                        self.select(select, Stars::Count, outlook)
+                    }
                     _ => Err(unknown()),
                 }
             }
@@ -251,10 +286,7 @@ impl<'a> Reads<'a> {
         };
         match &relation.kind {
             RelationKind::Sharded { .. } => {}
-            RelationKind::Reference | RelationKind::ReferenceView => {
-                self.copies = true;
-                return Ok(());
-            }
+            RelationKind::Reference | RelationKind::ReferenceView => return Ok(()),
             RelationKind::Sequence => {
                 self.home = true;
                 return Ok(());
@@ -294,7 +326,7 @@ impl<'a> Reads<'a> {
         match node {
             Node::None => Ok(()),
             Node::ColumnRef(column) => self.names.note(column).map(|_| ()),
-            Node::SelectStmt(select) => self.select(select, Stars::Count),
+            Node::SelectStmt(select) => self.select(select, Stars::Count, Outlook::Open),
             Node::SubLink(link) => self.link(link),
             Node::FuncCall(call) => {
                 check_call(call)?;
@@ -318,7 +350,7 @@ impl<'a> Reads<'a> {
             _ => Stars::Count,
         };
         match link.subselect() {
-            Node::SelectStmt(select) => self.select(select, stars),
+            Node::SelectStmt(select) => self.select(select, stars, Outlook::Open),
             _ => Err(unknown()),
         }
     }

@@ -8,7 +8,7 @@ const NOW: &str = "2026-01-01 00:00:00+00";
 fn cut_of(text: &str, types: &[u32], count: usize) -> Result<Cut, Refusal> {
     let trees = trees(text).expect("the test's statement parses");
     let statement = trees.first().expect("a statement");
-    cut(statement, &catalog(), &path(), Given { types, count }, NOW)
+    cut(statement, &catalog(), &path(), Given { types, count }, Effort::Select, NOW)
 }
 
 #[test]
@@ -116,5 +116,31 @@ fn what_is_of_one_server_is_refused() {
         "select * from users for update",
     ] {
         assert_eq!(cut_of(text, &[], 0).expect_err(text).sqlstate, "0A000", "{text}");
+    }
+}
+
+#[test]
+fn show() {
+    for text in [
+        "select u.name, o.status from users u join orders o on o.tenant_id = u.tenant_id and o.user_id = u.id where o.total > 5 order by u.name limit 10",
+        "select u.name, sum(o.total), avg(score), count(*) c from users u, orders o where o.tenant_id = u.tenant_id and o.user_id = u.id group by u.name having count(*) > 3 order by sum(o.total) desc, 1 limit 10",
+        "select extract(year from created_at) as y, substring(name from 1 for 2), max(email), max(name), sum(score) from users group by 1, substring(name from 1 for 2) order by 1",
+        "select c.title, count(distinct u.name) from users u join countries c on c.id = u.country_id group by c.title",
+        "select distinct name from users order by name",
+        "select title, y, sum(v) from (select c.title, extract(year from o.created_at) as y, o.total * 2 as v from users u, orders o, countries c where u.tenant_id = o.tenant_id and c.id = u.country_id) x group by title, y order by title",
+        "select * from users u left join orders o on o.tenant_id = u.tenant_id and o.id = u.id order by u.name",
+        "select name, (select count(*) from orders o where o.user_id = u.id) from users u where exists (select 1 from orders o where o.tenant_id = u.tenant_id and o.user_id = u.id and o.total > 3)",
+    ] {
+        let trees = trees(text).expect("the test's statement parses");
+        let cut = cut(
+            trees.first().unwrap(),
+            &catalog(),
+            &path(),
+            Given { types: &[], count: 0 },
+            Effort::Reduce,
+            NOW,
+        )
+        .unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
+        println!("{text}\n  LEG {}\n  ARR {}\n", cut.leg, cut.over_arrays);
     }
 }

@@ -14,11 +14,13 @@
 //! | `types`, `facts` | what type a value has, and whether the proxy may compare it |
 //! | `outputs`, `names` | what the block gives; what ORDER BY 2 means |
 //! | `rows`, `groups`, `limit` | the merge of rows, of groups, and how many |
+//! | `core` | for statements that are gathered: what servers can join by themselves |
 //! | `leg`, `clock` | the text for one server |
 //! | `write` | which writes each server does for its own rows |
 
 mod analysis;
 mod clock;
+mod core;
 mod expression;
 mod facts;
 mod from;
@@ -37,6 +39,9 @@ mod types;
 mod write;
 
 pub(crate) use clock::stop_clock;
+pub(crate) use core::{Core, Outlook, ordinal};
 pub(crate) use expression::is_plain;
+pub(crate) use names::{function_name, output_name};
+pub(crate) use outputs::without_places;
 pub(crate) use split::split;
 pub(crate) use write::split_write;

@@ -10,7 +10,7 @@ pub(super) fn fields_of(column: &ColumnRef) -> Option<Vec<&str>> {
 }
 
 /// The name of a function of `pg_catalog`, or without a schema.
-pub(super) fn function_name(call: &FuncCall) -> Option<&str> {
+pub(crate) fn function_name(call: &FuncCall) -> Option<&str> {
     let names: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
     match names.as_slice() {
         [name] | ["pg_catalog", name] => Some(name),
@@ -20,7 +20,7 @@ pub(super) fn function_name(call: &FuncCall) -> Option<&str> {
 
 /// The name that PostgreSQL gives an output without AS (`FigureColname` in `parse_target.c`);
 /// `None` for nodes that are not listed here.
-pub(super) fn output_name(node: Node<'_>) -> Option<String> {
+pub(crate) fn output_name(node: Node<'_>) -> Option<String> {
     figure(node).map(|(name, _)| name.unwrap_or_else(|| "?column?".to_owned()))
 }
 

@@ -65,7 +65,7 @@ impl<'a> Expression<'a> {
 }
 
 /// A tree as text, without the places in the statement's text that it was read from.
-fn without_places(node: Node<'_>) -> String {
+pub(crate) fn without_places(node: Node<'_>) -> String {
     let text = format!("{node:?}");
     let mut parts = text.split("location: ");
     let mut result = parts.next().unwrap_or_default().to_owned();
