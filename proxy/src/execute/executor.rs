@@ -295,7 +295,8 @@ impl Executor {
         let session = SessionView {
             tenant,
             fan_out: self.login.fan_out,
-            read_write_transaction: self.transaction.is_explicit() && !self.transaction.read_only,
+            read_write_transaction: self.transaction.reads_to_write
+                || self.transaction.is_explicit() && !self.transaction.read_only,
             held: self.standing(statement),
             fenced: &fenced,
             now: &self.transaction.now,

@@ -31,6 +31,8 @@ mod explain;
 mod failpoint;
 pub mod finish;
 mod gather;
+mod inner;
+mod insert;
 mod isolation;
 mod keep;
 mod leg;
