@@ -328,6 +328,9 @@ impl Executor {
         }
         match self.database.directory.enter(directory, &servers, &plan.tenants) {
             Ok(pass) => {
+                if self.transaction.passes.capacity() == 0 {
+                    self.transaction.passes.reserve_exact(1);
+                }
                 self.transaction.passes.push(Permit { pass, servers, tenants: plan.tenants.clone() });
                 true
             }

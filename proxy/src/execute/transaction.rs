@@ -140,7 +140,7 @@ impl Branch {
 
 impl Transaction {
     /// None, in the place of one that ended: what it has allocated serves the next one.
-    pub(super) fn emptied(mut self) -> Transaction {
+    pub fn emptied(mut self) -> Transaction {
         self.branches.clear();
         self.savepoints.clear();
         self.passes.clear();
