@@ -46,6 +46,12 @@ pub(crate) enum Command {
     Moves,
     /// Is this fleet ready: settings, schemas, keys, versions, rights; each finding with what to do.
     Check,
+    /// Sequences: do the servers count apart, and what each gives next.
+    Sequences {
+        /// Bring apart those that may give a number on two servers.
+        #[arg(long)]
+        spread: bool,
+    },
     /// Clients and server connections by database and user.
     Pools,
     /// Who is connected.

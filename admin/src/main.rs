@@ -53,6 +53,14 @@ async fn run(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Sequences { spread: false } => output::print(&console.ask("SHOW SEQUENCES").await?, style),
+        Command::Sequences { spread: true } => {
+            let outcomes = console.ask("SEQUENCES SPREAD").await?;
+            output::print(&outcomes, style);
+            if outcomes.rows.iter().any(|row| outcomes.field(row, "outcome") == Some("unchanged")) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Pools => output::print(&console.ask("SHOW POOLS").await?, style),
         Command::Clients => output::print(&console.ask("SHOW CLIENTS").await?, style),
         Command::Databases => output::print(&console.ask("SHOW DATABASES").await?, style),

@@ -22,6 +22,7 @@ pub mod mover;
 pub mod net;
 pub mod pool;
 pub mod replicas;
+pub mod sequences;
 pub mod serve;
 pub mod server;
 pub mod web;

@@ -14,6 +14,7 @@
 //! | [`merge`] | how rows of several servers become one result |
 //! | [`copy`] | which tenant a row of COPY data belongs to |
 //! | [`moves`] | what a move does next |
+//! | [`sequences`] | how one sequence counts on several servers |
 
 pub mod catalog;
 pub mod copy;
@@ -22,4 +23,5 @@ pub mod ids;
 pub mod merge;
 pub mod moves;
 pub mod plan;
+pub mod sequences;
 pub mod sql;

@@ -13,6 +13,7 @@ use super::settings::{EQUAL, Standing, ask};
 use crate::catalog::LiveCatalog;
 use crate::config::DatabaseConfig;
 use crate::replicas::{NodeRole, Servers};
+use crate::sequences::{Surveyed, survey};
 
 /// How long one server may take to show a primary.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,6 +44,7 @@ pub async fn check(servers: &Servers, databases: &[Checked<'_>]) -> Vec<Finding>
     for Checked { config, catalog, directory } in databases {
         found.extend(check_database(servers, &config.name).await);
         found.extend(check_tables(servers, catalog).await);
+        found.extend(check_sequences(servers, config).await);
         if let Some(key_type) = catalog.load().key_type {
             found.extend(regions::findings(config, servers, directory, key_type));
         }
@@ -122,6 +124,23 @@ async fn check_tables(servers: &Servers, live: &LiveCatalog) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Sequences that may give one number on two servers.
+async fn check_sequences(servers: &Servers, config: &DatabaseConfig) -> Vec<Finding> {
+    if servers.iter().count() < 2 || config.sequence_stride < 2 {
+        return Vec::new();
+    }
+    let sequences = match survey(servers, &config.name).await {
+        Ok(sequences) => sequences,
+        Err(error) => return vec![warning("", error.to_string(), "see that the servers run")],
+    };
+    let together = sequences.iter().filter(|sequence| !sequence.is_apart());
+    let finding = |sequence: &Surveyed| {
+        let what = format!("sequence {} may give one number on two servers", sequence.name);
+        warning("", what, "herdctl sequences --spread")
+    };
+    together.map(finding).collect()
 }
 
 fn warning(server: &str, what: String, fix: &str) -> Finding {

@@ -2,18 +2,16 @@
 
 use std::collections::HashMap;
 
-use foldhash::fast::RandomState;
-
 /// Things by the client's names; the empty name is the unnamed one's.
 #[derive(Debug)]
 pub(super) struct Named<T> {
     unnamed: Option<T>,
-    named: HashMap<Box<str>, T, RandomState>,
+    named: HashMap<Box<str>, T>,
 }
 
 impl<T> Default for Named<T> {
     fn default() -> Named<T> {
-        Named { unnamed: None, named: HashMap::default() }
+        Named { unnamed: None, named: HashMap::new() }
     }
 }
 

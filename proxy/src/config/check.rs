@@ -185,6 +185,14 @@ pub(super) fn together(root: &Section<'_>, config: &Config) {
     if !config.peers.is_empty() && config.proxy.peer_id == 0 {
         root.fault_at("peer", "needs [proxy] peer_id, this proxy's own number");
     }
+    let servers = config.servers.len();
+    for database in &config.databases {
+        if database.sequence_stride > 1 && usize::from(database.sequence_stride) < servers {
+            let what =
+                format!("sequence_stride of `{}` is smaller than the number of servers", database.name);
+            root.fault_at("database", what);
+        }
+    }
     for rule in config.databases.iter().flat_map(|database| &database.regions) {
         let stands = config.servers.iter().any(|server| server.region == rule.region);
         if !rule.region.is_empty() && !stands {

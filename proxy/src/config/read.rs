@@ -122,6 +122,8 @@ fn database(mut section: Section<'_>) -> DatabaseConfig {
         tenant_setting: section.or("tenant_setting", default.tenant_setting),
         shards: section.number("shards", u64::from(default.shards), 1..=65_536) as u32,
         harmless_functions: section.or("harmless_functions", default.harmless_functions),
+        sequence_stride: section.number("sequence_stride", u64::from(default.sequence_stride), 1..=1024)
+            as u16,
         regions: section.tables("region").into_iter().map(region).collect(),
         pool: own_pool(&mut section, "max_db_connections"),
         max_client_connections: bound(&mut section, "max_db_client_connections"),

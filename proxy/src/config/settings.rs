@@ -229,6 +229,8 @@ pub struct DatabaseConfig {
     pub shards: u32,
     /// Functions (`name` or `schema.name`) that read no sharded table, whatever they look like.
     pub harmless_functions: Vec<String>,
+    /// How many servers its sequences can count on apart from each other; 1: each server counts for itself.
+    pub sequence_stride: u16,
     /// Tenants that must stay on servers of one region.
     pub regions: Vec<RegionRule>,
     /// What its pools do otherwise than `[pool]` says.
@@ -249,6 +251,7 @@ impl Default for DatabaseConfig {
             tenant_setting: "app.tenant".into(),
             shards: 4096,
             harmless_functions: Vec::new(),
+            sequence_stride: 16,
             regions: Vec::new(),
             pool: OwnPool::default(),
             max_client_connections: 0,

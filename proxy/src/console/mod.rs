@@ -13,12 +13,14 @@
 //! | `placement` | where rows are |
 //! | `board` | the web page's tables |
 //! | `moving` | moves: start, show, abort |
+//! | `sequences` | sequences over several servers |
 
 mod acting;
 mod board;
 mod moving;
 mod placement;
 mod pooler;
+mod sequences;
 mod serve;
 mod show;
 mod stats;

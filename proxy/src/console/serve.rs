@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::registry::ClientEntry;
 use crate::console::table::{Formats, Table};
 use crate::console::words::{self, Command, Patience};
-use crate::console::{acting, moving, placement, show};
+use crate::console::{acting, moving, placement, sequences, show};
 use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
 use crate::fleet::{Database, Fleet};
@@ -272,6 +272,7 @@ impl Console {
         let table = match command(&text)? {
             Command::MoveStart { dry_run: false, .. } | Command::MoveAbort(_) => moving::columns(),
             Command::MoveGc => Table::new(&["removed"]),
+            Command::SpreadSequences => sequences::outcomes(),
             looking
                 if looking.only_looks() || matches!(looking, Command::Check | Command::MoveStart { .. }) =>
             {
@@ -386,6 +387,7 @@ impl Console {
             Command::Show(subject) => show::run(&fleet, self.database.as_deref(), &subject).await?,
             Command::Where(key) => placement::place(self.database()?, &key)?,
             Command::Check => show::check(&fleet).await?,
+            Command::SpreadSequences => sequences::spread(&fleet, self.database()?).await?,
             Command::MoveStart { tenants, shards, to, dry_run } => {
                 moving::start(self.database()?, tenants.as_deref(), shards.as_deref(), &to, dry_run).await?
             }

@@ -57,6 +57,8 @@ pub(super) enum Command {
     MoveAbort(MoveId),
     /// Remove what is left over.
     MoveGc,
+    /// Bring sequences apart.
+    SpreadSequences,
 }
 
 /// For whom a shutdown waits.
@@ -99,7 +101,8 @@ impl Command {
             | Command::Shutdown(_)
             | Command::MoveStart { .. }
             | Command::MoveAbort(_)
-            | Command::MoveGc => false,
+            | Command::MoveGc
+            | Command::SpreadSequences => false,
         }
     }
 }
@@ -133,6 +136,7 @@ pub(super) fn read(text: &str) -> Result<Command, NoCommand> {
         ["USE", _] => Ok(Command::Use(tokens[1].clone())),
         ["WHERE", _] => Ok(Command::Where(tokens[1].clone())),
         ["CHECK"] => Ok(Command::Check),
+        ["SEQUENCES", "SPREAD"] => Ok(Command::SpreadSequences),
         ["RELOAD"] => Ok(Command::Reload),
         ["PAUSE"] | ["PAUSE", _] => Ok(Command::Pause(database())),
         ["RESUME"] | ["RESUME", _] => Ok(Command::Resume(database())),

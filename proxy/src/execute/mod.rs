@@ -5,10 +5,10 @@
 //! | `executor` | plans a statement and gets the connections it needs |
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
+//! | `sequences`, `set_values` | sequences over several servers: kept apart, set |
 //! | `route` | what a session needs to reach a server |
 //! | `at_once` | a plan and a connection where nothing must be waited for |
 //! | `passing` | a server's replies passed on as they were read |
-//! | `alike` | what many sessions have alike, kept once |
 //! | `relay`, `reported` | a server's replies to the client, and what it knows of parameters |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
@@ -17,8 +17,7 @@
 //! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
 
-pub mod alike;
-pub mod at_once;
+mod at_once;
 pub mod branches;
 pub mod cancel;
 pub mod clock;
@@ -33,8 +32,6 @@ mod explain;
 mod failpoint;
 pub mod finish;
 mod gather;
-mod inner;
-mod insert;
 mod isolation;
 mod keep;
 mod leg;
@@ -48,6 +45,8 @@ pub mod reported;
 mod route;
 pub mod rows;
 pub mod run;
+mod sequences;
+mod set_values;
 pub mod settings;
 pub mod transaction;
 pub mod trouble;

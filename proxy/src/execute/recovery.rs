@@ -174,7 +174,7 @@ pub(super) async fn outcome(fleet: &Fleet, database: &Database, gid: &str) -> Op
 }
 
 /// A new gid: `pgherd:<decider's server>:<proxy>:<unique>`.
-pub(super) fn new_gid(decider: &str, proxy: &str) -> String {
+pub(crate) fn new_gid(decider: &str, proxy: &str) -> String {
     format!("pgherd:{decider}:{proxy}:{:032x}", rand::random::<u128>())
 }
 

@@ -15,7 +15,7 @@ use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
-use crate::execute::{copy_in, everywhere, explain, gather, insert, merge};
+use crate::execute::{copy_in, everywhere, explain, gather, merge, sequences, set_values};
 use crate::net::peer::Peer;
 
 /// How often a read is tried on another connection after one broke under it with nothing answered.
@@ -127,11 +127,13 @@ impl Executor {
             }
             Way::Everywhere(answer) => {
                 self.open_implicit();
-                Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await
-            }
-            Way::Insert(plan) => {
-                self.open_implicit();
-                Box::pin(insert::run(self, peer, ask, rows, decision, plan)).await
+                if let Some(values) = ask.statement.set_values() {
+                    return Box::pin(set_values::run(self, peer, ask, rows, decision, values)).await;
+                }
+                let steps = Box::pin(sequences::steps_before(self, ask.statement, decision)).await?;
+                let completion = Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await?;
+                Box::pin(sequences::bring_apart(self, ask.statement, decision, &steps)).await?;
+                Ok(completion)
             }
             Way::CopyIn(copy) => {
                 self.open_implicit();

@@ -3,10 +3,9 @@
 //! with its count of transactions as the error that its own may have; so who is busy is never missed.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foldhash::fast::FixedState;
 use router::ids::TenantKey;
 
 use super::sessions::{Count, Totals};
@@ -28,7 +27,7 @@ pub struct TenantTotals {
     rank: u64,
 }
 
-type Part = HashMap<TenantKey, TenantTotals, FixedState>;
+type Part = HashMap<TenantKey, TenantTotals>;
 
 /// The busiest tenants of one database; clones are one.
 #[derive(Clone, Debug)]
@@ -49,8 +48,9 @@ impl Tenants {
     }
 
     fn part(&self, key: &TenantKey) -> MutexGuard<'_, Part> {
-        // Not the tables' own: these bits must not be those that place a key within its table.
-        let part = (FixedState::with_seed(1).hash_one(key) % PARTS as u64) as usize;
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let part = (hasher.finish() % PARTS as u64) as usize;
         self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,7 +1,10 @@
 //! The steps `drain` and `swap`: the target has all, and the floors are known.
 
-use router::ids::Lsn;
+use std::collections::HashMap;
+
+use router::ids::{Lsn, quote_literal};
 use router::moves::ShardMove;
+use router::sequences::{Counter, are_apart};
 use tokio_postgres::Client;
 
 use super::fault::Fault;
@@ -10,6 +13,7 @@ use super::site::Site;
 use super::stream::Stream;
 use super::tables;
 use super::tenants::{hidden, hide, key_type};
+use crate::sequences::counters;
 
 /// Waits for the cut at the target, hides the source's rows, raises the target's sequences.
 pub(super) async fn drain(site: &Site, stream: &Stream, cutover: &mut Cutover) -> Result<(), Fault> {
@@ -37,18 +41,24 @@ pub(super) async fn position(client: &Client) -> Result<Lsn, Fault> {
     row.get::<_, &str>(0).parse().map_err(|_| Fault::Passing("a server's log position is odd".into()))
 }
 
-/// The next value of each of the target's sequences is beyond what the source's has given out.
+/// The next value of each of the target's sequences is beyond what the source's has given out, and of the
+/// target's own class. Sequences that count apart give nothing twice as they are.
 async fn raise_sequences(cutover: &Cutover) -> Result<(), Fault> {
-    let sql = "SELECT schemaname::text, sequencename::text, last_value, increment_by FROM pg_sequences
-        WHERE last_value IS NOT NULL AND schemaname <> 'pgherd'";
-    let rows = cutover.source.query(sql, &[]).await?;
-    let column = |index: usize| rows.iter().map(|row| row.get(index)).collect::<Vec<String>>();
-    let values: Vec<i64> = rows.iter().map(|row| row.get(2)).collect();
-    let raise = "SELECT count(setval(format('%I.%I', s.schemaname, s.sequencename)::regclass, v.value))
-        FROM unnest($1::text[], $2::text[], $3::bigint[]) v (schema, name, value)
-        JOIN pg_sequences s ON s.schemaname = v.schema AND s.sequencename = v.name
-        WHERE s.last_value IS NULL OR CASE WHEN s.increment_by > 0
-            THEN s.last_value < v.value ELSE s.last_value > v.value END";
-    cutover.target.query(raise, &[&column(0), &column(1), &values]).await?;
-    Ok(())
+    let given = counters(&cutover.source).await?;
+    let targets: HashMap<String, Counter> = counters(&cutover.target).await?.into_iter().collect();
+    let mut raises = Vec::new();
+    for (name, source) in given.iter().filter(|(_, source)| source.at.called) {
+        let Some(target) = targets.get(name).filter(|target| !are_apart(&[*source, **target])) else {
+            continue;
+        };
+        let (past, is_before) = if target.increment > 0 { (1, "<") } else { (-1, ">") };
+        let at = target.not_before(i128::from(source.at.value) + past);
+        let (sequence, value) = (quote_literal(name), source.at.value);
+        raises.push(format!(
+            "SELECT setval({sequence}::regclass, {}, {}) FROM {name} \
+             WHERE last_value {is_before} {value} OR last_value = {value} AND NOT is_called",
+            at.value, at.called
+        ));
+    }
+    Ok(cutover.target.batch_execute(&raises.join("; ")).await?)
 }

@@ -42,16 +42,12 @@ impl NodeState {
         target: &Arc<Target>,
         settings: &PoolSettings,
         paused: bool,
-    ) -> (usize, Arc<PoolKey>, Arc<Target>) {
+    ) -> (usize, Arc<PoolKey>) {
         let key = PoolKey { database: target.database.clone(), user: target.user.clone() };
         if let Some((key, number)) = self.numbers.get_key_value(&key) {
-            let (number, key) = (*number, Arc::clone(key));
-            let pool = self.pool(number);
-            // Handles that lead to one place share what says so.
-            if !pool.target.is_same(target) {
-                pool.target = Arc::clone(target);
-            }
-            return (number, key, Arc::clone(&pool.target));
+            let found = (*number, Arc::clone(key));
+            self.pool(found.0).target = Arc::clone(target);
+            return found;
         }
         let (key, bounds) = (Arc::new(key), settings.bounds(&target.database, &target.user));
         let pool = Pool::new(Arc::clone(&key), Arc::clone(target), bounds, paused);
@@ -61,7 +57,7 @@ impl NodeState {
             None => self.pools.push(Some(pool)),
         }
         self.numbers.insert(Arc::clone(&key), number);
-        (number, key, Arc::clone(target))
+        (number, key)
     }
 
     /// The pool of a number.

@@ -4,6 +4,7 @@ use super::decide::Request;
 use super::place::Placing;
 use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way};
 use crate::ids::ServerId;
+use crate::sql::Statement;
 
 /// One statement on all servers in one atomic commit; with one server it is an ordinary statement.
 pub(super) fn on_all(request: &Request<'_>, why: &'static str) -> Result<Verdict, Refusal> {
@@ -20,6 +21,20 @@ pub(super) fn on_all(request: &Request<'_>, why: &'static str) -> Result<Verdict
         tenants: Tenants::None,
         why: why.into(),
     }))
+}
+
+/// `setval` over several servers: every server's counter goes past the value.
+pub(super) fn set_values(request: &Request<'_>, subject: &Statement) -> Result<Option<Verdict>, Refusal> {
+    if !subject.calls().setval || request.directory.servers().len() <= 1 {
+        return Ok(None);
+    }
+    if request.statement.set_values().is_none() {
+        return Err(Refusal::unsupported(
+            "setval among other things, or in another statement than a plain SELECT, and there are several servers",
+            "Write SELECT setval(...) as a statement of its own.",
+        ));
+    }
+    on_all(request, "the sequence goes on past the value on every server").map(Some)
 }
 
 /// DDL: on all servers, and not while rows are moved under it.

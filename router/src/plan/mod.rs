@@ -8,7 +8,6 @@ mod decide;
 mod everywhere;
 mod fan_out;
 mod gather;
-mod insert;
 mod place;
 mod rows;
 mod types;
@@ -17,7 +16,6 @@ mod writes;
 pub use crate::sql::gather::{Part, PartColumn};
 pub use decide::plan;
 pub use gather::GatherPlan;
-pub use insert::{Argument, Computed, Division, Insert, InsertPart};
 pub use types::{
     Answer, CopyIn, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView, TenantKeys, Tenants,
     Verdict, Way,

@@ -9,7 +9,6 @@ use super::GatherPlan;
 use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::merge::MergePlan;
-use crate::plan::Insert;
 
 /// What is to be done with a statement.
 #[derive(Debug, Clone)]
@@ -73,9 +72,6 @@ pub enum Way {
     /// COPY ... FROM STDIN: each row to its tenant's server, in one atomic commit. Legs are all
     /// servers that hold placements.
     CopyIn(Arc<CopyIn>),
-    /// INSERT: each row to its tenant's server, in one atomic commit. Legs are all servers that may
-    /// get rows.
-    Insert(Arc<Insert>),
 }
 
 /// What the client is told after a write on several servers.

@@ -23,6 +23,8 @@ pub(crate) struct Calls {
     pub(crate) home: Option<String>,
     /// An advisory lock or a notification: it means nothing on another server than the home server.
     pub(crate) home_only: Option<String>,
+    /// A call of `setval`.
+    pub(crate) setval: bool,
     /// A function whose value differs from server to server.
     pub(crate) differs: Option<String>,
     /// A function that acts on one server's processes or files.
@@ -65,7 +67,10 @@ impl Calls {
         }
         match effect {
             Effect::Plain | Effect::RunsSql => {}
-            Effect::Sequence => self.needs_home(name, None),
+            Effect::Sequence => {
+                self.setval |= name == "setval";
+                self.needs_home(name, None);
+            }
             Effect::SequenceOfSession => {
                 self.of_connection.get_or_insert_with(|| name.to_owned());
             }

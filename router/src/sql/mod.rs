@@ -10,11 +10,11 @@
 //! | `kind`, `classify`, `session` | what kind of statement it is |
 //! | `keys` | whose rows it can concern |
 //! | `calls`, `functions` | what the functions that it calls do |
+//! | `sequence` | what it does to sequences: their options, `setval` |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
 //! | `normal` | a text without its values, for log lines |
 //! | `literals`, `template` | a text without its literals; one reading for all texts that differ in those |
 //! | `walk` | the nodes of a tree without recursion |
-//! | `insert` | INSERT whose rows belong to several servers |
 //! | `rewrite` | the same statement over fewer rows |
 //! | `shape` | which SELECTs over all tenants merge exactly, and how |
 //! | `gather` | any other SELECT over all tenants: what each server gives, and what one makes of it |
@@ -24,7 +24,6 @@ mod classify;
 mod comment;
 mod functions;
 pub(crate) mod gather;
-pub(crate) mod insert;
 pub(crate) mod keys;
 mod kind;
 mod lex;
@@ -32,6 +31,7 @@ mod literals;
 mod normal;
 mod parse;
 mod rewrite;
+mod sequence;
 mod session;
 mod shape;
 mod statement;
@@ -39,7 +39,6 @@ mod template;
 mod walk;
 
 pub(crate) use calls::ROW_LOCKS;
-pub use insert::Question;
 pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
 pub use literals::Outline;
@@ -49,6 +48,7 @@ pub use rewrite::Filter;
 pub(crate) use rewrite::restrict_text;
 #[cfg(test)]
 pub(crate) use rewrite::{restrict_statement, trees};
+pub use sequence::{Place, SequenceOptions, SetValues};
 pub(crate) use shape::{split, split_write};
 pub use statement::Statement;
 pub use template::Template;

@@ -14,6 +14,7 @@ use super::kind::{Access, ConfigCall, CopyKind, Hold, Kind};
 use super::literals::Literal;
 use super::parse::SqlStatement;
 use super::rewrite::{Filter, restrict_statement};
+use super::sequence::{SequenceOptions, SetValues, options_of, set_values};
 use super::walk::{Survey, survey};
 use crate::catalog::{Catalog, SearchPath};
 use crate::plan::{Parameter, Refusal};
@@ -40,6 +41,10 @@ struct Said {
     calls: Calls,
     /// Parameters that stand only where the server infers the tenant column's type for them.
     certain: Vec<u16>,
+    /// The options of existing sequences that it sets.
+    sequence_options: SequenceOptions,
+    /// The calls of `setval` that it consists of.
+    set_values: Option<SetValues>,
     /// A refusal that holds wherever it would run.
     refusal: Option<Refusal>,
 }
@@ -64,6 +69,8 @@ impl Said {
             touched: named,
             calls: Calls::default(),
             certain: Vec::new(),
+            sequence_options: options_of(sql.raw().stmt()),
+            set_values: None,
             refusal,
             sql: sql.clone(),
         };
@@ -73,6 +80,9 @@ impl Said {
         } else if let Some(call) = called(sql.raw().stmt()) {
             let survey = survey(call)?;
             said.calls = Calls::of(&survey, catalog);
+        }
+        if said.calls.setval {
+            said.set_values = set_values(sql.raw(), catalog, path);
         }
         said.inherit();
         said.access = said.judge_access();
@@ -257,6 +267,21 @@ impl Statement {
         }
     }
 
+    /// True for statements that may make or change sequences.
+    pub fn defines_schema(&self) -> bool {
+        matches!(self.said.kind, Kind::Ddl { temporary: false, .. })
+    }
+
+    /// The options of existing sequences that it sets.
+    pub fn sequence_options(&self) -> SequenceOptions {
+        self.said.sequence_options
+    }
+
+    /// The calls of `setval` that it consists of, if it does nothing else.
+    pub fn set_values(&self) -> Option<&SetValues> {
+        self.said.set_values.as_ref()
+    }
+
     /// True for LOCK TABLE, which PostgreSQL takes inside a transaction only.
     pub fn needs_transaction(&self) -> bool {
         matches!(self.said.kind, Kind::Lock { of_tables: true })
@@ -271,16 +296,6 @@ impl Statement {
     /// True for CREATE TABLE AS and SELECT INTO, which say how many rows they stored.
     pub fn stores_rows(&self) -> bool {
         matches!(self.said.kind, Kind::CreateAs { .. })
-    }
-
-    /// The same, of one who is not a template's instance, for whoever keeps it.
-    pub(crate) fn share(&self) -> Statement {
-        Statement { said: Arc::clone(&self.said), instance: None }
-    }
-
-    /// True for INSERT.
-    pub(crate) fn inserts_rows(&self) -> bool {
-        matches!(self.raw().stmt(), Node::InsertStmt(_))
     }
 
     /// True for EXPLAIN.

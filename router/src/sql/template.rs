@@ -32,7 +32,8 @@ impl Template {
             && statement.refusal().is_none()
             && statement.hold().is_none()
             && statement.sets_config().is_empty()
-            && !statement.calls().unknown_config;
+            && !statement.calls().unknown_config
+            && !statement.calls().setval;
         let type_oids = outline.type_oids().collect();
         (counted && plain).then(|| Template { outline: outline.text().to_owned(), type_oids, statement })
     }
