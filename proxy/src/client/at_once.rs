@@ -12,8 +12,10 @@ use tracing::Instrument;
 use crate::client::extended::{check_parameters, is_ours, text};
 use crate::client::portal::{Bound, Portal, Stand, parameters_of};
 use crate::client::session::Session;
+use crate::execute::at_once::{Manner, Stands};
 use crate::execute::executor::Decision;
 use crate::execute::passing::{Passed, Stir};
+use crate::execute::prepared::Prepared;
 use crate::execute::relay::Expect;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
@@ -21,11 +23,14 @@ use crate::metrics::Count;
 use crate::net::peer::PeerGone;
 use crate::wire::frame::Frame;
 use crate::wire::view::{Bind, Query};
+use crate::wire::write;
 
 /// What became of a message at once.
 pub(super) enum Begun {
     /// All that is to be done.
     Done,
+    /// The answer was written, and is to be sent.
+    Answered,
     /// A pipeline's end was sent to this server, whose answers are to come.
     Pipeline(ServerId),
     /// A simple query was sent to its server.
@@ -75,8 +80,10 @@ impl Session {
             return Ok(false);
         }
         let Some(statement) = self.executor.statement_of(&prepared)? else { return Ok(false) };
-        let apart = is_ours(&statement) || matches!(statement.kind(), Sort::Execute { .. });
-        if apart || prepared.described.is_of_before(self.executor.catalog_version()) {
+        if is_ours(&statement) {
+            return self.bind_ours_at_once(portal, prepared, statement, &bind);
+        }
+        if prepared.described.is_of_before(self.executor.catalog_version()) {
             return Ok(false);
         }
         check_parameters(&bind, &prepared, &statement)?;
@@ -84,9 +91,11 @@ impl Session {
         let config = self.config_of(&statement, &parameters)?;
         let (current, idle) = (self.current(), self.expects.is_empty());
         let at = |server| current == Some(server) || (current.is_none() && idle);
-        let Some(decision) = self.executor.branch_at_once(&statement, &parameters, at)? else {
-            return Ok(false);
-        };
+        let placed = self.executor.branch_at_once(&statement, &parameters, Manner::Pipeline, at)?;
+        let Some((decision, stands)) = placed else { return Ok(false) };
+        if stands == Stands::Begins {
+            self.expects.extend([Expect::Swallow(b'1'), Expect::Swallow(b'2'), Expect::Swallow(b'C')]);
+        }
         self.executor.counters.add(Count::Binds, 1);
         let server = self.send_bind(&decision, &statement, &prepared, &bind);
         let (statement, stand) = (Some(statement), Stand::OnServer(server));
@@ -94,11 +103,58 @@ impl Session {
         Ok(true)
     }
 
+    /// A Bind of what the session answers itself, with nothing before it that a server is to check.
+    fn bind_ours_at_once(
+        &mut self,
+        portal: &str,
+        prepared: Arc<Prepared>,
+        statement: Arc<Statement>,
+        bind: &Bind<'_>,
+    ) -> Result<bool, Trouble> {
+        let alone = self.unchecked.iter().all(|(_, unchecked)| Arc::ptr_eq(unchecked, &prepared));
+        if !alone || matches!(statement.kind(), Sort::Execute { .. }) {
+            return Ok(false);
+        }
+        check_parameters(bind, &prepared, &statement)?;
+        self.executor.counters.add(Count::Binds, 1);
+        for _ in std::mem::take(&mut self.unchecked) {
+            self.say(write::parse_complete);
+        }
+        self.say(write::bind_complete);
+        let (bound, config, stand) = (Bound::from(bind), Vec::new(), Stand::Ours);
+        self.portals.insert(portal, Portal { prepared, statement: Some(statement), bound, config, stand });
+        Ok(true)
+    }
+
+    /// Executes a BEGIN, with nothing before it in its pipeline: no server hears of it yet.
+    pub(super) fn begin_at_once(&mut self, portal: &str) -> Result<bool, Trouble> {
+        let Some(Portal { statement: Some(statement), stand: Stand::Ours, .. }) = self.portals.get(portal)
+        else {
+            return Ok(false);
+        };
+        let statement = Arc::clone(statement);
+        let Sort::Begin { text, read_only } = statement.kind() else { return Ok(false) };
+        if self.is_in_pipeline() || self.executor.transaction.mode != Mode::Auto {
+            return Ok(false);
+        }
+        let begun = Instant::now();
+        let tag = self.begin(text, *read_only)?;
+        self.executor.count_local(begun);
+        write::command_complete(self.peer.out(), tag);
+        Ok(true)
+    }
+
     fn sync_at_once(&mut self) -> Begun {
         if self.skipping || !self.unchecked.is_empty() {
             return Begun::Waits;
         }
-        let Some(server) = self.current() else { return Begun::Waits };
+        let Some(server) = self.current() else {
+            if !self.expects.is_empty() || !self.executor.end_of_message_at_once() {
+                return Begun::Waits;
+            }
+            self.say_synced();
+            return Begun::Answered;
+        };
         self.executor.pipeline(server).queue_sync();
         self.expects.push_back(Expect::Ready);
         self.executor.report(&mut self.peer, server);
@@ -123,9 +179,9 @@ impl Session {
         if !is_plain(statement) || self.executor.transaction.mode == Mode::Implicit {
             return Ok(Begun::Waits);
         }
-        let tried = self.executor.branch_at_once(statement, &[], |_| true);
+        let tried = self.executor.branch_at_once(statement, &[], Manner::Query, |_| true);
         // A refusal is a simple query's own to tell.
-        let Ok(Some(decision)) = tried else { return Ok(Begun::Waits) };
+        let Ok(Some((decision, _))) = tried else { return Ok(Begun::Waits) };
         // A simple query ends the unnamed statement and portal.
         self.portals.remove("");
         self.prepared.remove("");

@@ -61,7 +61,7 @@ impl Session {
         Ok(Some(complete(tag)))
     }
 
-    fn begin(&mut self, text: &str, read_only: bool) -> Result<&'static str, Trouble> {
+    pub(super) fn begin(&mut self, text: &str, read_only: bool) -> Result<&'static str, Trouble> {
         if self.executor.transaction.failed {
             return Err(ClientError::failed_transaction().into());
         }
@@ -77,12 +77,13 @@ impl Session {
             }
             Mode::Auto => {
                 self.executor.settings.begin();
+                let kept = std::mem::take(&mut self.executor.transaction).emptied();
                 self.executor.transaction = Transaction {
                     mode: Mode::Explicit,
                     begin: text.to_owned(),
                     read_only,
                     now: Moment::of_begin(),
-                    ..Transaction::default()
+                    ..kept
                 };
             }
         }

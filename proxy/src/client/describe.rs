@@ -27,8 +27,13 @@ impl Session {
         if describe.kind == Kind::Statement {
             return Ok(false);
         }
-        let portal = self.portals.get(text(describe.name)?);
-        let Some(Stand::OnServer(server)) = portal.map(|portal| &portal.stand) else { return Ok(false) };
+        let Some(portal) = self.portals.get(text(describe.name)?) else { return Ok(false) };
+        let kind = portal.statement.as_ref().map(|statement| statement.kind());
+        if matches!((&portal.stand, kind), (Stand::Ours, Some(Sort::Begin { .. } | Sort::Commit { .. }))) {
+            self.say(write::no_data);
+            return Ok(true);
+        }
+        let Stand::OnServer(server) = &portal.stand else { return Ok(false) };
         let server = *server;
         if !self.is_ready_at(server) {
             return Ok(false);

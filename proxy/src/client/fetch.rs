@@ -27,7 +27,7 @@ impl Session {
     pub(super) fn execute_at_once(&mut self, frame: &Frame) -> Result<bool, Trouble> {
         let name = text(Execute::read(frame).map_err(malformed)?.portal)?;
         let Some(portal) = self.portals.get(name) else { return Ok(false) };
-        let Stand::OnServer(server) = portal.stand else { return Ok(false) };
+        let Stand::OnServer(server) = portal.stand else { return self.begin_at_once(name) };
         if !portal.config.is_empty() || portal.reads_client() || !self.is_ready_at(server) {
             return Ok(false);
         }

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 /// Things by the client's names; the empty name is the unnamed one's.
 #[derive(Debug)]
 pub(super) struct Named<T> {
     unnamed: Option<T>,
-    named: HashMap<Box<str>, T>,
+    named: HashMap<Box<str>, T, RandomState>,
 }
 
 impl<T> Default for Named<T> {
     fn default() -> Named<T> {
-        Named { unnamed: None, named: HashMap::new() }
+        Named { unnamed: None, named: HashMap::default() }
     }
 }
 

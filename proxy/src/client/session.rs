@@ -109,7 +109,7 @@ impl Session {
         let startup = *startup;
         let span = startup.span;
         let whose: Box<str> = format!("{}/{}@{}", startup.database, startup.user, startup.address).into();
-        let settings = Settings::starting_with(startup.parameters);
+        let settings = Settings::starting_with(startup.parameters).shared(&database.beginnings);
         let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
         let executor = Executor::new(Arc::clone(fleet), database, login, settings);
         let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
@@ -174,7 +174,7 @@ impl Session {
     /// The first messages after authentication: the servers' parameters, the cancel key, ready.
     async fn greet(&mut self, secret: &[u8]) -> Result<(), Trouble> {
         let parameters = self.executor.introduce().await?;
-        let parameters = self.executor.database.told.share(parameters);
+        let parameters = self.executor.database.told.share(Arc::new(parameters));
         self.warn_of_long_name();
         for (name, value) in parameters.iter() {
             write::parameter_status(self.peer.out(), name, value);
@@ -198,19 +198,21 @@ impl Session {
 
     async fn listen(&mut self) -> Result<(), PeerGone> {
         loop {
-            self.patience.look(&self.executor.fleet.config, self.executor.transaction.is_explicit());
-            if self.patience.is_exhausted() {
-                return Box::pin(self.say_last(&ClientError::transaction_timeout())).await;
-            }
             if self.expects.is_empty() {
                 self.executor.admissions.clear();
             }
             let frame = match self.peer.buffered_frame()? {
                 Some(frame) => frame,
-                None => match self.wait().await? {
-                    Some(frame) => frame,
-                    None => return Ok(()),
-                },
+                None => {
+                    self.patience.look(&self.executor.fleet.config, self.executor.transaction.is_explicit());
+                    if self.patience.is_exhausted() {
+                        return Box::pin(self.say_last(&ClientError::transaction_timeout())).await;
+                    }
+                    match self.wait().await? {
+                        Some(frame) => frame,
+                        None => return Ok(()),
+                    }
+                }
             };
             self.executor.counters.traffic(self.peer.received(), self.peer.sent());
             match frame.tag() {
@@ -219,6 +221,7 @@ impl Session {
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'H' if self.skipping => {}
                 b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' | b'F' => match self.at_once(&frame) {
                     Ok(Begun::Done) => {}
+                    Ok(Begun::Answered) => self.peer.flush().await?,
                     Ok(Begun::Pipeline(server)) => self.hear_pipeline(server).await?,
                     Ok(Begun::Query(asked)) => self.hear_query(&frame, &asked).await?,
                     Ok(Begun::Waits) => self.waiting(frame, None).await?,
@@ -247,7 +250,10 @@ impl Session {
     /// The same, within the time that it may take.
     async fn message(&mut self, frame: Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
         let cancellable = Arc::clone(&self.executor.cancellable);
-        within(self.patience.work(), &cancellable, self.answer(&frame, trouble)).await
+        match self.patience.work() {
+            None => self.answer(&frame, trouble).await,
+            limit => within(limit, &cancellable, Box::pin(self.answer(&frame, trouble))).await,
+        }
     }
 
     async fn answer(&mut self, frame: &Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
@@ -445,5 +451,22 @@ async fn unasked(kept: impl Iterator<Item = &mut crate::pool::Lent>) -> Option<F
         0 => std::future::pending().await,
         1 => kept.remove(0).await.ok(),
         _ => select_all(kept).await.0.ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of what a function of this kind answers, in bytes.
+    fn answered<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_silent_client_holds_little() {
+        // The rest of four kilobytes is for what the heap holds of it elsewhere.
+        let held = answered(serve) + size_of::<Session>();
+        assert!(held <= 2560, "{held} bytes");
     }
 }

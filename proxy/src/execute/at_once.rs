@@ -18,6 +18,26 @@ use crate::execute::transaction::{Branch, Mode};
 use crate::execute::trouble::Trouble;
 use crate::pool::{Lent, Request};
 use crate::replicas::Node;
+use crate::wire::write;
+
+/// How a statement is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As a simple query.
+    Query,
+    /// Within a pipeline of the extended protocol.
+    Pipeline,
+}
+
+/// How a branch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// Statements may be sent to it.
+    Begun,
+    /// Its BEGIN goes ahead of the statement, in the same pipeline: where it fails, nothing after it runs.
+    /// ParseComplete, BindComplete and CommandComplete are owed for it.
+    Begins,
+}
 
 impl Executor {
     /// Plans a statement that runs on one server as it stands, and has its branch there; `None` where that
@@ -29,8 +49,9 @@ impl Executor {
         &mut self,
         statement: &Statement,
         parameters: &[Parameter<'_>],
+        manner: Manner,
         at: impl FnOnce(ServerId) -> bool,
-    ) -> Result<Option<Decision>, Trouble> {
+    ) -> Result<Option<(Decision, Stands)>, Trouble> {
         let apart = statement.is_explain() || statement.changes_schema();
         // What is admitted once must not be admitted again by who waits.
         if apart || self.fleet.pools.limits_statements() {
@@ -40,8 +61,11 @@ impl Executor {
         let Some(decision) = self.decide_at_once(statement, parameters)? else { return Ok(None) };
         let leg = &decision.plan.legs[0];
         let single = matches!(decision.plan.way, Way::Single) && leg.fences.is_empty();
-        if single && at(leg.server) && self.has_branch(&decision) {
-            return Ok(Some(decision));
+        if single
+            && at(leg.server)
+            && let Some(stands) = self.has_branch(&decision, manner)
+        {
+            return Ok(Some((decision, stands)));
         }
         self.transaction.passes.truncate(permits);
         Ok(None)
@@ -62,41 +86,55 @@ impl Executor {
         Ok(None)
     }
 
-    /// True where the plan's first server has a branch that may run it, perhaps a new one.
-    fn has_branch(&mut self, decision: &Decision) -> bool {
+    /// How the plan's first server has a branch that may run it, perhaps a new one; `None` where it has none.
+    fn has_branch(&mut self, decision: &Decision, manner: Manner) -> Option<Stands> {
         let server = decision.plan.legs[0].server;
         if let Some(branch) = self.transaction.branches.get(server) {
-            return !branch.replica && !branch.is_outdated(server, decision);
+            return (!branch.replica && !branch.is_outdated(server, decision)).then_some(Stands::Begun);
         }
-        let plain = self.transaction.mode == Mode::Auto && self.held.is_none() && self.kept.is_empty();
-        if !plain {
-            return false;
+        let stands = match (self.transaction.mode, manner) {
+            (Mode::Auto, Manner::Query | Manner::Pipeline) => Stands::Begun,
+            (Mode::Explicit, Manner::Pipeline) if self.begins_plainly() => Stands::Begins,
+            (Mode::Explicit | Mode::Implicit, Manner::Query | Manner::Pipeline) => return None,
+        };
+        if self.held.is_some() || !self.kept.is_empty() {
+            return None;
         }
         let begun = Instant::now();
-        let Some((connection, replica)) = self.lend_at_once(server, &decision.plan, &decision.directory)
-        else {
-            return false;
-        };
+        let (mut connection, replica) = self.lend_at_once(server, &decision.plan, &decision.directory)?;
+        let mut preparing = Vec::new();
+        if stands == Stands::Begins {
+            write::parse(connection.out(), b"", self.transaction.begin.as_bytes(), &[]);
+            write::bind(connection.out(), b"", b"", &[], [], &[]);
+            write::execute(connection.out(), b"", 0);
+            // The ParseComplete of no statement that is kept.
+            preparing.push(0);
+        }
         self.holding.get_or_insert(begun);
         self.settings.begin();
         self.cancellable.runs_on(connection.cancel_handle());
         let settings_before = connection.settings.clone();
         let branch = Branch {
             connection,
-            begun: false,
+            begun: stands == Stands::Begins,
             replica,
             executed: false,
-            unsynced: false,
+            unsynced: stands == Stands::Begins,
             fences: BTreeMap::new(),
             directory: Arc::clone(&decision.directory),
             settings_before,
-            preparing: Vec::new(),
+            preparing,
             coded: false,
             notices: BytesMut::new(),
             hold: None,
         };
         self.transaction.branches.insert(server, branch);
-        true
+        Some(stands)
+    }
+
+    /// True where one BEGIN brings a branch to where the client's transaction stands.
+    fn begins_plainly(&self) -> bool {
+        self.settings.is_as_before() && !self.transaction.begin.contains(';')
     }
 
     /// A connection at rest to a node of the server that may run the plan, with the session's settings.

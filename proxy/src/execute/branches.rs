@@ -33,6 +33,9 @@ impl Branches {
     /// Adds the branch of a server that has none.
     pub fn insert(&mut self, server: ServerId, branch: Branch) {
         let place = self.0.partition_point(|(known, _)| *known < server);
+        if self.0.capacity() == 0 {
+            self.0.reserve_exact(1);
+        }
         self.0.insert(place, (server, branch));
     }
 

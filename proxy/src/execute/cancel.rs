@@ -93,7 +93,11 @@ impl Cancellable {
 
     /// From now on, what runs on this connection runs for the client.
     pub fn runs_on(&self, handle: CancelHandle) {
-        self.handles().push(handle);
+        let mut handles = self.handles();
+        if handles.capacity() == 0 {
+            handles.reserve_exact(1);
+        }
+        handles.push(handle);
     }
 
     /// The transaction is over, and all connections are given back.

@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use router::plan::{Answer, Leg};
 
+use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::leg::{LegAsk, reply};
 use crate::execute::rows::Rows;
@@ -74,6 +75,11 @@ async fn ask_leg(
             b'C' => completion = Some(frame),
             b'E' => error = error.or(Some(view::error_fields(&frame))),
             b'G' => write::copy_fail(connection.out(), "COPY is not distributed here"),
+            b'T' if first && !ask.describe => {
+                rows.describe(
+                    &view::columns(&frame).map_err(|fault| ClientError::internal(fault.to_string()))?,
+                );
+            }
             b'D' if shown => rows.push(peer, frame.into_bytes()).await?,
             b'T' | b'n' if first && ask.describe && (frame.tag() == b'T' || rows.is_kept()) => {
                 peer.out().extend_from_slice(frame.bytes());

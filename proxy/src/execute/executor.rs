@@ -295,7 +295,8 @@ impl Executor {
         let session = SessionView {
             tenant,
             fan_out: self.login.fan_out,
-            read_write_transaction: self.transaction.is_explicit() && !self.transaction.read_only,
+            read_write_transaction: self.transaction.reads_to_write
+                || self.transaction.is_explicit() && !self.transaction.read_only,
             held: self.standing(statement),
             fenced: &fenced,
             now: &self.transaction.now,
@@ -327,6 +328,9 @@ impl Executor {
         }
         match self.database.directory.enter(directory, &servers, &plan.tenants) {
             Ok(pass) => {
+                if self.transaction.passes.capacity() == 0 {
+                    self.transaction.passes.reserve_exact(1);
+                }
                 self.transaction.passes.push(Permit { pass, servers, tenants: plan.tenants.clone() });
                 true
             }

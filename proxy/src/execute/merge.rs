@@ -75,8 +75,9 @@ async fn stream(
         return Err(servers_differ().into());
     }
     let mut merger = Merger::new(plan, &leg_columns, legs.len(), bounds).map_err(refused)?;
+    let visible: Vec<_> = described.into_iter().take(plan.visible).collect();
+    rows.describe(&visible);
     if ask.describe {
-        let visible: Vec<_> = described.into_iter().take(plan.visible).collect();
         write::columns(peer.out(), &visible);
     }
     merge(executor, peer, rows, legs, &mut merger).await?;

@@ -9,6 +9,7 @@
 //! | `route` | what a session needs to reach a server |
 //! | `at_once` | a plan and a connection where nothing must be waited for |
 //! | `passing` | a server's replies passed on as they were read |
+//! | `alike` | what many sessions have alike, kept once |
 //! | `relay`, `reported` | a server's replies to the client, and what it knows of parameters |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
@@ -17,7 +18,8 @@
 //! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
 
-mod at_once;
+pub mod alike;
+pub mod at_once;
 pub mod branches;
 pub mod cancel;
 pub mod clock;
@@ -32,6 +34,8 @@ mod explain;
 mod failpoint;
 pub mod finish;
 mod gather;
+mod inner;
+mod insert;
 mod isolation;
 mod keep;
 mod leg;

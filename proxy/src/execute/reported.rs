@@ -1,7 +1,7 @@
 //! What a client was told of the servers' parameters.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::net::peer::Peer;
 use crate::server::Connection;
@@ -9,28 +9,6 @@ use crate::wire::write;
 
 /// So many states of connections are remembered as told.
 const MOST_KNOWN: usize = 32;
-
-/// What clients were told at their logins: most are told the same, and share it.
-#[derive(Debug, Default)]
-pub struct Told(Mutex<Vec<Arc<BTreeMap<String, String>>>>);
-
-impl Told {
-    /// The same parameters, shared with the clients of late that were told just these.
-    pub fn share(&self, values: BTreeMap<String, String>) -> Arc<BTreeMap<String, String>> {
-        /// So many different ones are compared.
-        const MOST: usize = 8;
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = told.iter().find(|known| ***known == values) {
-            return Arc::clone(known);
-        }
-        if told.len() == MOST {
-            told.remove(0);
-        }
-        let values = Arc::new(values);
-        told.push(Arc::clone(&values));
-        values
-    }
-}
 
 /// The parameters as the client knows them.
 #[derive(Debug, Default)]

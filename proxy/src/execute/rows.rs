@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::error::ClientError;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
+use crate::wire::view::Column;
 
 /// Where rows go.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub enum Rows {
         bytes: u64,
         /// The bound, in bytes.
         limit: u64,
+        /// The types of their columns, as OIDs, once they were described.
+        types: Vec<u32>,
     },
 }
 
@@ -35,7 +38,23 @@ impl Rows {
 
     /// Kept, up to `limit` bytes.
     pub fn kept(limit: u64) -> Rows {
-        Rows::Kept { frames: VecDeque::new(), bytes: 0, limit }
+        Rows::Kept { frames: VecDeque::new(), bytes: 0, limit, types: Vec::new() }
+    }
+
+    /// They have these columns.
+    pub fn describe(&mut self, columns: &[Column<'_>]) {
+        match self {
+            Rows::Through { .. } => {}
+            Rows::Kept { types, .. } => *types = columns.iter().map(|column| column.type_oid).collect(),
+        }
+    }
+
+    /// The types of the columns of what was kept, as OIDs.
+    pub fn types(&self) -> &[u32] {
+        match self {
+            Rows::Through { .. } => &[],
+            Rows::Kept { types, .. } => types,
+        }
     }
 
     /// True where they are kept.
@@ -70,7 +89,7 @@ impl Rows {
                 peer.out().extend_from_slice(&frame);
                 Ok(peer.relieve().await?)
             }
-            Rows::Kept { frames, bytes, limit } => {
+            Rows::Kept { frames, bytes, limit, .. } => {
                 *bytes += frame.len() as u64;
                 if *bytes > *limit {
                     return Err(ClientError::new(

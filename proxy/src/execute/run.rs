@@ -15,7 +15,7 @@ use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
-use crate::execute::{copy_in, everywhere, explain, gather, merge, sequences, set_values};
+use crate::execute::{copy_in, everywhere, explain, gather, insert, merge, sequences, set_values};
 use crate::net::peer::Peer;
 
 /// How often a read is tried on another connection after one broke under it with nothing answered.
@@ -134,6 +134,10 @@ impl Executor {
                 let completion = Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await?;
                 Box::pin(sequences::bring_apart(self, ask.statement, decision, &steps)).await?;
                 Ok(completion)
+            }
+            Way::Insert(plan) => {
+                self.open_implicit();
+                Box::pin(insert::run(self, peer, ask, rows, decision, plan)).await
             }
             Way::CopyIn(copy) => {
                 self.open_implicit();

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use router::ids::{quote_identifier, quote_literal};
 
+use crate::execute::alike::Alike;
 use crate::server::Applied;
 
 /// One setting: its value as far as it is a plain constant, and the statement that makes it.
@@ -93,6 +94,12 @@ impl State {
     }
 }
 
+impl PartialEq for State {
+    fn eq(&self, other: &State) -> bool {
+        self.map == other.map
+    }
+}
+
 impl Deref for State {
     type Target = Map;
 
@@ -104,7 +111,7 @@ impl Deref for State {
 /// All settings of one session.
 #[derive(Debug, Default)]
 pub struct Settings {
-    defaults: Map,
+    defaults: Arc<State>,
     session: Arc<State>,
     local: Map,
     marks: Vec<(Option<String>, Arc<State>, Map)>,
@@ -118,7 +125,22 @@ impl Settings {
             .into_iter()
             .map(|(name, value)| (name.to_ascii_lowercase(), Setting::of(&name, &value)))
             .collect();
-        Settings { session: State::of(defaults.clone()), defaults, ..Settings::default() }
+        let defaults = State::of(defaults);
+        Settings { session: Arc::clone(&defaults), defaults, ..Settings::default() }
+    }
+
+    /// The same settings of a session that has just begun, kept once with others'.
+    pub fn shared(self, beginnings: &Alike<State>) -> Settings {
+        let defaults = beginnings.share(self.defaults);
+        Settings { session: Arc::clone(&defaults), defaults, ..Settings::default() }
+    }
+
+    /// True where a transaction has changed no setting and set no savepoint.
+    pub fn is_as_before(&self) -> bool {
+        let same = |(_, session, local): &(_, Arc<State>, Map)| {
+            Arc::ptr_eq(session, &self.session) && local.is_empty()
+        };
+        self.local.is_empty() && self.marks.len() <= 1 && self.marks.iter().all(same)
     }
 
     /// The value that holds now, where it was set by the session to a plain constant.
@@ -229,7 +251,7 @@ impl Settings {
         let keep = |name: &str| matches!(name, "role" | "session_authorization");
         let kept: Map =
             self.session.iter().filter(|(name, _)| keep(name)).map(|(n, s)| (n.clone(), s.clone())).collect();
-        let defaults = self.defaults.clone();
+        let defaults = self.defaults.map.clone();
         self.change_session(|session| {
             *session = defaults;
             session.extend(kept);
@@ -239,7 +261,7 @@ impl Settings {
     /// DISCARD ALL: as new.
     pub fn discard_all(&mut self) {
         self.clear_local();
-        let defaults = self.defaults.clone();
+        let defaults = self.defaults.map.clone();
         self.change_session(|session| *session = defaults);
     }
 
@@ -256,6 +278,9 @@ impl Settings {
     }
 
     fn mark(&mut self, name: Option<String>) {
+        if self.marks.capacity() == 0 {
+            self.marks.reserve_exact(1);
+        }
         self.marks.push((name, self.session.clone(), self.local.clone()));
     }
 

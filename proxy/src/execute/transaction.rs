@@ -68,6 +68,8 @@ pub struct Transaction {
     pub cursors: BTreeMap<String, ServerId>,
     /// What `now()` is in statements over several servers.
     pub now: Moment,
+    /// True while what is read is about to be written: it is read on primaries.
+    pub reads_to_write: bool,
 }
 
 /// A pass, with what it is for.
@@ -138,7 +140,7 @@ impl Branch {
 
 impl Transaction {
     /// None, in the place of one that ended: what it has allocated serves the next one.
-    pub(super) fn emptied(mut self) -> Transaction {
+    pub fn emptied(mut self) -> Transaction {
         self.branches.clear();
         self.savepoints.clear();
         self.passes.clear();

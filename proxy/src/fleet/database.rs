@@ -1,5 +1,6 @@
 //! One database: the same name on every server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
@@ -11,7 +12,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::catalog::LiveCatalog;
 use crate::config::DatabaseConfig;
 use crate::directory::LiveDirectory;
-use crate::execute::reported::Told;
+use crate::execute::alike::Alike;
+use crate::execute::settings::State;
 use crate::metrics::DatabaseMetrics;
 use crate::mover::Mover;
 use crate::replicas::Pins;
@@ -42,7 +44,9 @@ pub struct Database {
     /// What is counted of it.
     pub metrics: DatabaseMetrics,
     /// What its clients were told of the servers' parameters.
-    pub told: Told,
+    pub told: Alike<BTreeMap<String, String>>,
+    /// What its sessions began with.
+    pub beginnings: Alike<State>,
     statements: Cache<u128, Arc<Learned>>,
     /// `None`: texts of this outline are read as a whole.
     templates: Cache<u128, Option<Arc<Template>>>,
@@ -69,7 +73,8 @@ impl Database {
             mover,
             pins,
             metrics,
-            told: Told::default(),
+            told: Alike::default(),
+            beginnings: Alike::default(),
             statements: Cache::new(STATEMENTS_KEPT),
             templates: Cache::new(TEMPLATES_KEPT),
             seed: rand::random(),

@@ -16,14 +16,16 @@ pub enum Way {
     Everywhere,
     /// By COPY FROM STDIN over several servers.
     CopyIn,
+    /// By an INSERT of which each row goes to its server.
+    Insert,
     /// By pgherd itself.
     Local,
 }
 
 impl Way {
     /// All ways, in the order of their declaration.
-    pub(super) const ALL: [Way; 6] =
-        [Way::Single, Way::Merge, Way::Gather, Way::Everywhere, Way::CopyIn, Way::Local];
+    pub(super) const ALL: [Way; 7] =
+        [Way::Single, Way::Merge, Way::Gather, Way::Everywhere, Way::CopyIn, Way::Insert, Way::Local];
 
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -32,6 +34,7 @@ impl Way {
             Way::Gather => "gather",
             Way::Everywhere => "everywhere",
             Way::CopyIn => "copy_in",
+            Way::Insert => "insert",
             Way::Local => "local",
         }
     }
@@ -45,6 +48,7 @@ impl From<&plan::Way> for Way {
             plan::Way::Gather(_) => Way::Gather,
             plan::Way::Everywhere(_) => Way::Everywhere,
             plan::Way::CopyIn(_) => Way::CopyIn,
+            plan::Way::Insert(_) => Way::Insert,
         }
     }
 }

@@ -3,9 +3,10 @@
 //! with its count of transactions as the error that its own may have; so who is busy is never missed.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::FixedState;
 use router::ids::TenantKey;
 
 use super::sessions::{Count, Totals};
@@ -27,7 +28,7 @@ pub struct TenantTotals {
     rank: u64,
 }
 
-type Part = HashMap<TenantKey, TenantTotals>;
+type Part = HashMap<TenantKey, TenantTotals, FixedState>;
 
 /// The busiest tenants of one database; clones are one.
 #[derive(Clone, Debug)]
@@ -48,9 +49,8 @@ impl Tenants {
     }
 
     fn part(&self, key: &TenantKey) -> MutexGuard<'_, Part> {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        let part = (hasher.finish() % PARTS as u64) as usize;
+        // Not the tables' own: these bits must not be those that place a key within its table.
+        let part = (FixedState::with_seed(1).hash_one(key) % PARTS as u64) as usize;
         self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
 

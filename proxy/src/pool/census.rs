@@ -42,12 +42,16 @@ impl NodeState {
         target: &Arc<Target>,
         settings: &PoolSettings,
         paused: bool,
-    ) -> (usize, Arc<PoolKey>) {
+    ) -> (usize, Arc<PoolKey>, Arc<Target>) {
         let key = PoolKey { database: target.database.clone(), user: target.user.clone() };
         if let Some((key, number)) = self.numbers.get_key_value(&key) {
-            let found = (*number, Arc::clone(key));
-            self.pool(found.0).target = Arc::clone(target);
-            return found;
+            let (number, key) = (*number, Arc::clone(key));
+            let pool = self.pool(number);
+            // Handles that lead to one place share what says so.
+            if !pool.target.is_same(target) {
+                pool.target = Arc::clone(target);
+            }
+            return (number, key, Arc::clone(&pool.target));
         }
         let (key, bounds) = (Arc::new(key), settings.bounds(&target.database, &target.user));
         let pool = Pool::new(Arc::clone(&key), Arc::clone(target), bounds, paused);
@@ -57,7 +61,7 @@ impl NodeState {
             None => self.pools.push(Some(pool)),
         }
         self.numbers.insert(Arc::clone(&key), number);
-        (number, key)
+        (number, key, Arc::clone(target))
     }
 
     /// The pool of a number.

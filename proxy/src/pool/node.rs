@@ -81,7 +81,7 @@ impl Node {
     }
 
     /// The pool of a database and user: its number, and what keeps it from being forgotten.
-    pub(super) fn pool(&self, target: &Arc<Target>, paused: bool) -> (usize, Arc<PoolKey>) {
+    pub(super) fn pool(&self, target: &Arc<Target>, paused: bool) -> (usize, Arc<PoolKey>, Arc<Target>) {
         let settings = self.settings.load();
         self.lock().pool_of(target, &settings, paused)
     }

@@ -106,12 +106,12 @@ impl Pools {
     pub fn pool(&self, target: &Arc<Target>) -> PoolHandle {
         let node = self.node(target);
         let paused = || self.switches.of(&target.database).paused;
-        let (number, key) = node.pool(target, paused());
+        let (number, key, target) = node.pool(target, paused());
         if paused() {
             // Said meanwhile, perhaps before the pool was there.
             node.pause(Some(&target.database));
         }
-        PoolHandle { node, target: Arc::clone(target), number, _key: key }
+        PoolHandle { node, target, number, _key: key }
     }
 
     /// Lends a connection that is clean and answers. Dropping the future gives up the place in the

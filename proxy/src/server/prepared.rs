@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 /// The statements prepared on one connection.
 #[derive(Debug)]
 pub struct PreparedStatements {
-    names: HashMap<u128, Entry>,
+    names: HashMap<u128, Entry, RandomState>,
     by_use: BTreeMap<u64, u128>,
     evicted: Vec<Arc<str>>,
     /// Handed out to be closed, and not yet known to be.
@@ -28,7 +30,7 @@ impl PreparedStatements {
     /// Keeps at most `limit` statements, and at least one.
     pub fn new(limit: usize) -> PreparedStatements {
         PreparedStatements {
-            names: HashMap::new(),
+            names: HashMap::default(),
             by_use: BTreeMap::new(),
             evicted: Vec::new(),
             closing: Vec::new(),

@@ -33,6 +33,20 @@ pub struct Target {
 }
 
 impl Target {
+    /// True where both lead to the same place in the same way.
+    pub fn is_same(&self, other: &Target) -> bool {
+        let place = |of: &Target| (of.port, of.connect_timeout);
+        place(self) == place(other)
+            && self.server == other.server
+            && self.host == other.host
+            && self.database == other.database
+            && self.user == other.user
+            && Arc::ptr_eq(&self.proof, &other.proof)
+            && self.tls.is(&other.tls)
+            && self.application_name == other.application_name
+            && self.startup == other.startup
+    }
+
     /// `host:port`, for messages.
     pub fn node(&self) -> String {
         format!("{}:{}", self.host, self.port)

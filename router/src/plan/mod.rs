@@ -8,6 +8,7 @@ mod decide;
 mod everywhere;
 mod fan_out;
 mod gather;
+mod insert;
 mod place;
 mod rows;
 mod types;
@@ -16,6 +17,7 @@ mod writes;
 pub use crate::sql::gather::{Part, PartColumn};
 pub use decide::plan;
 pub use gather::GatherPlan;
+pub use insert::{Argument, Computed, Division, Insert, InsertPart};
 pub use types::{
     Answer, CopyIn, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView, TenantKeys, Tenants,
     Verdict, Way,

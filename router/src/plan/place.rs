@@ -10,7 +10,7 @@ use crate::directory::{Directory, MoveMark, MoveStage};
 use crate::ids::{MoveId, ServerId, TenantKey};
 
 /// The moves that a plan meets.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Placing {
     frozen: BTreeSet<MoveId>,
     /// Fences by the server that has them.

@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 use super::decide::Request;
 use super::gather::gather;
 use super::place::Placing;
-use super::{Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, everywhere, fan_out, writes};
+use super::{Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, everywhere, fan_out, insert, writes};
+use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::sql::keys::{Reference, Use};
 use crate::sql::{Access, Filter, Kind, ROW_LOCKS, Statement};
@@ -210,6 +211,7 @@ fn opaque_reason(name: &str) -> Refusal {
 fn of_one_tenant(request: &Request<'_>, tenant: &TenantKey) -> Result<Verdict, Refusal> {
     let touched = references_of(request);
     let mut needs_filter = false;
+    let mut computed = false;
     for reference in &touched.sharded {
         let keys = keys_of(request, reference);
         match (reference.used, keys) {
@@ -219,8 +221,7 @@ fn of_one_tenant(request: &Request<'_>, tenant: &TenantKey) -> Result<Verdict, R
                     return Err(another_tenant(other, tenant));
                 }
             }
-            (Use::Insert | Use::InsertUnknown, _) => return Err(unknown_key(reference)),
-            (Use::InsertMissing, _) => return Err(missing_key(reference)),
+            (Use::Insert | Use::InsertUnknown | Use::InsertMissing, _) => computed = true,
         }
     }
     for set in &touched.reassigned {
@@ -233,6 +234,9 @@ fn of_one_tenant(request: &Request<'_>, tenant: &TenantKey) -> Result<Verdict, R
     let servers = placing.tenants(request.directory, std::slice::from_ref(tenant));
     let server = servers.first().copied().unwrap_or(ServerId::HOME);
     check_server(request, server)?;
+    if computed {
+        return insert::over_several(request, servers, placing, Tenants::Some([tenant.clone()].into()));
+    }
     let filter = Filter { tenant: Some(tenant.clone()), hidden: Vec::new() };
     let text = needs_filter.then(|| request.statement.restricted(request.catalog, &filter)).transpose()?;
     let plan = request.single(server, text, Tenants::Some([tenant.clone()].into()), "the session's tenant");
@@ -281,9 +285,14 @@ fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
         }
     }
     if let Some(refusal) = uncertain_insert {
-        return match request.directory.holders().len() {
-            0 | 1 => single_holder(request, refusal),
-            _ => of_all(request),
+        return match request.directory.holders().as_slice() {
+            [_] if request.directory.marks().is_empty() => of_all(request),
+            holders if is_insert(request) => {
+                let mut placing = Placing::default();
+                placing.all(request.directory);
+                over_several(request, holders.into(), placing, Tenants::All)
+            }
+            _ => Err(refusal),
         };
     }
     match keys {
@@ -396,6 +405,12 @@ fn over_several(
     if let Some(relation) = references_of(request).unsafe_tables.first() {
         return Err(unsafe_reason(relation));
     }
+    if is_insert(request) {
+        return match writes::over_several(request, servers.clone(), placing.clone(), tenants.clone(), "") {
+            Ok(verdict) => Ok(verdict),
+            Err(_) => insert::over_several(request, servers, placing, tenants),
+        };
+    }
     if let Some(name) = &subject.calls().opaque {
         return Err(opaque_reason(name));
     }
@@ -416,6 +431,7 @@ fn over_several(
     let merged = fan_out(subject.raw(), request.catalog, subject.path(), request.session.now.now(), &hidden);
     let (way, texts) = match merged {
         Ok(fan_out) => (Way::Merge(Arc::new(fan_out.merge)), fan_out.texts),
+        Err(refusal) if locks => return Err(refusal),
         Err(_) => {
             let (plan, texts) = gather(request, subject.raw(), &hidden)?;
             (Way::Gather(Arc::new(plan)), texts)
@@ -431,6 +447,11 @@ fn over_several(
         why: "rows of several servers".into(),
     };
     Ok(placing.verdict(request, plan))
+}
+
+/// True for an INSERT of rows.
+fn is_insert(request: &Request<'_>) -> bool {
+    matches!(request.statement.kind(), Kind::Write) && request.statement.inserts_rows()
 }
 
 fn several_servers(statement: &Statement) -> Refusal {
@@ -455,7 +476,7 @@ pub(super) fn no_fan_out() -> Refusal {
     }
 }
 
-fn another_tenant(other: &TenantKey, tenant: &TenantKey) -> Refusal {
+pub(super) fn another_tenant(other: &TenantKey, tenant: &TenantKey) -> Refusal {
     Refusal {
         sqlstate: "42501",
         message: format!("the statement concerns tenant {other}, and the session is of tenant {tenant}"),
@@ -471,11 +492,13 @@ fn reassigned() -> Refusal {
 }
 
 fn unknown_key(reference: &Reference) -> Refusal {
+    unknown_key_of(&reference.relation)
+}
+
+/// Nobody can say whose rows they are.
+pub(super) fn unknown_key_of(relation: &Relation) -> Refusal {
     Refusal::unsupported(
-        format!(
-            "the tenant of the rows for \"{}\" cannot be told from the statement",
-            reference.relation.name
-        ),
+        format!("the tenant of the rows for \"{}\" cannot be told from the statement", relation.name),
         "Write the tenant column's value as a constant or a parameter.",
     )
 }

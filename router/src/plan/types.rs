@@ -9,6 +9,7 @@ use super::GatherPlan;
 use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::merge::MergePlan;
+use crate::plan::Insert;
 
 /// What is to be done with a statement.
 #[derive(Debug, Clone)]
@@ -72,6 +73,9 @@ pub enum Way {
     /// COPY ... FROM STDIN: each row to its tenant's server, in one atomic commit. Legs are all
     /// servers that hold placements.
     CopyIn(Arc<CopyIn>),
+    /// INSERT: each row to its tenant's server, in one atomic commit. Legs are all servers that may
+    /// get rows.
+    Insert(Arc<Insert>),
 }
 
 /// What the client is told after a write on several servers.

@@ -15,6 +15,7 @@
 //! | `normal` | a text without its values, for log lines |
 //! | `literals`, `template` | a text without its literals; one reading for all texts that differ in those |
 //! | `walk` | the nodes of a tree without recursion |
+//! | `insert` | INSERT whose rows belong to several servers |
 //! | `rewrite` | the same statement over fewer rows |
 //! | `shape` | which SELECTs over all tenants merge exactly, and how |
 //! | `gather` | any other SELECT over all tenants: what each server gives, and what one makes of it |
@@ -24,6 +25,7 @@ mod classify;
 mod comment;
 mod functions;
 pub(crate) mod gather;
+pub(crate) mod insert;
 pub(crate) mod keys;
 mod kind;
 mod lex;
@@ -39,6 +41,7 @@ mod template;
 mod walk;
 
 pub(crate) use calls::ROW_LOCKS;
+pub use insert::Question;
 pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
 pub use literals::Outline;

@@ -298,6 +298,16 @@ impl Statement {
         matches!(self.said.kind, Kind::CreateAs { .. })
     }
 
+    /// The same, of one who is not a template's instance, for whoever keeps it.
+    pub(crate) fn share(&self) -> Statement {
+        Statement { said: Arc::clone(&self.said), instance: None }
+    }
+
+    /// True for INSERT.
+    pub(crate) fn inserts_rows(&self) -> bool {
+        matches!(self.raw().stmt(), Node::InsertStmt(_))
+    }
+
     /// True for EXPLAIN.
     pub fn is_explain(&self) -> bool {
         matches!(self.said.kind, Kind::Explain { .. })

@@ -7,6 +7,7 @@ use router::plan::{GatherPlan, Parameter};
 
 use super::arrays::arrays;
 use super::collect::Given;
+use crate::error::ClientError;
 use crate::execute::executor::Executor;
 use crate::execute::leg::reply;
 use crate::execute::rows::Rows;
@@ -76,6 +77,10 @@ pub(super) async fn relay(
         match frame.tag() {
             b'D' => rows.push(peer, frame.into_bytes()).await?,
             b'T' if ask.describe => peer.out().extend_from_slice(frame.bytes()),
+            b'T' => {
+                let columns = view::columns(&frame);
+                rows.describe(&columns.map_err(|fault| ClientError::internal(fault.to_string()))?);
+            }
             b'C' => completion = Some(frame.into_bytes()),
             b'E' => return Err(view::error_fields(&frame).without_place().into()),
             b'N' => peer.out().extend_from_slice(frame.bytes()),

@@ -29,6 +29,11 @@ pub enum Terms {
 }
 
 impl ServerTls {
+    /// True where the two are one.
+    pub fn is(&self, other: &ServerTls) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// TLS as configured for a server.
     pub fn new(server: &ServerConfig) -> Result<ServerTls, TlsFault> {
         Ok(ServerTls(Arc::new(ArcSwap::from_pointee(Terms::new(server)?))))

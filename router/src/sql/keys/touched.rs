@@ -24,6 +24,8 @@ pub(crate) struct Touched {
     pub(crate) system: bool,
     /// An update gives the tenant column these keys.
     pub(crate) reassigned: Vec<KeySet>,
+    /// The key of each row of VALUES that is inserted, where the statement spells it out.
+    pub(crate) row_keys: Vec<Option<KeySet>>,
     /// Parameters that stand in a place where the server infers the tenant column's type: (number,
     /// how often).
     pub(crate) key_parameters: Vec<(u16, usize)>,

@@ -168,12 +168,14 @@ impl<'a> Analysis<'a> {
         }
         self.select(select, parent);
         let ((column, key_type), position) = (tenant?, position?);
-        let mut all = KeySet::Set(Vec::new());
+        let mut rows = Vec::new();
         for row in select.values_lists() {
-            let value = row.as_node_list()?.get(position)?;
-            all = all.union(self.stored(value, column, *key_type)?);
+            let value = row.as_node_list().and_then(|row| row.get(position));
+            rows.push(value.and_then(|value| self.stored(value, column, *key_type)));
         }
-        Some(all)
+        let all = rows.iter().try_fold(KeySet::Set(Vec::new()), |all, row| Some(all.union(row.clone()?)));
+        self.touched.row_keys = rows;
+        all
     }
 
     /// `INSERT ... SELECT 5, ...`: a constant in the tenant column's place.

@@ -30,6 +30,16 @@ struct StopClock<'mem, 'a> {
     failed: bool,
 }
 
+/// True where an expression, as SQL, depends on the time.
+pub(crate) fn text_reads_clock(sql: &str) -> bool {
+    pg_raw_parse::parse(&format!("SELECT {sql}")).is_ok_and(|tree| {
+        tree.first().is_some_and(|statement| {
+            matches!(statement.stmt(), Node::SelectStmt(select)
+            if select.target_list().first().is_some_and(|target| reads_clock(target.val())))
+        })
+    })
+}
+
 impl<'mem> Transform<'mem> for StopClock<'mem, '_> {
     fn transform_res_target<'mutref>(&mut self, mut node: ResTargetMut<'mem, 'mutref>) {
         if node.name().is_none() && reads_clock(node.val()) {

@@ -15,11 +15,12 @@ use pg_raw_parse::nodes::{
 };
 
 use super::analysis::{Analysis, Role};
+use super::clock::text_reads_clock;
 use super::expression::unknown_expression;
 use super::from::{Conditions, not_joined_by_tenant, unite_by_condition};
 use super::leg::{Leg, leg_text};
 use super::scope::{Reach, Scope};
-use crate::catalog::{Catalog, Relation, RelationKind, SearchPath};
+use crate::catalog::{Catalog, Column, Relation, RelationKind, SearchPath};
 use crate::plan::Refusal;
 
 /// The text that each server runs for its own rows. `now` is what `now()` is on all servers, as the text
@@ -40,11 +41,37 @@ pub(crate) fn split_write(
     leg_text(statement, &Leg::default(), now)
 }
 
+/// True where an expression without columns gives the same wherever it is computed, or another value each
+/// time anyway.
+pub(crate) fn is_same_anywhere(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> bool {
+    Analysis::new(catalog, path).check(node, &Scope::inside(None)).is_ok()
+}
+
+/// Refuses an INSERT whose ON CONFLICT or RETURNING is not the business of each row's server alone.
+pub(crate) fn check_insert_clauses(
+    insert: &InsertStmt,
+    catalog: &Catalog,
+    path: &SearchPath,
+) -> Result<(), Refusal> {
+    let target = insert.relation().ok_or_else(not_by_each)?;
+    Analysis::new(catalog, path).check_clauses_of(insert, target)
+}
+
 impl<'a> Analysis<'a> {
     fn check_update(mut self, update: &'a UpdateStmt) -> Result<(), Refusal> {
         self.enter(update.with_clause())?;
         let target = update.relation().ok_or_else(not_by_each)?;
         let scope = self.written(target, update.from_clause(), update.where_clause())?;
+        let relation = self.relation_of(target)?;
+        let defaulted = |target: &&ResTarget| matches!(target.val(), Node::SetToDefault(_));
+        let defaulted = update.target_list().iter().filter(defaulted).filter_map(ResTarget::name);
+        let mut columns = defaulted.filter_map(|name| relation.columns.get(relation.column(name)?));
+        if columns.any(is_stamped) {
+            return Err(Refusal::unsupported(
+                "a column is set to its default, which reads the clock of each server",
+                "Set it to now().",
+            ));
+        }
         self.check_assignments(update.target_list().iter(), &scope)?;
         self.check_returning(update.returning_clause(), &scope)
     }
@@ -77,6 +104,17 @@ impl<'a> Analysis<'a> {
                 "Select the tenant column into the tenant column.",
             ));
         }
+        let left = |column: &&Column| match names.is_empty() {
+            true => relation.columns.iter().skip(columns.len()).any(|other| other.name == column.name),
+            false => !names.contains(&column.name.as_str()),
+        };
+        if relation.columns.iter().filter(left).any(is_stamped) {
+            return Err(not_by_each());
+        }
+        self.check_clauses_of(insert, target)
+    }
+
+    fn check_clauses_of(&self, insert: &'a InsertStmt, target: &'a RangeVar) -> Result<(), Refusal> {
         let mut scope = Scope::inside(None);
         self.add_item(Node::RangeVar(target), &mut scope, &mut Conditions::default())?;
         self.check_conflict(insert.on_conflict_clause(), &scope)?;
@@ -143,7 +181,7 @@ impl<'a> Analysis<'a> {
     }
 
     /// ON CONFLICT: a conflicting row has the tenant of the new one, since each unique key holds it.
-    pub(super) fn check_conflict(
+    fn check_conflict(
         &self,
         conflict: Option<&'a OnConflictClause>,
         scope: &Scope<'_>,
@@ -153,7 +191,7 @@ impl<'a> Analysis<'a> {
         self.check(conflict.where_clause(), scope).map(|_| ())
     }
 
-    pub(super) fn check_returning(
+    fn check_returning(
         &self,
         returning: Option<&'a ReturningClause>,
         scope: &Scope<'_>,
@@ -169,8 +207,13 @@ impl<'a> Analysis<'a> {
     }
 }
 
+/// True where what is stored by default depends on the time.
+pub(crate) fn is_stamped(column: &Column) -> bool {
+    column.default.as_deref().is_some_and(text_reads_clock)
+}
+
 /// The columns that an INSERT names.
-pub(super) fn names_of(insert: &InsertStmt) -> Vec<&str> {
+fn names_of(insert: &InsertStmt) -> Vec<&str> {
     let name = |node| if let Node::ResTarget(target) = node { target.name() } else { None };
     insert.cols().iter().filter_map(name).collect()
 }

@@ -1,0 +1,100 @@
+//! Statements that are run for a part of the client's: what they give is collected, not told.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use router::plan::{Computed, Parameter};
+use router::sql::{Learned, Question, Statement};
+
+use crate::error::ClientError;
+use crate::execute::executor::Executor;
+use crate::execute::leg::reply;
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::pool::Lent;
+use crate::wire::frame::{SERVER_LIMIT, cut};
+use crate::wire::view::Row;
+use crate::wire::{view, write};
+
+impl Executor {
+    /// Asks a question on whatever servers it concerns, on primaries, in the open transaction; its
+    /// answer in text format. `parameters` are the statement's.
+    ///
+    /// # Errors
+    /// The planner's refusal, a server's error, 53400 where the answer is too large.
+    pub(super) async fn answer(
+        &mut self,
+        peer: &mut Peer,
+        question: &Question,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Computed, Trouble> {
+        let path = self.search_path();
+        let statement = match router::sql::learn(&question.text, &self.catalog(), &path) {
+            Learned::Statements(statements) => match statements.as_slice() {
+                [only] => Arc::clone(only),
+                _ => return Err(unreadable()),
+            },
+            Learned::SyntaxError | Learned::TooComplex | Learned::Empty => return Err(unreadable()),
+        };
+        let own = |number: &u16| parameters.get(usize::from(*number).checked_sub(1)?).copied();
+        let parameters: Option<Vec<Parameter<'_>>> = question.parameters.iter().map(own).collect();
+        let parameters = parameters.ok_or_else(unreadable)?;
+        let mut rows = Rows::kept(self.fleet.config.load().merge.max_bytes);
+        let ask = Ask { statement: &statement, parameters: &parameters, formats: &[], describe: false };
+        let before = std::mem::replace(&mut self.transaction.reads_to_write, true);
+        let outcome = Box::pin(self.run(peer, ask, &mut rows)).await;
+        self.transaction.reads_to_write = before;
+        outcome?;
+        let types = rows.types().to_vec();
+        let rows = rows.into_frames().into_iter().map(values).collect::<Result<_, _>>()?;
+        Ok(Computed { types, rows })
+    }
+}
+
+/// The types of a statement's parameters as a server infers them, those that are declared included.
+///
+/// # Errors
+/// What the server says of the statement.
+pub(super) async fn types_of_parameters(
+    connection: &mut Lent,
+    peer: &mut Peer,
+    statement: &Statement,
+    parameters: &[Parameter<'_>],
+) -> Result<Vec<u32>, Trouble> {
+    let declared: Vec<u32> = parameters.iter().map(|parameter| parameter.type_oid).collect();
+    let out = connection.out();
+    write::parse(out, b"", statement.text().as_bytes(), &declared);
+    write::describe_statement(out, b"");
+    connection.queue_sync();
+    let (mut types, mut error) = (Vec::new(), None);
+    while connection.owed() > 0 {
+        let frame = reply(connection, peer).await?;
+        match frame.tag() {
+            b't' => {
+                types =
+                    view::parameter_types(&frame).map_err(|fault| ClientError::internal(fault.to_string()))?
+            }
+            b'E' => error = error.or(Some(view::error_fields(&frame))),
+            _ => {}
+        }
+    }
+    match error {
+        Some(fields) => Err(fields.into()),
+        None => Ok(types),
+    }
+}
+
+/// The values of a DataRow.
+fn values(frame: Bytes) -> Result<Vec<Option<Bytes>>, Trouble> {
+    let mut buffer = BytesMut::from(&frame[..]);
+    let malformed = |_| Trouble::from(ClientError::internal("a row cannot be read"));
+    let Some(frame) = cut(&mut buffer, SERVER_LIMIT).map_err(malformed)? else { return Ok(Vec::new()) };
+    let row = Row::read(&frame).map_err(malformed)?;
+    row.map(|value| Ok(value.map_err(malformed)?.map(Bytes::copy_from_slice))).collect()
+}
+
+fn unreadable() -> Trouble {
+    ClientError::internal("a part of the statement cannot be read").into()
+}

@@ -1,0 +1,159 @@
+//! INSERT whose rows belong to several servers: what the statement does not spell out is computed first,
+//! then each row is written on its tenant's server, all in one atomic commit.
+
+use bytes::Bytes;
+use router::ids::ServerId;
+use router::plan::{Argument, Computed, Division, Insert, InsertPart, Leg, Parameter};
+
+use crate::error::ClientError;
+use crate::execute::everywhere::sum;
+use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::inner::types_of_parameters;
+use crate::execute::leg::{LegAsk, reply};
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+use crate::wire::frame::Frame;
+use crate::wire::{view, write};
+
+/// Runs the INSERT. RETURNING gives its rows in the order in which the statement has them.
+///
+/// # Errors
+/// A row whose tenant cannot be told, a server's own error; the caller rolls back.
+pub(super) async fn run(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    rows: &mut Rows,
+    decision: &Decision,
+    insert: &Insert,
+) -> Result<Option<Bytes>, Hindrance> {
+    let legs = &decision.plan.legs;
+    let first = legs.first().ok_or_else(|| Trouble::from(ClientError::internal("an INSERT without legs")))?;
+    // All fences are held before anything runs.
+    if legs.iter().any(|leg| !leg.fences.is_empty()) {
+        for leg in legs {
+            executor.branch(leg, decision).await?;
+        }
+    }
+    let mut parameters = ask.parameters.to_vec();
+    if insert.needs_types(&parameters) || insert.is_misfit() {
+        executor.branch(first, decision).await?;
+        let connection = executor.connection(first.server);
+        let types = types_of_parameters(connection, peer, insert.statement(), &parameters).await?;
+        for (parameter, type_oid) in parameters.iter_mut().zip(types) {
+            parameter.type_oid = type_oid;
+        }
+    }
+    let computed = match insert.question() {
+        Some(question) => executor.answer(peer, question, &parameters).await?,
+        None => Computed::default(),
+    };
+    let division = Division {
+        directory: &decision.directory,
+        first: first.server,
+        parameters: &parameters,
+        computed: &computed,
+    };
+    let parts = insert.parts(division).map_err(Trouble::from)?;
+    let mut returned: Vec<Option<Bytes>> = Vec::new();
+    let mut completions = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        executor.branch(leg_of(legs, part.server)?, decision).await?;
+        let values = arguments(part, &parameters, &computed);
+        let ask = Ask { parameters: &values, ..ask };
+        let answer = run_part(executor, peer, ask, part, number == 0).await;
+        let answer = answer.inspect_err(|trouble| {
+            if !matches!(trouble, Trouble::Told) {
+                executor.drop_branch(part.server);
+            }
+        })?;
+        completions.extend(answer.completion);
+        place(&mut returned, &part.rows, answer.rows);
+    }
+    for row in returned.into_iter().flatten() {
+        rows.push(peer, row).await?;
+    }
+    Ok(sum(&completions))
+}
+
+/// What one part answered.
+struct Answer {
+    rows: Vec<Bytes>,
+    completion: Option<Frame>,
+}
+
+async fn run_part(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    part: &InsertPart,
+    first: bool,
+) -> Result<Answer, Trouble> {
+    executor.executed(part.server);
+    let limit = executor.fleet.config.load().merge.max_bytes;
+    let connection = executor.connection(part.server);
+    LegAsk { text: &part.text, parameters: ask.parameters, formats: ask.formats }.write(connection.out());
+    connection.owe_ready();
+    let mut answer = Answer { rows: Vec::new(), completion: None };
+    let (mut error, mut bytes) = (None, 0);
+    while connection.owed() > 0 {
+        let frame = reply(connection, peer).await?;
+        match frame.tag() {
+            b'C' => answer.completion = Some(frame),
+            b'E' => error = error.or(Some(view::error_fields(&frame).without_place())),
+            b'D' => {
+                bytes += frame.len() as u64;
+                answer.rows.push(frame.into_bytes());
+            }
+            b'T' if first && ask.describe => peer.out().extend_from_slice(frame.bytes()),
+            b'N' => peer.out().extend_from_slice(frame.bytes()),
+            _ => {}
+        }
+    }
+    match error {
+        Some(fields) => {
+            write::error(peer.out(), &fields);
+            Err(Trouble::Told)
+        }
+        None if bytes > limit => Err(ClientError::new(
+            "53400",
+            format!("the rows that INSERT returns are larger than {limit} bytes"),
+        )
+        .hint("Insert fewer rows at a time, or raise [merge] max_bytes.")
+        .into()),
+        None => Ok(answer),
+    }
+}
+
+fn leg_of(legs: &[Leg], server: ServerId) -> Result<&Leg, Trouble> {
+    let leg = legs.iter().find(|leg| leg.server == server);
+    leg.ok_or_else(|| ClientError::internal("a row belongs to a server that was not planned").into())
+}
+
+/// The values of a part's parameters.
+fn arguments<'a>(part: &InsertPart, own: &[Parameter<'a>], computed: &'a Computed) -> Vec<Parameter<'a>> {
+    let nothing = Parameter { type_oid: 0, binary: false, value: None };
+    let value = |argument: &Argument| match argument {
+        Argument::Own(number) => {
+            let own = usize::from(*number).checked_sub(1).and_then(|at| own.get(at));
+            own.copied().unwrap_or(nothing)
+        }
+        Argument::Computed { row, column, type_oid } => {
+            let value = computed.rows.get(*row).and_then(|row| row.get(*column));
+            Parameter { type_oid: *type_oid, binary: false, value: value.and_then(|value| value.as_deref()) }
+        }
+    };
+    part.arguments.iter().map(value).collect()
+}
+
+/// Puts a part's rows where its inserted rows are; where some were left out, in their order.
+fn place(returned: &mut Vec<Option<Bytes>>, rows: &[usize], frames: Vec<Bytes>) {
+    for (row, frame) in rows.iter().zip(frames) {
+        if returned.len() <= *row {
+            returned.resize(row + 1, None);
+        }
+        returned[*row] = Some(frame);
+    }
+}

@@ -1,0 +1,320 @@
+//! INSERT whose rows belong to several servers, or to one that is known only when their keys are computed.
+//!
+//! What the statement does not spell out is computed by PostgreSQL first, each value once: for VALUES a
+//! question with a column for each such value, for INSERT ... SELECT the SELECT itself. Then each row is
+//! written on its tenant's server.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::decide::Request;
+use super::place::Placing;
+use super::{Leg, Parameter, Plan, Refusal, Role, Tenants, Verdict, Way};
+use crate::directory::Directory;
+use crate::ids::{KeyType, ServerId, TenantKey};
+use crate::sql::insert::{
+    Cell, Columns, Conflict, Reading, Rows, Source, Values, columns_of, part_text, read_insert,
+};
+use crate::sql::{Question, Statement};
+
+/// PostgreSQL takes no more parameters in one statement.
+const MOST_PARAMETERS: usize = 65_535;
+/// How many parameters a statement for some rows of INSERT ... SELECT has, where nothing asks for more.
+const USUAL_PARAMETERS: usize = 6_000;
+
+/// An INSERT of which each row goes to its tenant's server.
+#[derive(Debug, Clone)]
+pub struct Insert {
+    statement: Arc<Statement>,
+    reading: Reading,
+    only: Option<TenantKey>,
+    now: String,
+}
+
+/// What a question's answer says, in text format.
+#[derive(Debug, Clone, Default)]
+pub struct Computed {
+    /// The types of its columns, as OIDs.
+    pub types: Vec<u32>,
+    /// Its rows.
+    pub rows: Vec<Vec<Option<Bytes>>>,
+}
+
+/// Some rows of an INSERT, for one server.
+#[derive(Debug, Clone)]
+pub struct InsertPart {
+    /// The server.
+    pub server: ServerId,
+    /// The statement for these rows.
+    pub text: Arc<str>,
+    /// What its parameters are.
+    pub arguments: Vec<Argument>,
+    /// Which of all rows they are, counted from 0; in order.
+    pub rows: Vec<usize>,
+}
+
+/// A parameter of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// The statement's parameter of this number, counted from 1.
+    Own(u16),
+    /// A computed value.
+    Computed {
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// Its type's OID; 0 where the server infers that of the column it is for.
+        type_oid: u32,
+    },
+}
+
+/// Plans an INSERT whose rows may be on these servers.
+pub(super) fn over_several(
+    request: &Request<'_>,
+    servers: impl IntoIterator<Item = ServerId>,
+    placing: Placing,
+    tenants: Tenants,
+) -> Result<Verdict, Refusal> {
+    let statement = request.statement;
+    if statement.is_explain() {
+        return Err(Refusal::unsupported(
+            "EXPLAIN of an INSERT whose rows belong to several servers",
+            "Explain the INSERT of one tenant's rows.",
+        ));
+    }
+    let keys = &statement.touched().row_keys;
+    let insert = Insert {
+        statement: Arc::new(statement.share()),
+        reading: read_insert(statement.raw(), keys, request.catalog, statement.path())?,
+        only: request.tenant.clone(),
+        now: request.session.now.now().to_owned(),
+    };
+    let leg = |server| Leg { server, text: None, fences: Vec::new() };
+    let plan = Plan {
+        way: Way::Insert(Arc::new(insert)),
+        legs: servers.into_iter().map(leg).collect(),
+        role: Role::Primary,
+        tenants,
+        why: "each row goes to its tenant's server".into(),
+    };
+    Ok(placing.verdict(request, plan))
+}
+
+/// What the rows are divided by.
+#[derive(Debug, Clone, Copy)]
+pub struct Division<'a> {
+    /// Where tenants are.
+    pub directory: &'a Directory,
+    /// The server of rows that no server will take.
+    pub first: ServerId,
+    /// The statement's parameters.
+    pub parameters: &'a [Parameter<'a>],
+    /// What was computed.
+    pub computed: &'a Computed,
+}
+
+impl Insert {
+    /// The statement, as it was read.
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// What is to be computed before the rows can be divided.
+    pub fn question(&self) -> Option<&Question> {
+        self.reading.rows.question()
+    }
+
+    /// True where the rows do not fit the table, as far as the catalog knows: a server shall say so.
+    pub fn is_misfit(&self) -> bool {
+        matches!(self.reading.rows, Rows::Misfit(_))
+    }
+
+    /// True where the types of these parameters must be known first.
+    pub fn needs_types(&self, parameters: &[Parameter<'_>]) -> bool {
+        let untyped = parameters.iter().any(|parameter| parameter.type_oid == 0);
+        let spelled = |source: &Source| match source {
+            Source::Spelled(set) => {
+                set.resolve(parameters, |number| self.statement.infers_key(number)).is_some()
+            }
+            Source::Computed(_) | Source::Null => true,
+        };
+        let certain = match &self.reading.rows {
+            Rows::Values(values) => values.rows.iter().all(|row| spelled(&row.key)),
+            Rows::Query { .. } | Rows::Misfit(_) => true,
+        };
+        untyped && (self.question().is_some() || !certain)
+    }
+
+    /// The parts, in the order in which they are to run.
+    ///
+    /// # Errors
+    /// A row whose tenant cannot be told, or is not the session's.
+    pub fn parts(&self, division: Division<'_>) -> Result<Vec<InsertPart>, Refusal> {
+        let rows = match &self.reading.rows {
+            Rows::Values(values) => self.rows_of_values(values, division)?,
+            Rows::Query { untyped, .. } => self.rows_of_query(untyped, division)?,
+            Rows::Misfit(refusal) => return Err(refusal.clone()),
+        };
+        let mut groups: Vec<(ServerId, Vec<usize>)> = Vec::new();
+        for (number, server) in rows.servers.iter().enumerate() {
+            // A row that is left out must not be taken for another: neighbours only.
+            let in_order = self.reading.returning
+                && (self.reading.conflict == Conflict::Nothing || self.reading.relation.has_triggers);
+            let group = match in_order {
+                true => groups.last_mut().filter(|(of, _)| of == server),
+                false => groups.iter_mut().rfind(|(of, rows_of)| of == server && rows_of.len() < rows.most),
+            };
+            match group.filter(|(_, rows_of)| rows_of.len() < rows.most) {
+                Some((_, rows_of)) => rows_of.push(number),
+                None => groups.push((*server, vec![number])),
+            }
+        }
+        if groups.is_empty() {
+            groups.push((division.first, Vec::new()));
+        }
+        groups.into_iter().map(|(server, numbers)| rows.part(server, numbers, division, self)).collect()
+    }
+
+    fn rows_of_values<'a>(&self, values: &'a Values, division: Division<'a>) -> Result<Divided<'a>, Refusal> {
+        let own = usize::from(self.statement.parameter_count());
+        let mut servers = Vec::new();
+        let mut cells = Vec::new();
+        for (number, row) in values.rows.iter().enumerate() {
+            let key = match &row.key {
+                Source::Null => None,
+                Source::Spelled(set) => {
+                    let keys = set
+                        .resolve(division.parameters, |number| self.statement.infers_key(number))
+                        .ok_or_else(|| super::rows::unknown_key_of(&self.reading.relation))?;
+                    keys.into_iter().next()
+                }
+                Source::Computed(column) => self.computed_key(division.computed, 0, *column, false)?,
+            };
+            servers.push(self.server_of(key.as_ref(), division)?);
+            let extra = row.computed.iter().filter(|(place, _)| *place >= values.columns.given.len());
+            let width = values.columns.given.len() + extra.count();
+            let cell = |place| match row.computed.iter().find(|(of, _)| *of == place) {
+                Some((_, column)) => Cell::Slot(u32::try_from(own + 1 + column).unwrap_or(u32::MAX)),
+                None => Cell::Own(number, place),
+            };
+            cells.push((0..width).map(cell).collect());
+        }
+        let most = usize::MAX;
+        Ok(Divided { columns: values.columns.clone(), servers, cells, untyped: &[], most, own })
+    }
+
+    fn rows_of_query<'a>(&self, untyped: &'a [bool], division: Division<'a>) -> Result<Divided<'a>, Refusal> {
+        let own = usize::from(self.statement.parameter_count());
+        let computed = division.computed;
+        let width = computed.types.len();
+        let columns = columns_of(self.statement.raw(), &self.reading.relation, width)?;
+        let Some(key) = columns.key else {
+            return Err(Refusal::unsupported(
+                format!("INSERT ... SELECT into \"{}\" selects no tenant", self.reading.relation.name),
+                "Select a value for the tenant column.",
+            ));
+        };
+        let most = match self.reading.conflict {
+            Conflict::Update => MOST_PARAMETERS,
+            Conflict::Fails | Conflict::Nothing => USUAL_PARAMETERS,
+        };
+        let most = (most / width.max(1)).max(1);
+        let mut servers = Vec::new();
+        let mut cells = Vec::new();
+        for row in 0..computed.rows.len() {
+            let is_untyped = untyped.get(key).copied().unwrap_or(false);
+            let found = self.computed_key(computed, row, key, is_untyped)?;
+            servers.push(self.server_of(found.as_ref(), division)?);
+            let slot = |column| Cell::Slot(u32::try_from(own + 1 + row * width + column).unwrap_or(u32::MAX));
+            cells.push((0..width).map(slot).collect());
+        }
+        Ok(Divided { columns, servers, cells, untyped, most, own })
+    }
+
+    /// The server of a row; a NULL key is refused by the table itself.
+    fn server_of(&self, key: Option<&TenantKey>, division: Division<'_>) -> Result<ServerId, Refusal> {
+        match (key, &self.only) {
+            (Some(key), Some(only)) if key != only => Err(super::rows::another_tenant(key, only)),
+            (Some(key), _) => Ok(division.directory.locate(key).server),
+            (None, _) => Ok(division.first),
+        }
+    }
+
+    fn computed_key(
+        &self,
+        computed: &Computed,
+        row: usize,
+        column: usize,
+        untyped: bool,
+    ) -> Result<Option<TenantKey>, Refusal> {
+        let refusal = || super::rows::unknown_key_of(&self.reading.relation);
+        let (tenant, key_type) = self.reading.relation.tenant_column().ok_or_else(refusal)?;
+        let type_oid = computed.types.get(column).copied().ok_or_else(refusal)?;
+        let value = computed.rows.get(row).and_then(|row| row.get(column)).ok_or_else(refusal)?;
+        let Some(value) = value else { return Ok(None) };
+        if !untyped && KeyType::of_type_oid(type_oid) != Some(key_type) {
+            return Err(Refusal::unsupported(
+                format!("the value for column \"{}\" is of another type than the column", tenant.name),
+                "Cast it to the column's type.",
+            ));
+        }
+        let text = std::str::from_utf8(value).map_err(|_| refusal())?;
+        let most = usize::try_from(tenant.type_modifier.saturating_sub(4)).unwrap_or(usize::MAX);
+        if key_type == KeyType::Text && tenant.type_modifier >= 4 && text.chars().count() > most {
+            return Err(Refusal {
+                sqlstate: "22001",
+                message: format!("value too long for type character varying({most})"),
+                hint: String::new(),
+            });
+        }
+        key_type.parse(text).map(Some).ok_or_else(refusal)
+    }
+}
+
+/// All rows, each with its server.
+struct Divided<'a> {
+    columns: Columns,
+    servers: Vec<ServerId>,
+    cells: Vec<Vec<Cell>>,
+    untyped: &'a [bool],
+    /// How many rows a part may have.
+    most: usize,
+    /// How many parameters the statement has.
+    own: usize,
+}
+
+impl Divided<'_> {
+    fn part(
+        &self,
+        server: ServerId,
+        rows: Vec<usize>,
+        division: Division<'_>,
+        insert: &Insert,
+    ) -> Result<InsertPart, Refusal> {
+        let cells: Vec<Vec<Cell>> = rows.iter().filter_map(|row| self.cells.get(*row)).cloned().collect();
+        let part = part_text(insert.statement.raw(), &self.columns, &cells, &insert.now)?;
+        let argument = |number: &u32| self.argument(*number, division.computed);
+        let arguments = part.numbers.iter().map(argument).collect();
+        Ok(InsertPart { server, text: part.text, arguments, rows })
+    }
+
+    fn argument(&self, number: u32, computed: &Computed) -> Argument {
+        /// The first OID of types that are made by users; they differ from server to server.
+        const FIRST_OF_USERS: u32 = 16_384;
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        match u16::try_from(number) {
+            Ok(own) if number <= self.own => Argument::Own(own),
+            Ok(_) | Err(_) => {
+                let width = computed.types.len().max(1);
+                let place = number - self.own - 1;
+                let (row, column) = (place / width, place % width);
+                let type_oid = computed.types.get(column).copied().unwrap_or(0);
+                let untyped = self.untyped.get(column).copied().unwrap_or(false);
+                let known = !untyped && type_oid < FIRST_OF_USERS;
+                Argument::Computed { row, column, type_oid: if known { type_oid } else { 0 } }
+            }
+        }
+    }
+}
