@@ -242,3 +242,35 @@ async fn a_client_from_the_future_is_told_what_is_spoken_here() {
     stream.read_exact(&mut head).await.unwrap();
     assert_eq!(head[0], b'R', "the login goes on");
 }
+
+/// Whatever pgherd makes of a text, errors point into the client's.
+#[tokio::test]
+async fn an_error_points_into_the_text_that_the_client_sent() {
+    let (fleet, daemon) = stage().await;
+    let direct = fleet.server(0).node(0).port();
+    let tenant = [("options", "-c app.tenant=1")];
+    let wrongs = [
+        "SELECT nope FROM notes",
+        "SELECT id FROM notes WHERE id = 1 AND nope = 2",
+        "SELECT 'ä', n.id FROM notes n JOIN looks l USING (tenant_id, id) WHERE nope = 1",
+        "SELECT 1; SELECT nope FROM notes",
+        "SELECT id FROM notes; SELECT 'ä'; SELECT nope FROM notes",
+        "UPDATE notes SET nope = 1 WHERE id = 1",
+        "DELETE FROM notes WHERE nope = 1",
+    ];
+    let place = |answer: tests::Answer| answer.fault.map(|fault| (fault.message, fault.position)).unwrap();
+    for parameters in [&[][..], &tenant] {
+        let mut session = Session::open(daemon.port(), APP_USER, "app", parameters).await.unwrap();
+        let mut plain = Session::open(direct, APP_USER, "app", parameters).await.unwrap();
+        for sql in wrongs {
+            let expected = place(plain.simple(sql).await.unwrap().pop().unwrap());
+            let heard = place(session.simple(sql).await.unwrap().pop().unwrap());
+            assert_eq!(heard, expected, "{sql} {parameters:?}");
+            if !sql.contains(';') {
+                let expected = place(plain.extended(sql, &[]).await.unwrap());
+                let heard = place(session.extended(sql, &[]).await.unwrap());
+                assert_eq!(heard, expected, "{sql} {parameters:?}");
+            }
+        }
+    }
+}

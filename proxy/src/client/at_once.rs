@@ -278,9 +278,12 @@ impl Session {
     ) -> Result<(), PeerGone> {
         let outcome = match heard {
             Ok(true) => Ok(None),
-            Ok(false) => self.executor.rest_of_single(&mut self.peer, asked.server).await.inspect(|_| {
-                self.executor.answered(&asked.statement, &asked.decision, asked.begun);
-            }),
+            Ok(false) => {
+                let rest = self.executor.rest_of_single(&mut self.peer, &asked.statement, &asked.decision);
+                rest.await.inspect(|_| {
+                    self.executor.answered(&asked.statement, &asked.decision, asked.begun);
+                })
+            }
             Err(trouble) => {
                 self.executor.drop_branch(asked.server);
                 Err(trouble)

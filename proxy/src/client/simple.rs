@@ -35,7 +35,9 @@ impl Session {
             Learned::SyntaxError | Learned::TooComplex => {
                 Box::pin(self.executor.complain(text)).await.map(|()| None)
             }
-            Learned::Statements(statements) => self.statements(statements, (catalog.version, path)).await,
+            Learned::Statements(statements) => {
+                self.statements(text, statements, (catalog.version, path)).await
+            }
         };
         self.finish_query(outcome).await?;
         self.ready();
@@ -51,12 +53,19 @@ impl Session {
     /// Runs the statements in order; the last CommandComplete is the result.
     async fn statements(
         &mut self,
+        text: &str,
         statements: &[Arc<Statement>],
         (version, path): (u64, SearchPath),
     ) -> Result<Option<Bytes>, Trouble> {
-        let mut last = None;
+        let several = statements.len() > 1;
+        let (mut last, mut read, mut counted) = (None, 0, 0);
         for (index, statement) in statements.iter().enumerate() {
-            let several = statements.len() > 1;
+            if several && let Some(at) = text[read..].find(statement.text()) {
+                counted += text[read..read + at].chars().count();
+                self.executor.before = counted;
+                counted += statement.text().chars().count();
+                read += at + statement.text().len();
+            }
             if several && !statement.is_transaction_control() {
                 self.executor.open_implicit();
             }
@@ -121,6 +130,7 @@ impl Session {
         &mut self,
         outcome: Result<Option<Bytes>, Trouble>,
     ) -> Result<(), PeerGone> {
+        self.executor.before = 0;
         let outcome = match outcome {
             Ok(completion) => self.executor.end_of_message().await.map(|()| completion),
             Err(trouble) => Err(trouble),

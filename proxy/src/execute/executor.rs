@@ -68,6 +68,8 @@ pub struct Executor {
     pub admissions: Vec<Admission>,
     /// What the client was told of server parameters.
     pub reported: Reported,
+    /// How many characters of the client's message stand before the statement that runs.
+    pub before: usize,
     /// The session's own writes, for pins of scope `session` and tokens.
     pub pin: SessionPin,
     /// What the client's cancel requests end.
@@ -143,6 +145,7 @@ impl Executor {
             transaction: Transaction::default(),
             held: None,
             reported: Reported::default(),
+            before: 0,
             pin: SessionPin::default(),
             cancellable: Arc::default(),
             uncounted: Vec::new(),

@@ -11,6 +11,7 @@
 //! | `passing` | a server's replies passed on as they were read |
 //! | `alike` | what many sessions have alike, kept once |
 //! | `relay`, `reported` | a server's replies to the client, and what it knows of parameters |
+//! | `aim` | where a server's error points in the client's text |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
 //! | `isolation` | what a transaction may see of the others |
@@ -18,6 +19,7 @@
 //! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
 
+mod aim;
 pub mod alike;
 pub mod at_once;
 pub mod branches;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::ClientError;
+use crate::execute::aim::Aim;
 use crate::execute::described::Reading;
 use crate::execute::reported::Reported;
 use crate::execute::trouble::Trouble;
@@ -81,13 +82,15 @@ pub struct Relay<'a> {
     pub rows: u64,
     /// The class of the error that the client was told.
     pub class: Option<[u8; 2]>,
+    /// Where errors point, where the server got another text than the client sent.
+    pub aim: Option<Aim<'a>>,
     early: Option<Frame>,
 }
 
 impl<'a> Relay<'a> {
     /// A relay between these two.
     pub fn new(connection: &'a mut Connection, peer: &'a mut Peer, reported: &'a mut Reported) -> Relay<'a> {
-        Relay { connection, peer, reported, describe: true, rows: 0, class: None, early: None }
+        Relay { connection, peer, reported, describe: true, rows: 0, class: None, aim: None, early: None }
     }
 
     /// The next reply of the server; notes parameters. The client's departure ends it.
@@ -327,7 +330,10 @@ impl<'a> Relay<'a> {
             ClientError::new("57014", why).encode(self.peer.out());
             return Ok(());
         }
-        self.peer.out().extend_from_slice(frame.bytes());
+        match self.aim {
+            Some(aim) => write::error(self.peer.out(), &aim.correct(&fields)),
+            None => self.peer.out().extend_from_slice(frame.bytes()),
+        }
         Ok(())
     }
 

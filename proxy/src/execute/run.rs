@@ -10,6 +10,7 @@ use router::plan::{Answer, Parameter, Way};
 use router::sql::{Access, Kind, Statement};
 
 use crate::error::ClientError;
+use crate::execute::aim::Aim;
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
@@ -74,7 +75,8 @@ impl Executor {
                         && !self.keeps_connections();
                     if !(fresh && alone && trouble.is_connection_failure()) {
                         self.count(ask.statement, &decision, begun);
-                        return Err(trouble);
+                        let aim = Aim::of(ask.statement.text(), &decision.plan.legs, self.before);
+                        return Err(trouble.aimed(&aim));
                     }
                     self.transaction.branches.clear();
                 }
@@ -167,7 +169,7 @@ impl Executor {
         branch.executed = true;
         branch.connection.queue_query(text.as_bytes());
         self.reported.tell_all(peer, &branch.connection);
-        Ok(self.rest_of_single(peer, leg.server).await?)
+        Ok(self.rest_of_single(peer, ask.statement, decision).await?)
     }
 
     /// Brings the client what is still to come of a server's answer to a simple query.
@@ -177,10 +179,16 @@ impl Executor {
     pub async fn rest_of_single(
         &mut self,
         peer: &mut Peer,
-        server: ServerId,
+        statement: &Statement,
+        decision: &Decision,
     ) -> Result<Option<Bytes>, Trouble> {
+        let leg = &decision.plan.legs[0];
+        let server = leg.server;
         let Some(branch) = self.transaction.branches.get_mut(server) else { return Ok(None) };
         let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
+        if leg.text.is_some() || self.before > 0 {
+            relay.aim = Some(Aim::of(statement.text(), &decision.plan.legs, self.before));
+        }
         let outcome = relay.simple().await;
         let class = relay.class;
         self.count_error(class);

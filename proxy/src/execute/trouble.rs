@@ -2,6 +2,7 @@
 //! never.
 
 use crate::error::ClientError;
+use crate::execute::aim::Aim;
 use crate::net::peer::PeerGone;
 use crate::server::{ServerGone, WhyGone};
 use crate::wire::view::Fields;
@@ -20,6 +21,14 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// The same with an error that points into the client's text.
+    pub(super) fn aimed(self, aim: &Aim<'_>) -> Trouble {
+        match self {
+            Trouble::Relay(fields) => Trouble::Relay(Box::new(aim.correct(&fields))),
+            Trouble::Tell(_) | Trouble::Told | Trouble::Gone(_) => self,
+        }
+    }
+
     /// True where a connection to a server broke: the statement may be tried on another.
     pub fn is_connection_failure(&self) -> bool {
         match self {
