@@ -163,6 +163,7 @@ async fn a_column_that_comes_is_seen_by_both_clients_of_a_prepared_statement() {
                 _ => None,
             });
             assert_eq!(described, told, "{heard:?}");
+            assert!(told.is_some(), "{heard:?}");
             widths.extend(told);
         }
         widths
