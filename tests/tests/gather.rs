@@ -24,7 +24,9 @@ const SCHEMA: &str = "\
     CREATE TABLE items (tenant_id bigint, id int, kind int, name text, code text COLLATE \"C\", price numeric(10,2), \
         tags text[], spot pair, mood mood, label short, extra jsonb, during int4range, made timestamptz, \
         PRIMARY KEY (tenant_id, id)); \
-    CREATE TABLE sales (tenant_id bigint, id int, item int, amount numeric, sold date, PRIMARY KEY (tenant_id, id))";
+    CREATE TABLE sales (tenant_id bigint, id int, item int, amount numeric, sold date, PRIMARY KEY (tenant_id, id)); \
+    CREATE VIEW dear AS SELECT i.tenant_id, i.id, i.name, i.price AS worth, k.title FROM items i JOIN kinds k USING (kind) WHERE i.price > 5; \
+    CREATE VIEW totals AS SELECT d.title, sum(d.worth) AS total FROM dear d GROUP BY d.title";
 
 const ROWS: [&str; 3] = [
     "INSERT INTO kinds SELECT k, chr(64 + k) FROM generate_series(1, 5) k",
@@ -110,6 +112,10 @@ const GATHERED: &[&str] = &[
     "SELECT min(name), avg(price), sum(kind), count(*) FROM items WHERE price > 1000000",
     "SELECT name FROM items ORDER BY name FETCH FIRST 4 ROWS WITH TIES",
     "SELECT kind FROM items i GROUP BY kind HAVING sum(price) > (SELECT avg(price) * 10 FROM items) ORDER BY kind",
+    "SELECT i.*, sum(s.amount) FROM items i JOIN sales s ON s.item = i.id GROUP BY i.tenant_id, i.id ORDER BY i.name, i.tenant_id, i.id",
+    "SELECT i.name, code, k.title, count(*) FROM items i JOIN kinds k ON k.kind = i.kind JOIN sales s ON s.item = i.id GROUP BY i.tenant_id, i.id, k.kind ORDER BY 1, 2, 3, 4",
+    "SELECT title, count(DISTINCT name) FROM dear GROUP BY title ORDER BY title",
+    "SELECT t.title, t.total, (SELECT max(d.name) FROM dear d WHERE d.title = t.title) FROM totals AS t ORDER BY total",
     "SELECT jsonb_agg(i ORDER BY tenant_id, id) FROM items i WHERE id = 2",
 ];
 
@@ -122,6 +128,25 @@ async fn what_no_merge_answers_is_answered_as_by_one_postgresql() {
         assert_eq!(rows(&client, text).await, rows(&oracle, text).await, "{text}");
         assert!(way(&client, text).await.starts_with("pgherd: gather on"), "{text} is gathered");
     }
+}
+
+#[tokio::test]
+async fn a_view_over_sharded_tables_is_read_as_any_table() {
+    let stage = stage().await;
+    let (client, oracle) =
+        (stage.daemon.connect().await.unwrap(), stage.oracle.connect("app").await.unwrap());
+    for text in
+        ["SELECT * FROM dear WHERE tenant_id = 4 ORDER BY id", "SELECT count(*), sum(worth) FROM dear"]
+    {
+        assert_eq!(rows(&client, text).await, rows(&oracle, text).await, "{text}");
+    }
+    assert!(way(&client, "SELECT * FROM dear WHERE tenant_id = 4").await.contains("single"));
+    client.batch_execute("SET app.tenant = '4'").await.unwrap();
+    let of_tenant = rows(&client, "SELECT title, worth, name FROM dear ORDER BY id").await;
+    assert_eq!(
+        of_tenant,
+        rows(&oracle, "SELECT title, worth, name FROM dear WHERE tenant_id = 4 ORDER BY id").await
+    );
 }
 
 #[tokio::test]

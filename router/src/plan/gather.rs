@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::decide::Request;
 use super::{Parameter, Refusal};
 use crate::ids::{MoveId, ServerId};
-use crate::sql::gather::{Cut, Effort, Given, Part, cut};
+use crate::sql::gather::{Cut, Effort, Given, Part, cut, group_by_dependents};
 use crate::sql::{self, Filter, Tree};
 
 /// How a statement is gathered. Its legs give the parts' rows: the number of the part from 1, then the
@@ -40,6 +40,9 @@ pub(super) fn gather(
     let count = usize::from(subject.parameter_count()).max(types.len());
     let given = Given { types: &types, count };
     let path = subject.path();
+    let extended = group_by_dependents(statement, request.catalog, path)?;
+    let extended = extended.map(|text| sql::trees(&text)).transpose()?;
+    let statement = extended.as_ref().and_then(|trees| trees.first()).unwrap_or(statement);
     let of = |effort| {
         let cut = cut(statement, request.catalog, path, given, effort, request.session.now.now())?;
         let text_for = |moves: &&[MoveId]| match moves {

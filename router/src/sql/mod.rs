@@ -14,6 +14,7 @@
 //! | `lex`, `comment` | tokens; the tenant in a comment |
 //! | `normal` | a text without its values, for log lines |
 //! | `literals`, `template` | a text without its literals; one reading for all texts that differ in those |
+//! | `views` | views over sharded tables, written out |
 //! | `walk` | the nodes of a tree without recursion |
 //! | `insert` | INSERT whose rows belong to several servers |
 //! | `rewrite` | the same statement over fewer rows |
@@ -38,6 +39,7 @@ mod session;
 mod shape;
 mod statement;
 mod template;
+mod views;
 mod walk;
 
 pub(crate) use calls::ROW_LOCKS;
@@ -48,9 +50,10 @@ pub use literals::Outline;
 pub use normal::normalized;
 pub use parse::{Learned, learn};
 pub use rewrite::Filter;
-pub(crate) use rewrite::restrict_text;
 #[cfg(test)]
-pub(crate) use rewrite::{restrict_statement, trees};
+pub(crate) use rewrite::restrict_statement;
+pub(crate) use rewrite::restrict_text;
+pub(crate) use rewrite::trees;
 pub use sequence::{Place, SequenceOptions, SetValues};
 pub(crate) use shape::{split, split_write};
 pub use statement::Statement;

@@ -9,14 +9,15 @@ use pg_raw_parse::nodes::RawStmt;
 use super::calls::{Calls, ROW_LOCKS};
 use super::classify::{Classified, classify};
 use super::comment::tenant_of;
-use super::keys::{Touched, analyse};
+use super::keys::{Reference, Touched, Use, analyse};
 use super::kind::{Access, ConfigCall, CopyKind, Hold, Kind};
 use super::literals::Literal;
-use super::parse::SqlStatement;
+use super::parse::{Learned, SqlStatement, learn};
 use super::rewrite::{Filter, restrict_statement};
 use super::sequence::{SequenceOptions, SetValues, options_of, set_values};
+use super::views::expand;
 use super::walk::{Survey, survey};
-use crate::catalog::{Catalog, SearchPath};
+use crate::catalog::{Catalog, RelationKind, SearchPath};
 use crate::plan::{Parameter, Refusal};
 
 /// One statement of a text. Cached by the text, the catalog's version and the search path.
@@ -363,6 +364,23 @@ impl Statement {
     /// True where the server infers the tenant column's type for a parameter that nobody declared.
     pub(crate) fn infers_key(&self, number: u16) -> bool {
         self.said.certain.contains(&number)
+    }
+
+    /// The same statement with the definitions of the views over sharded tables that it reads in their
+    /// places; `None` where it reads none.
+    pub(crate) fn without_views(&self, catalog: &Catalog) -> Result<Option<Arc<Statement>>, Refusal> {
+        let subject = self.inner().map_or(self, |inner| inner);
+        let is_view = |reference: &Reference| {
+            matches!(reference.relation.kind, RelationKind::ShardedView { .. }) && reference.used == Use::Read
+        };
+        if !subject.touched().sharded.iter().any(is_view) {
+            return Ok(None);
+        }
+        let text = expand(self.raw(), catalog, &self.said.path)?;
+        match learn(&text, catalog, &self.said.path) {
+            Learned::Statements(mut statements) => Ok(statements.pop()),
+            Learned::SyntaxError | Learned::TooComplex | Learned::Empty => Ok(None),
+        }
     }
 
     /// The same statement over the rows that a filter leaves.

@@ -7,6 +7,7 @@
 //! | `reads` | which sharded tables a statement reads, and by which names |
 //! | `conditions` | which conditions a server may apply before it sends rows |
 //! | `reduce`, `groups` | what servers can compute of a block: joins by the tenant, groups, first rows |
+//! | `dependent` | GROUP BY of a key that is none any more |
 //! | `typing` | the types of what they compute |
 //! | `names` | which columns can be meant |
 //! | `part` | what a part is made of, and how it travels |
@@ -16,6 +17,7 @@
 
 mod conditions;
 mod cut;
+mod dependent;
 mod groups;
 mod leg;
 mod names;
@@ -29,4 +31,5 @@ mod text;
 mod typing;
 
 pub(crate) use cut::{Cut, Effort, Given, cut};
+pub(crate) use dependent::group_by_dependents;
 pub use part::{Part, PartColumn};
