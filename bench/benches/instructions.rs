@@ -1,10 +1,11 @@
-//! How many instructions of its own the daemon needs for a transaction, counted by callgrind, so that the
-//! number is the same on a busy machine: `cargo bench -p bench --bench instructions`.
+//! How many instructions of its own the daemon needs for a transaction, and how often it asks for memory,
+//! counted by callgrind, so that the numbers are the same on a busy machine: `cargo bench -p bench --bench instructions`.
 //!
 //! Each load runs twice, longer the second time; what the difference cost is divided by the transactions
 //! between. System calls count as one instruction each. With `-- --keep DIR` the profiles stay, to be read
 //! with `callgrind_annotate`.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -45,17 +46,24 @@ async fn main() -> Result<()> {
     let daemon = daemon.section("[replicas]\nprobe_interval = \"60s\"").prepare()?;
     let directory = arguments.keep.clone().unwrap_or_else(|| fleet.path().join("callgrind"));
     fs::create_dir_all(&directory)?;
-    println!("| load | instructions a transaction |\n| --- | ---: |");
+    println!("| load | instructions a transaction | allocations |\n| --- | ---: | ---: |");
     for (number, load) in LOADS.iter().enumerate().filter(|(_, load)| load.name.contains(&arguments.only)) {
         let profile = directory.join(format!("load-{number}"));
         let cost = cost(&daemon, load, &arguments, &profile).await?;
-        println!("| {} | {cost} |", load.name);
+        println!("| {} | {:.0} | {:.1} |", load.name, cost.instructions, cost.allocations);
     }
     Ok(())
 }
 
-/// Instructions for one transaction of the load.
-async fn cost(daemon: &Daemon, load: &Load, arguments: &Arguments, profile: &Path) -> Result<u64> {
+/// What was counted.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    instructions: f64,
+    allocations: f64,
+}
+
+/// What one transaction of the load costs.
+async fn cost(daemon: &Daemon, load: &Load, arguments: &Arguments, profile: &Path) -> Result<Cost> {
     let watched = Watched::start(daemon, profile)?;
     let url = daemon.url("app", APP_USER);
     let ready = async || tests::connect(&url).await.is_ok();
@@ -69,7 +77,11 @@ async fn cost(daemon: &Daemon, load: &Load, arguments: &Arguments, profile: &Pat
     run(load, &url, arguments.long, &scripts)?;
     watched.control("--dump")?;
     let (short, long) = (total(profile, 1)?, total(profile, 2)?);
-    Ok(long.saturating_sub(short) / (arguments.long - arguments.short).max(1))
+    let transactions = arguments.long.saturating_sub(arguments.short).max(1) as f64;
+    Ok(Cost {
+        instructions: (long.instructions - short.instructions) / transactions,
+        allocations: (long.allocations - short.allocations) / transactions,
+    })
 }
 
 /// The daemon under valgrind; killed with this.
@@ -116,11 +128,32 @@ fn run(load: &Load, url: &str, transactions: u64, directory: &Path) -> Result<()
 }
 
 /// What a dump counted in all.
-fn total(profile: &Path, dump: u32) -> Result<u64> {
+fn total(profile: &Path, dump: u32) -> Result<Cost> {
     let path = format!("{}.{dump}", profile.display());
     let text = fs::read(&path).with_context(|| format!("callgrind wrote no {path}"))?;
     let text = String::from_utf8_lossy(&text);
     let counted =
         text.lines().find_map(|line| line.strip_prefix("summary:").or(line.strip_prefix("totals:")));
-    Ok(counted.with_context(|| format!("{path} has no sum"))?.trim().parse()?)
+    let instructions = counted.with_context(|| format!("{path} has no sum"))?.trim().parse()?;
+    Ok(Cost { instructions, allocations: allocations(&text) as f64 })
+}
+
+/// How often a function that asks for memory was called. A name stands in full where it comes first; from
+/// then on a number stands for it (the manual of callgrind, "Name compression").
+fn allocations(profile: &str) -> u64 {
+    const ALLOCATES: [&str; 3] = ["__rust_alloc", "__rust_alloc_zeroed", "__rust_realloc"];
+    let (mut numbers, mut allocates, mut sum) = (HashSet::new(), false, 0);
+    for line in profile.lines() {
+        if let Some(name) = line.strip_prefix("cfn=").or(line.strip_prefix("fn=")) {
+            let (number, name) = name.split_once(' ').unwrap_or((name, ""));
+            if ALLOCATES.iter().any(|known| name == *known || name.ends_with(&format!("::{known}"))) {
+                numbers.insert(number);
+            }
+            allocates = line.starts_with("cfn=") && numbers.contains(number);
+        } else if let Some(calls) = line.strip_prefix("calls=").filter(|_| allocates) {
+            let count = calls.split(' ').next().and_then(|count| count.parse::<u64>().ok());
+            sum += count.unwrap_or_default();
+        }
+    }
+    sum
 }

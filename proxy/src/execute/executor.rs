@@ -554,8 +554,11 @@ impl Executor {
 
     /// Gives a branch's connection back, or keeps it for the session.
     pub(super) fn release(&mut self, server: ServerId, mut branch: Branch) {
-        self.notices.unsplit(branch.notices.split());
-        let news = branch.connection.news.split();
+        // An empty buffer that is split is made one to share first, which costs an allocation.
+        if !branch.notices.is_empty() {
+            self.notices.unsplit(branch.notices.split());
+        }
+        let news = std::mem::take(&mut branch.connection.news);
         if branch.hold.is_some() {
             self.news.unsplit(news);
             self.held = branch.hold.map(|why| (server, branch.connection, why));
