@@ -207,6 +207,9 @@ async fn a_part_of_the_date_style_leaves_the_rest_as_it_was() {
     assert_eq!(session.ask(date).await.unwrap().value(), "08/01/1999");
     session.ask("COMMIT").await.unwrap();
     assert_eq!(session.ask(date).await.unwrap().value(), "01/08/1999");
+    session.ask("SELECT set_config('datestyle', 'dmy', false)").await.unwrap();
+    assert_eq!(other.ask(date).await.unwrap().value(), "1999-01-08");
+    assert_eq!(session.ask(date).await.unwrap().value(), "08/01/1999");
 }
 
 #[tokio::test]

@@ -420,8 +420,9 @@ impl Session {
         server: Option<ServerId>,
     ) -> Result<(), Trouble> {
         for call in calls {
-            let setting = Setting::of(&call.name, &call.value);
             self.executor.set_elsewhere(server, &set_config(&call)).await?;
+            let scope = if call.local { SetScope::Local } else { SetScope::Session };
+            let setting = self.whole(&call.name, scope, Setting::of(&call.name, &call.value));
             match call.local {
                 true => self.executor.settings.set_local(&call.name, setting),
                 false => self.executor.settings.set(&call.name, setting),
