@@ -305,7 +305,10 @@ fn merge(mut section: Section<'_>) -> MergeConfig {
 
 fn gather(mut section: Section<'_>) -> GatherConfig {
     let default = GatherConfig::default();
-    let config = GatherConfig { max_bytes: section.bytes("max_bytes", default.max_bytes, 1 << 16) };
+    let config = GatherConfig {
+        max_bytes: section.bytes("max_bytes", default.max_bytes, 1 << 16),
+        array_rows: count(&mut section, "array_rows", default.array_rows),
+    };
     section.finish();
     config
 }

@@ -646,11 +646,13 @@ impl Default for MergeConfig {
 pub struct GatherConfig {
     /// The most that one statement may take from the servers, in bytes.
     pub max_bytes: u64,
+    /// A server that gives more rows than this has the statement computed over temporary tables.
+    pub array_rows: usize,
 }
 
 impl Default for GatherConfig {
     fn default() -> Self {
-        GatherConfig { max_bytes: 256 << 20 }
+        GatherConfig { max_bytes: 256 << 20, array_rows: 10_000 }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct GatherPlan {
     pub over_arrays: Arc<str>,
     /// The statement over the parts as temporary tables.
     pub over_tables: Arc<str>,
+    /// True where there may be as many rows as a table has: not only groups, or the first ones.
+    pub many: bool,
     /// The server that must compute the answer; `None`: any of the legs'.
     pub place: Option<ServerId>,
 }
@@ -57,11 +59,11 @@ pub(super) fn gather(
     };
     // What the servers cannot compute, or not without the rows that moves hide, is computed of more rows.
     let (cut, texts) = of(Effort::Reduce).or_else(|_: Refusal| of(Effort::Select))?;
-    let Cut { parts, parameters, absent, over_arrays, over_tables, home, held, leg: _ } = cut;
+    let Cut { parts, parameters, absent, over_arrays, over_tables, many, home, held, leg: _ } = cut;
     let place = match (held, request.session.held) {
         (true, Some(held)) => Some(held),
         (true, None) => Some(ServerId::HOME),
         (false, _) => home.then_some(ServerId::HOME),
     };
-    Ok((GatherPlan { parts, parameters, absent, over_arrays, over_tables, place }, texts))
+    Ok((GatherPlan { parts, parameters, absent, over_arrays, over_tables, many, place }, texts))
 }

@@ -49,7 +49,7 @@ pub(super) fn write_over_arrays(
     write::execute(out, b"", 0);
 }
 
-fn own_parameters<'a>(plan: &GatherPlan, all: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
+pub(super) fn own_parameters<'a>(plan: &GatherPlan, all: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
     let own = |(index, parameter): (usize, &Parameter<'a>)| {
         let absent = plan.absent.iter().any(|number| usize::from(*number) == index + 1);
         match absent && parameter.type_oid == 0 {

@@ -22,8 +22,10 @@ pub(super) struct Given {
     pub(super) server: ServerId,
     /// One a part.
     pub(super) parts: Vec<Rows>,
-    /// Bytes of values.
+    /// Bytes of rows.
     pub(super) bytes: u64,
+    /// True where it has more, and waits to be asked for them.
+    pub(super) has_more: bool,
     /// When it had given all.
     pub(super) ended: Instant,
 }
@@ -39,7 +41,7 @@ impl Bound {
         Bound { most, taken: AtomicU64::new(0) }
     }
 
-    fn take(&self, bytes: u64) -> Result<(), ClientError> {
+    pub(super) fn take(&self, bytes: u64) -> Result<(), ClientError> {
         if self.taken.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most {
             return Ok(());
         }
@@ -78,8 +80,13 @@ async fn read(
     parts: &[Part],
     bound: &Bound,
 ) -> Result<Given, Trouble> {
-    let mut given =
-        Given { server, parts: parts.iter().map(Rows::of).collect(), bytes: 0, ended: Instant::now() };
+    let mut given = Given {
+        server,
+        parts: parts.iter().map(|_| Rows::default()).collect(),
+        bytes: 0,
+        has_more: false,
+        ended: Instant::now(),
+    };
     while connection.owed() > 0 {
         let frame = connection.frame().await?;
         match frame.tag() {
@@ -87,6 +94,7 @@ async fn read(
                 let bytes = given.take(parts, frame.body()).ok_or_else(broken)?;
                 bound.take(bytes)?;
             }
+            b's' => given.has_more = true,
             b'T' => check_types(parts, &frame)?,
             b'E' => return Err(view::error_fields(&frame).without_place().into()),
             _ => {}
@@ -98,7 +106,7 @@ async fn read(
 
 impl Given {
     /// One more row; its bytes.
-    fn take(&mut self, parts: &[Part], body: &[u8]) -> Option<u64> {
+    pub(super) fn take(&mut self, parts: &[Part], body: &[u8]) -> Option<u64> {
         let fields = Fields::read(body)?;
         let number = fields.part()?;
         let bytes = self.parts.get_mut(number)?.push(parts.get(number)?, &fields)? as u64;
@@ -123,6 +131,6 @@ fn check_types(parts: &[Part], frame: &Frame) -> Result<(), ClientError> {
     }
 }
 
-fn broken() -> ClientError {
+pub(super) fn broken() -> ClientError {
     ClientError::internal("a row of a gathered part has another shape than was asked for")
 }

@@ -7,6 +7,7 @@
 //! | `collect` | the legs' rows, from all servers at once |
 //! | `arrays` | rows as PostgreSQL's arrays, their bytes untouched |
 //! | `answer` | the statement over what was collected |
+//! | `tables` | many rows: temporary tables |
 //! | `explain` | what it would do, and did |
 //! | `bracket` | one snapshot a server where no transaction is open |
 
@@ -16,5 +17,6 @@ mod bracket;
 mod collect;
 pub(super) mod explain;
 mod run;
+mod tables;
 
 pub(super) use run::run;

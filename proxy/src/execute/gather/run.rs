@@ -6,14 +6,15 @@ use router::plan::{GatherPlan, Leg, Parameter};
 
 use super::answer::{relay, write_over_arrays};
 use super::collect::{Bound, Given, collect};
+use super::tables::{fill, write_ask, write_over_tables};
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
-use crate::execute::leg::LegAsk;
 use crate::execute::merge::stop;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
+use crate::wire::write;
 
 /// Runs the legs, and the statement over what they gave.
 ///
@@ -58,6 +59,9 @@ async fn gather(
     bracket: bool,
 ) -> Result<Option<Bytes>, Trouble> {
     let parameters = parameters_of(plan, ask.parameters)?;
+    let config = executor.fleet.config.load().gather.clone();
+    // What must not end with a transaction of the client's cannot be in temporary tables.
+    let few = if bracket && plan.many { i32::try_from(config.array_rows).unwrap_or(i32::MAX) } else { 0 };
     for leg in all {
         if bracket {
             executor.begin_bracket(leg.server);
@@ -65,29 +69,39 @@ async fn gather(
         executor.executed(leg.server);
         let connection = executor.connection(leg.server);
         if let Some(text) = &leg.text {
-            LegAsk { text, parameters: &parameters, formats: &[1] }.write(connection.out());
-            connection.owe_ready();
+            write_ask(connection.out(), text, &parameters, few);
+            connection.queue_sync();
         }
         connection.flush().await?;
     }
-    let bound = Bound::new(executor.fleet.config.load().gather.max_bytes);
-    let given = collect(executor, peer, all, plan, &bound).await?;
-    let metrics = &executor.fleet.metrics;
-    metrics
-        .gathered_rows
-        .inc_by(given.iter().flat_map(|given| &given.parts).map(|rows| rows.count as u64).sum());
-    metrics.gathered_bytes.inc_by(given.iter().map(|given| given.bytes).sum());
-    let place = plan.place.unwrap_or_else(|| first_done(legs, &given));
+    let bound = Bound::new(config.max_bytes);
+    let mut given = collect(executor, peer, all, plan, &bound).await?;
+    let wanted = place_of(plan, legs, &given);
+    let writable = executor.transaction.branches.get(wanted).is_some_and(|branch| !branch.replica);
+    let has_more = given.iter().any(|given| given.has_more);
+    if has_more && !writable {
+        given = go_on(executor, peer, all, plan, &bound, given).await?;
+    }
+    let in_tables = has_more && writable;
+    let place = if in_tables { wanted } else { plan.place.unwrap_or_else(|| first_done(legs, &given)) };
+    if in_tables {
+        let (count, bytes) = fill(executor, peer, (place, legs), plan, &parameters, given, &bound).await?;
+        executor.fleet.metrics.gathered_rows.inc_by(count);
+        executor.fleet.metrics.gathered_bytes.inc_by(bytes);
+        write_over_tables(executor.connection(place).out(), ask, plan);
+    } else {
+        let counts = given.iter().flat_map(|given| &given.parts).map(|rows| rows.count as u64);
+        executor.fleet.metrics.gathered_rows.inc_by(counts.sum());
+        executor.fleet.metrics.gathered_bytes.inc_by(given.iter().map(|given| given.bytes).sum());
+        write_over_arrays(executor.connection(place).out(), &plan.over_arrays, ask, plan, &given);
+    }
     if bracket {
         for leg in all.iter().filter(|leg| leg.server != place) {
             executor.end_bracket(leg.server);
             executor.connection(leg.server).flush().await?;
         }
     }
-    let connection = executor.connection(place);
-    write_over_arrays(connection.out(), &plan.over_arrays, ask, plan, &given);
-    connection.queue_sync();
-    drop(given);
+    executor.connection(place).queue_sync();
     if bracket {
         executor.end_bracket(place);
     }
@@ -97,6 +111,31 @@ async fn gather(
         executor.settle_bracket(leg.server).await?;
     }
     Ok(completion)
+}
+
+/// The server whose rows need not travel: one that has many.
+fn place_of(plan: &GatherPlan, legs: &[Leg], given: &[Given]) -> ServerId {
+    let many = given.iter().find(|given| given.has_more).map(|given| given.server);
+    plan.place.or(many).unwrap_or_else(|| first_done(legs, given))
+}
+
+/// Where there can be no tables, all rows become arrays after all.
+async fn go_on(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    legs: &[Leg],
+    plan: &GatherPlan,
+    bound: &Bound,
+    mut given: Vec<Given>,
+) -> Result<Vec<Given>, Trouble> {
+    for given in given.iter().filter(|given| given.has_more) {
+        let connection = executor.connection(given.server);
+        write::execute(connection.out(), b"", 0);
+        connection.queue_sync();
+        connection.flush().await?;
+    }
+    given.extend(collect(executor, peer, legs, plan, bound).await?);
+    Ok(given)
 }
 
 /// The server that had given all first has the least to do.

@@ -32,6 +32,8 @@ pub(crate) struct Cut {
     pub(crate) over_arrays: Arc<str>,
     /// The statement over the parts as temporary tables.
     pub(crate) over_tables: Arc<str>,
+    /// True where a part has rows as its tables have them.
+    pub(crate) many: bool,
     /// True where the home server must compute it.
     pub(crate) home: bool,
     /// True where the connection that the session keeps must compute it.
@@ -99,6 +101,11 @@ pub(crate) fn cut(
         absent: all.filter(|number| !left.contains(number)).filter_map(number).collect(),
         over_arrays,
         over_tables: rest(Arrival::Tables)?.0,
+        many: !reads.tables.is_empty()
+            || reads
+                .reductions
+                .iter()
+                .any(|reduction| matches!(reduction.form, Form::Rows(Choice::All | Choice::Distinct(_)))),
         home: reads.home,
         held: reads.held,
         parts,

@@ -8,6 +8,7 @@ use super::conditions::parameters;
 use super::part::PartColumn;
 use super::text::expression_text;
 use super::typing::{Item, Typing};
+use crate::catalog::Volatility;
 use crate::sql::shape::{Core, function_name, ordinal, output_name, without_places};
 use crate::sql::walk::children;
 
@@ -41,7 +42,9 @@ pub(super) struct Aggregate {
 /// How the servers' values become the group's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Combine {
-    /// The sum of counts, or of sums of small integers.
+    /// The sum of counts, of which there may be none.
+    Count,
+    /// The sum of sums of small integers.
     SumAsBigint,
     /// The sum of sums.
     Sum,
@@ -51,9 +54,11 @@ pub(super) enum Combine {
     Again(&'static str),
 }
 
-/// The groups of a block; `None` where it has none, or they do not follow exactly from parts.
+/// The groups of a block; `None` where it has none, or they do not follow exactly from parts. What the
+/// conditions that are `left` name is grouped by as well: then they hold for all rows of a part or for none.
 pub(super) fn groups<'a>(
     select: &'a SelectStmt,
+    left: &[Node<'a>],
     core: &Core<'a>,
     items: &[Item],
     typing: Typing<'a>,
@@ -79,7 +84,8 @@ pub(super) fn groups<'a>(
     }
     let lists = [select.window_clause(), select.distinct_clause()];
     lists.into_iter().flatten().try_for_each(|node| reading.admit(node))?;
-    let grouped = !reading.keys.is_empty() || !reading.aggregates.is_empty();
+    let grouped = !select.group_clause().is_empty() || !reading.aggregates.is_empty();
+    left.iter().try_for_each(|condition| reading.keys_of_left(*condition))?;
     grouped.then_some(Groups { keys: reading.keys, aggregates: reading.aggregates })
 }
 
@@ -118,6 +124,37 @@ impl<'a, U: Fn(Node<'a>) -> bool> Reading<'a, '_, U> {
         let (column, form) = (self.column(node), without_places(node));
         if !self.keys.iter().any(|key| key.form == form || column.is_some() && key.column == column) {
             self.keys.push(Key { node, column, typed, form });
+        }
+        Some(())
+    }
+
+    /// A condition that is judged later needs the columns that it names.
+    fn keys_of_left(&mut self, condition: Node<'a>) -> Option<()> {
+        let mut stack = vec![condition];
+        while let Some(node) = stack.pop() {
+            match node {
+                Node::ColumnRef(column) => {
+                    let fields: Option<Vec<&str>> = column.fields().iter().map(Node::as_str).collect();
+                    let fields = fields.filter(|fields| fields.len() < 3)?;
+                    match self.core.resolve(&fields) {
+                        Some(_) => self.key(node)?,
+                        None if self.items.iter().any(|item| fields.contains(&item.name.as_str())) => {
+                            return None;
+                        }
+                        None => {}
+                    }
+                }
+                Node::FuncCall(call) => {
+                    let name =
+                        call.funcname().iter().filter_map(Node::as_str).next_back().unwrap_or_default();
+                    let facts = self.typing.catalog.functions.get(name)?;
+                    if facts.volatility == Volatility::Volatile {
+                        return None;
+                    }
+                    stack.extend(children(node)?);
+                }
+                other => stack.extend(children(other)?),
+            }
         }
         Some(())
     }
@@ -201,7 +238,7 @@ impl<'a, U: Fn(Node<'a>) -> bool> Reading<'a, '_, U> {
         let typed = || self.typing.of(argument?, self.items, self.core);
         let text = |name: &str| aggregate_text(call, name);
         let (combine, sent) = match function_name(call)? {
-            "count" => (Combine::SumAsBigint, vec![(text("count")?, PartColumn::bigint())]),
+            "count" => (Combine::Count, vec![(text("count")?, PartColumn::bigint())]),
             name @ ("sum" | "avg") => {
                 let argument = argument.filter(|argument| self.core.has_exact_sum(*argument))?;
                 let small = matches!(self.core.type_oid(argument), Some(21 | 23));

@@ -114,7 +114,7 @@ pub(super) fn reduce<'a>(
     };
     let (applied, left) = (split(true), split(false));
     let usable = |node: Node<'a>| around.is_usable(node);
-    let groups = if left.is_empty() { groups(select, &core, &items, typing, &usable) } else { None };
+    let groups = groups(select, &left, &core, &items, typing, &usable);
     let form = match groups {
         Some(groups) => Form::Groups(groups),
         None if core.has_outer_join && names_whole_rows(select, &items) => return None,

@@ -248,6 +248,7 @@ impl<'mem> Replace<'mem, '_, '_> {
         let (aggregate, column) = block.aggregates.iter().find(|(aggregate, _)| aggregate.form == form)?;
         let first = self.value(&source, block.part, *column)?;
         Some(match aggregate.combine {
+            Combine::Count => format!("COALESCE(pg_catalog.sum({first})::bigint, 0)"),
             Combine::SumAsBigint => format!("pg_catalog.sum({first})::bigint"),
             Combine::Sum => format!("pg_catalog.sum({first})"),
             Combine::Average => {
