@@ -2,7 +2,7 @@
 //! its groups, its first rows. The block then reads that in place of its tables.
 
 use pg_raw_parse::Node;
-use pg_raw_parse::nodes::{LimitOption, SelectStmt, SetOperation};
+use pg_raw_parse::nodes::{LimitOption, SelectStmt, SetOperation, SortBy};
 
 use super::conditions::{is_known, mentions};
 use super::groups::{Groups, groups, has_link};
@@ -179,7 +179,15 @@ fn choice<'a>(select: &'a SelectStmt, core: &Core<'a>, usable: &impl Fn(Node<'a>
     match select.distinct_clause().first() {
         Some(Node::None) => {
             let columns = select.target_list().iter().map(|target| column(target.val(), core));
-            columns.collect::<Option<Vec<_>>>().map_or(Choice::All, Choice::Distinct)
+            let columns = columns.collect::<Option<Vec<_>>>();
+            let listed = |sort: &&SortBy| {
+                let meant = meant_by(sort.node(), select, core).and_then(|node| column(node, core));
+                columns.iter().flatten().any(|column| Some(column) == meant.as_ref())
+            };
+            match select.sort_clause().iter().all(|sort| listed(&sort)) {
+                true => columns.map_or(Choice::All, Choice::Distinct),
+                false => Choice::All,
+            }
         }
         Some(_) => Choice::All,
         None => first(select, core, usable).map_or(Choice::All, Choice::First),
