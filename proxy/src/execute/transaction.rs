@@ -132,7 +132,8 @@ impl Branch {
             Tenants::None => false,
             Tenants::All => floor_rose,
             Tenants::Some(keys) => {
-                (self.replica && floor_rose) || keys.iter().any(|key| then.locate(key).server != server)
+                let came = |key| now.locate(key).server == server && then.locate(key).server != server;
+                (self.replica && floor_rose) || keys.iter().any(came)
             }
         }
     }
