@@ -174,11 +174,16 @@ impl Session {
         for row in rows.drain(..given) {
             self.peer.out().extend_from_slice(&row);
         }
-        let stores = portal.statement.as_ref().is_some_and(|statement| statement.stores_rows());
+        let statement = portal.statement.as_ref();
+        let stores = statement.is_some_and(|statement| statement.stores_rows());
+        let written = statement.is_some_and(|statement| statement.gives_written_rows());
         let query =
             !stores && completion.as_ref().is_none_or(|completion| completion.get(5..12) == Some(b"SELECT "));
         match completion {
             _ if given == limit => write::portal_suspended(self.peer.out()),
+            Some(completion) if written && !query => {
+                write::command_complete(self.peer.out(), &counted(completion, given));
+            }
             Some(completion) if !query => {
                 self.peer.out().extend_from_slice(completion);
                 if given == 0 {
@@ -189,4 +194,12 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// The tag of a CommandComplete with another number of rows.
+fn counted(completion: &[u8], rows: usize) -> String {
+    let tag = completion.get(5..).unwrap_or_default();
+    let tag = String::from_utf8_lossy(tag.strip_suffix(b"\0").unwrap_or(tag));
+    let command = tag.rsplit_once(' ').map_or(&*tag, |(command, _)| command);
+    format!("{command} {rows}")
 }

@@ -309,6 +309,11 @@ impl Statement {
         matches!(self.raw().stmt(), Node::InsertStmt(_))
     }
 
+    /// True for a write that gives rows: its portal keeps them, to be fetched in parts.
+    pub fn gives_written_rows(&self) -> bool {
+        matches!(self.said.kind, Kind::Write) && gives_rows(self.said.sql.raw().stmt())
+    }
+
     /// True for EXPLAIN.
     pub fn is_explain(&self) -> bool {
         matches!(self.said.kind, Kind::Explain { .. })
@@ -400,6 +405,18 @@ fn analysed_part(node: Node<'_>) -> Option<Node<'_>> {
         Node::CreateTableAsStmt(create) => Some(create.query()),
         // Other statements hold none, or are learned as statements of their own.
         _ => None,
+    }
+}
+
+fn gives_rows(node: Node<'_>) -> bool {
+    match node {
+        Node::SelectStmt(_) => true,
+        Node::InsertStmt(insert) => insert.returning_clause().is_some(),
+        Node::UpdateStmt(update) => update.returning_clause().is_some(),
+        Node::DeleteStmt(delete) => delete.returning_clause().is_some(),
+        Node::MergeStmt(merge) => merge.returning_clause().is_some(),
+        // No other statement is a write.
+        _ => false,
     }
 }
 

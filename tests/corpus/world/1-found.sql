@@ -1,0 +1,3 @@
+-- What the random tests found, over the tables of tests/world.
+begin isolation level repeatable read; select count(*) from users; delete from notes where tenant_id in ({a}, {b}); commit --: simple
+begin isolation level repeatable read; update notes set body = 'x' where tenant_id in ({a}, {b}); select count(*) from notes where body = 'x'; commit --: simple
