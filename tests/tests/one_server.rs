@@ -140,6 +140,21 @@ async fn what_a_session_notifies_itself_of_comes_with_the_commit() {
 }
 
 #[tokio::test]
+async fn a_notification_names_the_client_that_sent_it() {
+    let (mut listener, mut other) = (session().await, session().await);
+    listener.ask("LISTEN senders").await.unwrap();
+    let senders = [listener.backend_key().0, other.backend_key().0];
+    listener.queue(b"Q\0\0\0\x13NOTIFY senders\0");
+    for sender in senders {
+        listener.flush().await.unwrap();
+        let heard = listener.hear(b'A', 1).await.unwrap();
+        let (_, notification) = heard.last().unwrap();
+        assert_eq!(notification[..4], sender.to_be_bytes());
+        other.ask("SELECT pg_notify('senders', '')").await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_a_commit_says_besides_is_heard_before_its_end() {
     let mut session = session().await;
     session

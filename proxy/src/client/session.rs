@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::select_all;
 use router::ids::ServerId;
 use tracing::instrument::Instrumented;
@@ -111,8 +111,9 @@ impl Session {
         let whose: Box<str> = format!("{}/{}@{}", startup.database, startup.user, startup.address).into();
         let settings = Settings::starting_with(startup.parameters).shared(&database.beginnings);
         let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
-        let executor = Executor::new(Arc::clone(fleet), database, login, settings);
+        let mut executor = Executor::new(Arc::clone(fleet), database, login, settings);
         let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
+        executor.client = id;
         let log_end = config.proxy.log_disconnections;
         if config.proxy.log_connections {
             tracing::info!(parent: &span, client = id, tls = encrypted, "{whose}: connected");
@@ -318,8 +319,8 @@ impl Session {
                 () = cancellable.dismissed() => ClientError::dismissed(),
                 () = fleet.shutdown.cancelled(), if idle => ClientError::shutting_down(),
                 news = unasked(self.executor.kept_connections()), if idle => match news {
-                    Some(frame) => {
-                        self.peer.out().extend_from_slice(frame.bytes());
+                    Some(message) => {
+                        self.peer.out().unsplit(message);
                         self.peer.flush().await?;
                         continue;
                     }
@@ -445,12 +446,16 @@ impl Session {
 }
 
 /// What a server says on a connection that the session keeps, without having been asked.
-async fn unasked(kept: impl Iterator<Item = &mut crate::pool::Lent>) -> Option<Frame> {
-    let mut kept: Vec<_> = kept.map(|connection| Box::pin(connection.frame())).collect();
+async fn unasked(kept: impl Iterator<Item = &mut crate::pool::Lent>) -> Option<BytesMut> {
+    let said = async |connection: &mut crate::pool::Lent| {
+        let frame = connection.frame().await.ok()?;
+        Some(connection.as_clients_know(&frame))
+    };
+    let mut kept: Vec<_> = kept.map(|connection| Box::pin(said(connection))).collect();
     match kept.len() {
         0 => std::future::pending().await,
-        1 => kept.remove(0).await.ok(),
-        _ => select_all(kept).await.0.ok(),
+        1 => kept.remove(0).await,
+        _ => select_all(kept).await.0,
     }
 }
 

@@ -76,6 +76,8 @@ pub struct Executor {
     pub cancellable: Arc<Cancellable>,
     /// What servers said besides, as messages: due before the next CommandComplete.
     pub notices: BytesMut,
+    /// The process id that the client was told.
+    pub client: i32,
     /// Notifications for the session, as messages: due before the next ReadyForQuery.
     pub news: BytesMut,
     /// What the session did.
@@ -138,6 +140,7 @@ impl Executor {
             lost_kept: false,
             notices: BytesMut::new(),
             news: BytesMut::new(),
+            client: 0,
             fleet,
             database,
             login,
@@ -432,6 +435,7 @@ impl Executor {
             hold,
         };
         self.cancellable.runs_on(branch.connection.cancel_handle());
+        branch.connection.enrolled.iter().for_each(|enrolled| enrolled.note_user(self.client));
         if begun {
             let replay = self.settings.replay();
             let opening: Vec<String> = std::iter::once(self.transaction.opening()).chain(replay).collect();

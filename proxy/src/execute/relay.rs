@@ -300,6 +300,7 @@ impl<'a> Relay<'a> {
     async fn pass(&mut self, frame: Frame) -> Result<(), Trouble> {
         match frame.tag() {
             b'S' => self.parameter(&frame),
+            b'A' => self.peer.out().unsplit(self.connection.as_clients_know(&frame)),
             _ => self.peer.out().extend_from_slice(frame.bytes()),
         }
         match frame.tag() {

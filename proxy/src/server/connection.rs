@@ -194,6 +194,20 @@ impl Connection {
         self.process
     }
 
+    /// A message that came unasked, for the client: a notification names the client that sent it, where
+    /// it came by a process of this proxy's, for that client knows no other name of itself.
+    pub fn as_clients_know(&self, frame: &Frame) -> BytesMut {
+        let mut message = BytesMut::from(&frame.bytes()[..]);
+        if frame.tag() == b'A'
+            && let Some((_, [a, b, c, d, ..])) = message.split_at_mut_checked(5)
+            && let Some(enrolled) = &self.enrolled
+            && let Some(client) = enrolled.user_of(i32::from_be_bytes([*a, *b, *c, *d]))
+        {
+            [*a, *b, *c, *d] = client.to_be_bytes();
+        }
+        message
+    }
+
     /// The settings that the server reports, as of the last frame taken.
     pub fn parameters(&self) -> &BTreeMap<String, String> {
         &self.parameters

@@ -1,7 +1,7 @@
 //! Which connections there are, for who wants to look at them one by one.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -21,6 +21,7 @@ pub struct Card {
     /// When it was made.
     pub since: SystemTime,
     lent: AtomicBool,
+    user: AtomicI32,
 }
 
 impl Card {
@@ -48,8 +49,9 @@ impl Roster {
 
     /// A connection was made.
     pub fn enrol(&self, id: u64, target: &Arc<Target>, process: i32, encrypted: bool) -> Enrolled {
-        let (target, since, lent) = (Arc::clone(target), SystemTime::now(), AtomicBool::default());
-        let card = Arc::new(Card { id, target, process, encrypted, since, lent });
+        let (target, since) = (Arc::clone(target), SystemTime::now());
+        let (lent, user) = (AtomicBool::default(), AtomicI32::default());
+        let card = Arc::new(Card { id, target, process, encrypted, since, lent, user });
         self.cards().insert(id, Arc::clone(&card));
         Enrolled { card, roster: self.clone() }
     }
@@ -61,6 +63,21 @@ impl Roster {
 }
 
 impl Enrolled {
+    /// A client uses it from now on: the process id that it was told.
+    pub fn note_user(&self, client: i32) {
+        self.card.user.store(client, Ordering::Relaxed);
+    }
+
+    /// The client that uses a process of this connection's node, or was the last to use it.
+    pub fn user_of(&self, process: i32) -> Option<i32> {
+        let here = &self.card.target;
+        let is_meant = |card: &&Arc<Card>| {
+            card.process == process && card.target.host == here.host && card.target.port == here.port
+        };
+        let user = self.roster.cards().values().find(is_meant)?.user.load(Ordering::Relaxed);
+        (user != 0).then_some(user)
+    }
+
     /// Somebody uses it, or nobody does.
     pub fn note_lent(&self, lent: bool) {
         self.card.lent.store(lent, Ordering::Relaxed);

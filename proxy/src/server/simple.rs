@@ -63,7 +63,8 @@ impl Connection {
                 write::copy_fail(self.out(), "no rows were prepared for this COPY");
             }
             if frame.tag() == b'A' {
-                self.news.extend_from_slice(frame.bytes());
+                let message = self.as_clients_know(&frame);
+                self.news.unsplit(message);
             }
             outcome.note(&frame);
         }
