@@ -59,6 +59,7 @@ fn catalog() -> Catalog {
             column("balance", INT8, Collation::None),
         ],
         unique_keys: vec![vec![0, 1]],
+        partitioned: false,
         has_triggers: false,
     };
     let key = (accounts.schema.clone(), accounts.name.clone());

@@ -40,9 +40,15 @@ impl Ground {
 async fn a_write_fetched_in_parts_counts_the_rows_of_each_part() {
     let ground = Ground::lay().await;
     for rows in [1, 7, 100] {
-        ground.agrees("UPDATE lines SET price = 1 WHERE amount = line_no RETURNING *", Way::Portal(rows)).await;
-        ground.agrees("UPDATE tasks SET done = true WHERE due IS NULL RETURNING title", Way::Portal(rows)).await;
-        ground.agrees("UPDATE regions SET area = 1 WHERE region_id < 4 RETURNING name", Way::Portal(rows)).await;
+        ground
+            .agrees("UPDATE lines SET price = 1 WHERE amount = line_no RETURNING *", Way::Portal(rows))
+            .await;
+        ground
+            .agrees("UPDATE tasks SET done = true WHERE due IS NULL RETURNING title", Way::Portal(rows))
+            .await;
+        ground
+            .agrees("UPDATE regions SET area = 1 WHERE region_id < 4 RETURNING name", Way::Portal(rows))
+            .await;
     }
     ground.agrees("DELETE FROM members RETURNING user_id", Way::Portal(5)).await;
     assert_eq!(ground.stage.difference(false).await.unwrap(), None);

@@ -63,6 +63,7 @@ fn relation(row: &RelationFacts, kind: RelationKind, columns: Vec<(i16, Column)>
         kind,
         unique_keys,
         columns: columns.into_iter().map(|(_, column)| column).collect(),
+        partitioned: row.kind == "p",
         has_triggers: row.has_triggers,
     }
 }

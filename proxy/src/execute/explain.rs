@@ -87,6 +87,7 @@ fn headline(plan: &Plan, names: &[String]) -> String {
         Way::Gather(_) => "gather",
         Way::Everywhere(_) => "everywhere, one atomic commit",
         Way::CopyIn(_) => "copy, each row to its server",
+        Way::CopyOut(_) => "copy of a query's rows",
         Way::Insert(_) => "insert, each row to its server",
     };
     format!("pgherd: {way} on {} ({})", names.join(", "), plan.why)

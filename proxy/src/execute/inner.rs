@@ -30,14 +30,7 @@ impl Executor {
         question: &Question,
         parameters: &[Parameter<'_>],
     ) -> Result<Computed, Trouble> {
-        let path = self.search_path();
-        let statement = match router::sql::learn(&question.text, &self.catalog(), &path) {
-            Learned::Statements(statements) => match statements.as_slice() {
-                [only] => Arc::clone(only),
-                _ => return Err(unreadable()),
-            },
-            Learned::SyntaxError | Learned::TooComplex | Learned::Empty => return Err(unreadable()),
-        };
+        let statement = self.inner_statement(&question.text)?;
         let own = |number: &u16| parameters.get(usize::from(*number).checked_sub(1)?).copied();
         let parameters: Option<Vec<Parameter<'_>>> = question.parameters.iter().map(own).collect();
         let parameters = parameters.ok_or_else(unreadable)?;
@@ -50,6 +43,18 @@ impl Executor {
         let types = rows.types().to_vec();
         let rows = rows.into_frames().into_iter().map(values).collect::<Result<_, _>>()?;
         Ok(Computed { types, rows })
+    }
+
+    /// A statement of the proxy's own making.
+    pub(super) fn inner_statement(&mut self, text: &str) -> Result<Arc<Statement>, Trouble> {
+        let path = self.search_path();
+        match router::sql::learn(text, &self.catalog(), &path) {
+            Learned::Statements(statements) => match statements.as_slice() {
+                [only] => Ok(Arc::clone(only)),
+                _ => Err(unreadable()),
+            },
+            Learned::SyntaxError | Learned::TooComplex | Learned::Empty => Err(unreadable()),
+        }
     }
 }
 

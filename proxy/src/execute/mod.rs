@@ -27,6 +27,7 @@ pub mod cancel;
 pub mod clock;
 mod control;
 mod copy_in;
+mod copy_out;
 mod count;
 mod decisions;
 pub mod described;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::error::ClientError;
+use crate::execute::copy_out::CopiedRows;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::wire::view::Column;
@@ -28,6 +29,8 @@ pub enum Rows {
         /// The types of their columns, as OIDs, once they were described.
         types: Vec<u32>,
     },
+    /// To the client as COPY data.
+    Copied(CopiedRows),
 }
 
 impl Rows {
@@ -41,10 +44,16 @@ impl Rows {
         Rows::Kept { frames: VecDeque::new(), bytes: 0, limit, types: Vec::new() }
     }
 
+    /// To the client as COPY data.
+    pub fn copied(format: router::copy::OutFormat) -> Rows {
+        Rows::Copied(CopiedRows::new(format))
+    }
+
     /// They have these columns.
     pub fn describe(&mut self, columns: &[Column<'_>]) {
         match self {
             Rows::Through { .. } => {}
+            Rows::Copied(copied) => copied.describe(columns),
             Rows::Kept { types, .. } => *types = columns.iter().map(|column| column.type_oid).collect(),
         }
     }
@@ -52,14 +61,14 @@ impl Rows {
     /// The types of the columns of what was kept, as OIDs.
     pub fn types(&self) -> &[u32] {
         match self {
-            Rows::Through { .. } => &[],
+            Rows::Through { .. } | Rows::Copied(_) => &[],
             Rows::Kept { types, .. } => types,
         }
     }
 
-    /// True where they are kept.
+    /// True where they are not the client's rows as they come.
     pub fn is_kept(&self) -> bool {
-        matches!(self, Rows::Kept { .. })
+        matches!(self, Rows::Kept { .. } | Rows::Copied(_))
     }
 
     /// How many rows there were.
@@ -67,13 +76,14 @@ impl Rows {
         match self {
             Rows::Through { count } => *count,
             Rows::Kept { frames, .. } => frames.len() as u64,
+            Rows::Copied(copied) => copied.count(),
         }
     }
 
     /// What was kept.
     pub fn into_frames(self) -> VecDeque<Bytes> {
         match self {
-            Rows::Through { .. } => VecDeque::new(),
+            Rows::Through { .. } | Rows::Copied(_) => VecDeque::new(),
             Rows::Kept { frames, .. } => frames,
         }
     }
@@ -87,6 +97,10 @@ impl Rows {
             Rows::Through { count } => {
                 *count += 1;
                 peer.out().extend_from_slice(&frame);
+                Ok(peer.relieve().await?)
+            }
+            Rows::Copied(copied) => {
+                copied.push(&frame, peer.out())?;
                 Ok(peer.relieve().await?)
             }
             Rows::Kept { frames, bytes, limit, .. } => {

@@ -16,7 +16,7 @@ use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
-use crate::execute::{copy_in, everywhere, explain, gather, insert, merge, sequences, set_values};
+use crate::execute::{copy_in, copy_out, everywhere, explain, gather, insert, merge, sequences, set_values};
 use crate::net::peer::Peer;
 
 /// How often a read is tried on another connection after one broke under it with nothing answered.
@@ -137,6 +137,7 @@ impl Executor {
                 Box::pin(sequences::bring_apart(self, ask.statement, decision, &steps)).await?;
                 Ok(completion)
             }
+            Way::CopyOut(copy) => Box::pin(copy_out::run(self, peer, copy)).await,
             Way::Insert(plan) => {
                 self.open_implicit();
                 Box::pin(insert::run(self, peer, ask, rows, decision, plan)).await

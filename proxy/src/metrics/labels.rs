@@ -16,6 +16,8 @@ pub enum Way {
     Everywhere,
     /// By COPY FROM STDIN over several servers.
     CopyIn,
+    /// By COPY TO STDOUT over several servers.
+    CopyOut,
     /// By an INSERT of which each row goes to its server.
     Insert,
     /// By pgherd itself.
@@ -24,8 +26,16 @@ pub enum Way {
 
 impl Way {
     /// All ways, in the order of their declaration.
-    pub(super) const ALL: [Way; 7] =
-        [Way::Single, Way::Merge, Way::Gather, Way::Everywhere, Way::CopyIn, Way::Insert, Way::Local];
+    pub(super) const ALL: [Way; 8] = [
+        Way::Single,
+        Way::Merge,
+        Way::Gather,
+        Way::Everywhere,
+        Way::CopyIn,
+        Way::CopyOut,
+        Way::Insert,
+        Way::Local,
+    ];
 
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -34,6 +44,7 @@ impl Way {
             Way::Gather => "gather",
             Way::Everywhere => "everywhere",
             Way::CopyIn => "copy_in",
+            Way::CopyOut => "copy_out",
             Way::Insert => "insert",
             Way::Local => "local",
         }
@@ -48,6 +59,7 @@ impl From<&plan::Way> for Way {
             plan::Way::Gather(_) => Way::Gather,
             plan::Way::Everywhere(_) => Way::Everywhere,
             plan::Way::CopyIn(_) => Way::CopyIn,
+            plan::Way::CopyOut(_) => Way::CopyOut,
             plan::Way::Insert(_) => Way::Insert,
         }
     }

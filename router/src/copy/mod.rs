@@ -17,7 +17,9 @@ mod splitter;
 #[cfg(test)]
 mod tests;
 mod tuples;
+mod writer;
 
 pub use fault::{CopyFault, Wrong};
 pub use format::{CopyFormat, CsvLayout, Layout, TextLayout};
 pub use splitter::{Piece, RowSplitter};
+pub use writer::{OutFormat, RowWriter};

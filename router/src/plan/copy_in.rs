@@ -62,7 +62,7 @@ fn format_of(relation: &Relation, columns: &[String], options: &[CopyOption]) ->
     Ok(CopyFormat { layout, fields: names.len(), key_field, key_type })
 }
 
-fn layout_of(options: &[CopyOption], key: &str) -> Result<Layout, Refusal> {
+pub(super) fn layout_of(options: &[CopyOption], key: &str) -> Result<Layout, Refusal> {
     let format =
         options.iter().find(|option| option.name == "format").and_then(|option| option.values.first());
     let mut text = TextLayout::default();

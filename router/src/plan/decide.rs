@@ -78,7 +78,7 @@ fn decide(
         | Kind::CreateAs { .. }
         | Kind::Explain { .. }
         | Kind::DeclareCursor { .. }
-        | Kind::Copy(CopyKind::Out | CopyKind::OutQuery { .. }) => rows::decide(&request),
+        | Kind::Copy(CopyKind::Out { .. } | CopyKind::OutQuery { .. }) => rows::decide(&request),
         Kind::Copy(CopyKind::In { columns, options, .. }) => copy_in::decide(&request, columns, options),
         Kind::Truncate => everywhere::truncate(&request),
         Kind::Ddl { transactional, temporary } => {

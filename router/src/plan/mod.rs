@@ -4,6 +4,7 @@
 //! never routed on a guess.
 
 mod copy_in;
+mod copy_out;
 mod decide;
 mod everywhere;
 mod fan_out;
@@ -19,8 +20,8 @@ pub use decide::plan;
 pub use gather::GatherPlan;
 pub use insert::{Argument, Computed, Division, Insert, InsertPart};
 pub use types::{
-    Answer, CopyIn, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView, TenantKeys, Tenants,
-    Verdict, Way,
+    Answer, CopyIn, CopyOut, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView, TenantKeys,
+    Tenants, Verdict, Way,
 };
 
 pub(crate) use fan_out::fan_out;

@@ -7,11 +7,13 @@ use smallvec::SmallVec;
 use super::decide::Request;
 use super::gather::gather;
 use super::place::Placing;
-use super::{Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, everywhere, fan_out, insert, writes};
+use super::{
+    Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, copy_out, everywhere, fan_out, insert, writes,
+};
 use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::sql::keys::{Reference, Use};
-use crate::sql::{Access, Filter, Kind, ROW_LOCKS, Statement};
+use crate::sql::{Access, CopyKind, Filter, Kind, ROW_LOCKS, Statement};
 
 /// Plans a query or a write.
 pub(super) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal> {
@@ -242,6 +244,15 @@ fn of_one_tenant(request: &Request<'_>, tenant: &TenantKey) -> Result<Verdict, R
     if computed {
         return insert::over_several(request, servers, placing, Tenants::Some([tenant.clone()].into()));
     }
+    if let (Kind::Copy(copy @ CopyKind::Out { .. }), true) = (request.statement.kind(), needs_filter) {
+        return copy_out::over_several(
+            request,
+            copy,
+            servers,
+            placing,
+            Tenants::Some([tenant.clone()].into()),
+        );
+    }
     let filter = Filter { tenant: Some(tenant.clone()), hidden: Vec::new() };
     let text = needs_filter.then(|| request.statement.restricted(request.catalog, &filter)).transpose()?;
     let plan = request.single(server, text, Tenants::Some([tenant.clone()].into()), "the session's tenant");
@@ -410,6 +421,9 @@ fn over_several(
     if let Some(relation) = references_of(request).unsafe_tables.first() {
         return Err(unsafe_reason(relation));
     }
+    if let Kind::Copy(copy) = request.statement.kind() {
+        return copy_out::over_several(request, copy, servers, placing, tenants);
+    }
     if is_insert(request) {
         return match writes::over_several(request, servers.clone(), placing.clone(), tenants.clone(), "") {
             Ok(verdict) => Ok(verdict),
@@ -462,7 +476,6 @@ fn is_insert(request: &Request<'_>) -> bool {
 fn several_servers(statement: &Statement) -> Refusal {
     let what = match statement.kind() {
         Kind::DeclareCursor { .. } => "a cursor",
-        Kind::Copy(_) => "COPY TO",
         _ => "a write or a locking read",
     };
     Refusal::unsupported(

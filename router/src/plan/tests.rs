@@ -76,6 +76,7 @@ fn words(verdict: &Verdict, directory: &Directory) -> String {
                 Way::Gather(_) => "gather",
                 Way::CopyIn(_) => "copy",
                 Way::Insert(_) => "insert",
+                Way::CopyOut(_) => "copy out",
             };
             format!("{way} {}", servers.join(","))
         }
@@ -141,7 +142,7 @@ fn a_statement_runs_where_its_rows_are() {
         ("do 'begin end'".into(), "0A000"),
         ("copy users from stdin".into(), "copy alpha,beta"),
         ("copy users (id) from stdin".into(), "0A000"),
-        ("copy users to stdout".into(), "0A000"),
+        ("copy users to stdout".into(), "copy out alpha,beta"),
         (format!("copy (select * from users where tenant_id = {far}) to stdout"), "single beta"),
         ("select * from broken".into(), "0A000"),
         ("explain select * from users".into(), "merge alpha,beta"),

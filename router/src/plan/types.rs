@@ -7,9 +7,11 @@ use smallvec::SmallVec;
 
 use super::GatherPlan;
 use crate::catalog::Relation;
+use crate::copy::OutFormat;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::merge::MergePlan;
 use crate::plan::Insert;
+use crate::sql::Question;
 
 /// What is to be done with a statement.
 #[derive(Debug, Clone)]
@@ -73,6 +75,9 @@ pub enum Way {
     /// COPY ... FROM STDIN: each row to its tenant's server, in one atomic commit. Legs are all
     /// servers that hold placements.
     CopyIn(Arc<CopyIn>),
+    /// COPY ... TO STDOUT: the rows of a query that is planned by itself, written by the proxy. Legs are
+    /// all servers that it may read.
+    CopyOut(Arc<CopyOut>),
     /// INSERT: each row to its tenant's server, in one atomic commit. Legs are all servers that may
     /// get rows.
     Insert(Arc<Insert>),
@@ -96,6 +101,15 @@ pub struct CopyIn {
     pub format: crate::copy::CopyFormat,
     /// The tenant that the session names: rows of others are refused.
     pub only: Option<TenantKey>,
+}
+
+/// COPY TO STDOUT of rows of several servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyOut {
+    /// The query that gives the rows.
+    pub question: Question,
+    /// How they are written.
+    pub format: OutFormat,
 }
 
 /// Which nodes may run a plan.

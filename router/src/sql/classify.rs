@@ -369,13 +369,13 @@ fn copied(copy: &CopyStmt, catalog: &Catalog, path: &SearchPath) -> Option<Class
             Err(kind) => kind.map(Classified::from),
         };
     };
+    let columns = copy.attlist().iter().filter_map(Node::as_str).map(str::to_owned).collect();
     let (kind, used) = match copy.is_from {
         true => {
-            let columns = copy.attlist().iter().filter_map(Node::as_str).map(str::to_owned).collect();
             let filtered = !matches!(copy.where_clause(), Node::None);
             (CopyKind::In { columns, options, filtered }, Use::Insert)
         }
-        false => (CopyKind::Out, Use::Read),
+        false => (CopyKind::Out { columns, options }, Use::Read),
     };
     Some(Classified {
         touched: named(&[relation], used, catalog, path),

@@ -178,7 +178,12 @@ pub enum CopyKind {
         filtered: bool,
     },
     /// COPY table TO STDOUT.
-    Out,
+    Out {
+        /// The columns as listed; empty: all.
+        columns: Vec<String>,
+        /// The options, names in lower case.
+        options: Vec<CopyOption>,
+    },
     /// COPY (query) TO STDOUT.
     OutQuery {
         /// The query.

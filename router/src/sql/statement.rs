@@ -141,7 +141,7 @@ impl Said {
             Kind::Explain { inner, analyze, .. } => *analyze && inner.access() == Access::Write,
             Kind::DeclareCursor { inner, hold, .. } => *hold || inner.access() == Access::Write,
             Kind::Copy(CopyKind::OutQuery { inner, .. }) => inner.access() == Access::Write,
-            Kind::Copy(CopyKind::Out) => false,
+            Kind::Copy(CopyKind::Out { .. }) => false,
             Kind::Copy(CopyKind::In { .. } | CopyKind::Server) => true,
             Kind::Begin { .. }
             | Kind::Commit { .. }

@@ -102,6 +102,7 @@ fn catalog() -> Catalog {
         kind,
         columns,
         unique_keys: vec![key],
+        partitioned: false,
         has_triggers: false,
     };
     let sharded = RelationKind::Sharded { tenant_column: 0, key_type: KeyType::Integer };
