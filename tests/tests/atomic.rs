@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tests::{Daemon, Fleet, until};
+use tokio_postgres::error::SqlState;
 
 /// Where the daemon can be made to die inside a commit over several servers.
 /// With what stands after it: nothing before the decider has committed, all after that.
@@ -57,6 +58,38 @@ async fn ddl_that_fails_on_one_server_happens_on_none() {
     let exists = "SELECT count(*)::text FROM pg_attribute WHERE attrelid = to_regclass('clash') AND attname = 'tenant_id'";
     assert_eq!(on_each(&fleet, exists).await, ["0", "0"]);
     nothing_is_left_prepared(&fleet).await;
+}
+
+/// Whoever connects as the admin role from now on cannot read what the catalog holds.
+const UNREADABLE: &str = "CREATE ROLE nobody; \
+    REVOKE EXECUTE ON FUNCTION pg_get_viewdef(oid) FROM PUBLIC; \
+    ALTER ROLE postgres IN DATABASE app SET role = nobody; \
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+      WHERE application_name = 'pgherd/control' AND datname = 'app'";
+
+#[tokio::test]
+async fn no_row_goes_astray_while_a_server_cannot_be_read_after_ddl() {
+    let (fleet, daemon) = stage().await;
+    let home = fleet.server(0).connect("app").await.unwrap();
+    home.batch_execute(UNREADABLE).await.unwrap();
+    let client = daemon.connect().await.unwrap();
+    client.batch_execute("CREATE TABLE fresh (tenant_id bigint PRIMARY KEY, n int)").await.unwrap();
+    let insert = |tenant: i64| format!("INSERT INTO fresh VALUES ({tenant}, 1)");
+    let other = daemon.connect().await.unwrap();
+    let (one, two) = (insert(1), insert(2));
+    let (extended, simple) = tokio::join!(client.execute(&one, &[]), other.batch_execute(&two));
+    for error in [extended.unwrap_err(), simple.unwrap_err()] {
+        assert_eq!(error.code().map(SqlState::code), Some("55006"), "{error:?}");
+    }
+    // What is known goes on.
+    client.batch_execute("INSERT INTO t VALUES (1, 1)").await.unwrap();
+    home.batch_execute("ALTER ROLE postgres IN DATABASE app RESET role").await.unwrap();
+    for tenant in 1..=20 {
+        client.execute(&insert(tenant), &[]).await.unwrap();
+    }
+    let counts = on_each(&fleet, "SELECT count(*)::text FROM fresh").await;
+    assert!(counts.iter().all(|count| count != "0"), "{counts:?}");
+    assert_eq!(client.query_one("SELECT count(*) FROM fresh", &[]).await.unwrap().get::<_, i64>(0), 20);
 }
 
 #[tokio::test]

@@ -6,11 +6,13 @@
 //! | by itself | before its client is told that it is done: no other session waits |
 //! | closely after other DDL | when a statement needs it, or when the burst is over |
 //!
-//! Either way a statement that begins when the DDL is done knows of it.
+//! Either way a statement that begins when the DDL is done knows of it. Where a server cannot be read then,
+//! it counts as it was, and what it is now known to hold differently is unsafe; a statement that may mean
+//! something new waits ([`LiveCatalog::read_within`]), all others go on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -30,6 +32,8 @@ const EVERY: Duration = Duration::from_secs(30);
 const BURST: Duration = Duration::from_secs(1);
 /// How long one server's primary may be waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one server may take to answer the question.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// The catalog of one database, renewed while statements run.
 #[derive(Debug)]
@@ -43,15 +47,19 @@ pub struct LiveCatalog {
     readings: Mutex<Readings>,
     /// PostgreSQL's own functions as the home server has them.
     builtin: ArcSwap<Builtin>,
-    /// How many changes of the schema are done, and how many of them what is published shows.
+    /// How many changes of the schema are done, how many of them what is published shows, and how many it
+    /// shows of one server at least.
     done: AtomicU64,
     shown: AtomicU64,
+    glimpsed: AtomicU64,
     /// When the latest was done.
     latest: ArcSwapOption<Instant>,
-    /// When a server could not be read last.
-    failed: ArcSwapOption<Instant>,
+    /// A server could not be read when that was tried last.
+    failed: AtomicBool,
     /// A change is left to be read when the burst is over.
     left: Notify,
+    /// Wakes who waits for `shown`.
+    read: Notify,
 }
 
 /// The servers as they were last read.
@@ -78,6 +86,9 @@ pub enum RefreshFailed {
     /// A server did not answer as it should.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A server did not answer in time.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
 }
 
 impl LiveCatalog {
@@ -94,8 +105,10 @@ impl LiveCatalog {
             done: AtomicU64::new(0),
             shown: AtomicU64::new(0),
             latest: ArcSwapOption::empty(),
-            failed: ArcSwapOption::empty(),
+            glimpsed: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
             left: Notify::new(),
+            read: Notify::new(),
         }
     }
 
@@ -109,33 +122,68 @@ impl LiveCatalog {
         self.published.load_full()
     }
 
-    /// True where the schema has changed since what is published was read, unless that was just tried:
-    /// statements do not wait again and again for a server that is gone.
+    /// True where the schema has changed since what is published was read.
     pub fn is_behind(&self) -> bool {
         self.shown.load(Ordering::Acquire) < self.done.load(Ordering::Acquire)
-            && !self.failed.load().as_ref().is_some_and(|failed| failed.elapsed() < BURST)
     }
 
-    /// The schema has changed, and its client is about to be told.
+    /// True where the schema has changed since any server was read: nothing says what has.
+    pub fn is_blind(&self) -> bool {
+        self.glimpsed.load(Ordering::Acquire) < self.done.load(Ordering::Acquire)
+    }
+
+    /// The schema has changed, or may have, and its client is about to be told.
     pub async fn changed(&self, servers: &Servers) {
         self.done.fetch_add(1, Ordering::AcqRel);
         let before = self.latest.swap(Some(Arc::new(Instant::now())));
         match before.is_some_and(|before| before.elapsed() < BURST) {
             true => self.left.notify_one(),
-            false => self.catch_up(servers).await,
+            false => self.read_changes(servers).await,
         }
     }
 
     /// Reads what has changed, where something has that is not published yet. Servers that cannot be
-    /// read count as they were last read.
+    /// read count as they were last read; statements do not wait again and again for one that is gone.
     pub async fn catch_up(&self, servers: &Servers) {
+        if !self.is_behind() || self.failed.load(Ordering::Acquire) {
+            return;
+        }
+        let mut readings = self.readings.lock().await;
+        if self.is_behind() && !self.failed.load(Ordering::Acquire) {
+            self.read_after_change(&mut readings, servers).await;
+        }
+    }
+
+    /// Waits until every server has been read since the latest change; false where that takes longer than
+    /// `patience`.
+    pub async fn read_within(&self, patience: Duration) -> bool {
+        let done = self.done.load(Ordering::Acquire);
+        let read = async {
+            loop {
+                let mut read = std::pin::pin!(self.read.notified());
+                read.as_mut().enable();
+                if self.shown.load(Ordering::Acquire) >= done {
+                    return;
+                }
+                read.await;
+            }
+        };
+        tokio::time::timeout(patience, read).await.is_ok()
+    }
+
+    /// As [`Self::catch_up`], whether or not it failed just now.
+    async fn read_changes(&self, servers: &Servers) {
         if !self.is_behind() {
             return;
         }
         let mut readings = self.readings.lock().await;
-        if self.is_behind()
-            && let Err(error) = self.read_all(&mut readings, servers).await
-        {
+        if self.is_behind() {
+            self.read_after_change(&mut readings, servers).await;
+        }
+    }
+
+    async fn read_after_change(&self, readings: &mut Readings, servers: &Servers) {
+        if let Err(error) = self.read_all(readings, servers).await {
             tracing::warn!(database = self.database, %error, "the catalog could not be read after a change");
         }
     }
@@ -158,19 +206,22 @@ impl LiveCatalog {
         let done = self.done.load(Ordering::Acquire);
         let Readings { facts, readers } = readings;
         let mut failure = None;
-        let mut changed = false;
+        let (mut changed, mut any) = (false, false);
         let before = &*facts;
         let reads = servers.iter().map(|server| {
             let kept = readers.remove(server.name());
             async move {
                 let name = server.name();
-                (name, self.read_one(servers, server, before.get(name), kept).await)
+                let read = self.read_one(servers, server, before.get(name), kept);
+                let late = |_| Err(RefreshFailed::Late(ANSWER));
+                (name, tokio::time::timeout(ANSWER, read).await.unwrap_or_else(late))
             }
         });
         let reads: Vec<_> = reads.collect();
         for (server, outcome) in futures_util::future::join_all(reads).await {
             match outcome {
                 Ok((news, kept)) => {
+                    any = true;
                     changed |= news.is_some();
                     facts.extend(news.map(|news| (server.to_owned(), news)));
                     readers.insert(server.to_owned(), kept);
@@ -188,12 +239,17 @@ impl LiveCatalog {
                 .collect();
             self.publish(&in_order);
         }
+        if any {
+            self.glimpsed.fetch_max(done, Ordering::AcqRel);
+        }
+        self.failed.store(failure.is_some(), Ordering::Release);
         match &failure {
-            None => _ = self.shown.fetch_max(done, Ordering::AcqRel),
-            Some(_) => {
-                self.failed.store(Some(Arc::new(Instant::now())));
-                self.left.notify_one();
+            None => {
+                self.shown.fetch_max(done, Ordering::AcqRel);
+                self.read.notify_waiters();
             }
+            Some(_) if self.is_behind() => self.left.notify_one(),
+            Some(_) => {}
         }
         match (facts.is_empty(), failure) {
             (true, Some(error)) => Err(error),
@@ -216,9 +272,9 @@ impl LiveCatalog {
         let mut known = 0;
         loop {
             if tokio::time::timeout(EVERY, self.left.notified()).await.is_ok() {
-                // A failure may be retried then, too.
+                // A failure is tried again then, too.
                 tokio::time::sleep(BURST).await;
-                self.catch_up(servers).await;
+                self.read_changes(servers).await;
                 continue;
             }
             let idle = known == self.done.load(Ordering::Acquire);

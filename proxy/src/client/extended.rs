@@ -166,7 +166,7 @@ impl Session {
         }
         if statement.is_none_or(|statement| self.executor.needs_catalog(&statement)) {
             Box::pin(self.drain()).await?;
-            Box::pin(self.executor.catch_up()).await?;
+            Box::pin(self.executor.catch_up(&prepared.text)).await?;
         }
         self.executor.statement_of(prepared)
     }

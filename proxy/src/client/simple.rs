@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use router::catalog::SearchPath;
 use router::ids::ServerId;
-use router::sql::{Learned, Statement};
+use router::sql::{Kind, Learned, Statement};
 
 use crate::client::session::Session;
 use crate::error::ClientError;
@@ -70,7 +70,8 @@ impl Session {
                 self.executor.open_implicit();
             }
             if self.executor.is_behind() && self.executor.needs_catalog(statement) {
-                Box::pin(self.executor.catch_up()).await?;
+                let text = self.text_meant(statement);
+                Box::pin(self.executor.catch_up(&text)).await?;
             }
             let same = self.executor.catalog().version == version && self.executor.search_path() == path;
             let statement = match same {
@@ -87,6 +88,16 @@ impl Session {
             }
         }
         Ok(last)
+    }
+
+    /// The statement's text, or that of the one which an EXECUTE runs.
+    fn text_meant(&self, statement: &Statement) -> Arc<str> {
+        if let Kind::Execute { name, .. } = statement.kind()
+            && let Some(prepared) = self.prepared.get(name)
+        {
+            return Arc::clone(&prepared.text);
+        }
+        statement.text().into()
     }
 
     /// A statement whose text was read before another one of it changed the schema or the search path.

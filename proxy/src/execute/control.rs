@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use router::ids::ServerId;
-use router::sql::{Kind, Statement};
+use router::sql::{Kind, Learned, Statement};
 
 use crate::catalog;
 use crate::error::ClientError;
@@ -20,6 +20,8 @@ use crate::wire::{view, write};
 
 /// How long a token waits for a sample of a primary.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
+/// How long a statement waits for the catalog of a server that could not be read after DDL.
+const CERTAINTY_WAIT: Duration = Duration::from_secs(5);
 
 impl Executor {
     /// The parameters that a new session is told, from a connection with its settings.
@@ -173,14 +175,15 @@ impl Executor {
     }
 
     /// Reads the catalog as it stands now, or, after DDL in a transaction that goes on, as this sees it.
-    /// Nothing may be owed by servers.
+    /// Nothing may be owed by servers. `text` is what is to be read by it.
     ///
     /// # Errors
-    /// The server does not answer as it should.
-    pub async fn catch_up(&mut self) -> Result<(), Trouble> {
+    /// The server does not answer as it should; 55006 where the text may mean what a server that cannot be
+    /// read has changed.
+    pub async fn catch_up(&mut self, text: &str) -> Result<(), Trouble> {
         if !self.transaction.catalog_is_behind {
             self.database.catalog.catch_up(&self.fleet.servers).await;
-            return Ok(());
+            return self.be_certain(text).await;
         }
         self.transaction.catalog_is_behind = false;
         let Some(branch) = self.transaction.branches.values_mut().next() else { return Ok(()) };
@@ -189,6 +192,35 @@ impl Executor {
         let built = built.map_err(|error| ClientError::internal(error.to_string()))?;
         self.transaction.catalog = Some(Arc::new(built));
         Ok(())
+    }
+
+    /// A statement that may mean what has changed waits until all servers have been read.
+    async fn be_certain(&mut self, text: &str) -> Result<(), Trouble> {
+        if !self.database.catalog.is_behind() || !self.is_uncertain(text) {
+            return Ok(());
+        }
+        match self.database.catalog.read_within(CERTAINTY_WAIT).await {
+            true => Ok(()),
+            false => Err(ClientError::new(
+                "55006",
+                "the schema has changed, and a server could not be read since: \
+                 what the statement's tables are is not certain",
+            )
+            .hint("Try again; the log says which server could not be read, and why.")
+            .into()),
+        }
+    }
+
+    fn is_uncertain(&mut self, text: &str) -> bool {
+        let (catalog, path) = (self.catalog(), self.search_path());
+        let blind = self.database.catalog.is_blind();
+        match &*self.database.learn(text, &catalog, &path) {
+            Learned::Statements(statements) => {
+                let any = |names: fn(&Statement) -> bool| statements.iter().any(|statement| names(statement));
+                any(Statement::names_uncertain) || (blind && any(Statement::names_relations))
+            }
+            Learned::Empty | Learned::SyntaxError | Learned::TooComplex => false,
+        }
     }
 
     /// The session's pin as text: what another session must have replayed to see this one's writes.

@@ -70,7 +70,12 @@ impl Executor {
                     branch.settings_before = self.settings.after_commit(&branch.settings_before);
                 }
                 self.settings.rollback();
+                let changed_schema = transaction.changed_schema;
                 Box::pin(self.abandon(transaction)).await;
+                // It may stand all the same.
+                if changed_schema {
+                    Box::pin(self.database.catalog.changed(&self.fleet.servers)).await;
+                }
                 Err(trouble)
             }
         }

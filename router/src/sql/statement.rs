@@ -324,6 +324,24 @@ impl Statement {
         matches!(self.said.kind, Kind::Explain { as_text: true, .. })
     }
 
+    /// True where it names a relation of a user's, or one that the catalog does not know.
+    pub fn names_relations(&self) -> bool {
+        let named = |touched: &Touched| {
+            !(touched.sharded.is_empty() && touched.reads.is_empty() && touched.writes.is_empty())
+        };
+        self.names_uncertain() || self.and_inner().any(|statement| named(statement.touched()))
+    }
+
+    /// True where it names a relation that the catalog does not know, or that servers hold differently.
+    pub fn names_uncertain(&self) -> bool {
+        let uncertain = |touched: &Touched| !(touched.unknown.is_empty() && touched.unsafe_tables.is_empty());
+        self.and_inner().any(|statement| uncertain(statement.touched()))
+    }
+
+    fn and_inner(&self) -> impl Iterator<Item = &Statement> {
+        std::iter::once(self).chain(self.inner().map(Arc::as_ref))
+    }
+
     /// The relations that it names.
     pub(crate) fn touched(&self) -> &Touched {
         &self.said.touched
