@@ -24,6 +24,7 @@ const SCHEMA: &str = "\
     CREATE TABLE items (tenant_id bigint, id int, kind int, name text, code text COLLATE \"C\", price numeric(10,2), \
         tags text[], spot pair, mood mood, label short, extra jsonb, during int4range, made timestamptz, \
         PRIMARY KEY (tenant_id, id)); \
+    CREATE TABLE wide (tenant_id bigint, id int, body text, PRIMARY KEY (tenant_id, id)); \
     CREATE TABLE sales (tenant_id bigint, id int, item int, amount numeric, sold date, PRIMARY KEY (tenant_id, id)); \
     CREATE VIEW dear AS SELECT i.tenant_id, i.id, i.name, i.price AS worth, k.title FROM items i JOIN kinds k USING (kind) WHERE i.price > 5; \
     CREATE VIEW totals AS SELECT d.title, sum(d.worth) AS total FROM dear d GROUP BY d.title";
@@ -226,8 +227,6 @@ async fn a_transaction_sees_its_own_writes_and_nobody_else_does() {
 async fn a_statement_that_gathers_too_much_fails_and_leaves_nothing_behind() {
     let stage = stage().await;
     let client = stage.daemon.connect().await.unwrap();
-    let setup = "CREATE TABLE wide (tenant_id bigint, id int, body text, PRIMARY KEY (tenant_id, id))";
-    client.batch_execute(setup).await.unwrap();
     for tenant in 1..=8 {
         let fill = "INSERT INTO wide SELECT {}, i, repeat('x', 1000) FROM generate_series(1, 1000) i";
         client.batch_execute(&fill.replace("{}", &tenant.to_string())).await.unwrap();
@@ -248,4 +247,72 @@ async fn a_statement_that_gathers_too_much_fails_and_leaves_nothing_behind() {
         client.query_one("SELECT count(DISTINCT id) FROM wide", &[]).await.unwrap().get::<_, i64>(0),
         1000
     );
+}
+
+#[tokio::test]
+async fn a_cancel_ends_a_statement_wherever_it_runs() {
+    let stage = stage().await;
+    let client = stage.daemon.connect().await.unwrap();
+    let token = client.cancel_token();
+    let running = async |words: &str| {
+        let mut count = 0;
+        for server in stage.fleet.servers() {
+            let direct = server.connect("app").await.unwrap();
+            let text = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() \
+                        AND query LIKE '%' || $1 || '%'";
+            count += direct.query_one(text, &[&words]).await.unwrap().get::<_, i64>(0);
+        }
+        count
+    };
+    for (text, words) in [
+        (
+            "SELECT count(DISTINCT v.id) FROM items v, items w, items x, items y, items z \
+             WHERE v.price + w.price > 7 - x.price - y.price - z.price",
+            "7 - x.price",
+        ),
+        ("SELECT count(DISTINCT name) FROM items WHERE pg_sleep(20) IS NOT NULL", "pg_sleep(20)"),
+    ] {
+        let canceling = async {
+            until("the statement runs", Duration::from_secs(10), async || running(words).await > 0).await;
+            token.cancel_query(tokio_postgres::NoTls).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(client.query(text, &[]), canceling);
+        let error = answer.unwrap_err();
+        assert_eq!(error.code().unwrap().code(), "57014", "{error}");
+        until("nothing runs any more", Duration::from_secs(10), async || running(words).await == 0).await;
+        let names = rows(&client, "SELECT count(DISTINCT name) FROM items").await;
+        assert_eq!(names, [[Some("7".to_owned())]], "the session goes on");
+    }
+}
+
+#[tokio::test]
+async fn answers_stay_exact_while_tenants_move() {
+    let stage = stage().await;
+    let (client, oracle) =
+        (stage.daemon.connect().await.unwrap(), stage.oracle.connect("app").await.unwrap());
+    let mut expected = Vec::new();
+    for text in GATHERED {
+        expected.push(rows(&oracle, text).await);
+    }
+    for to in ["beta", "alpha"] {
+        let tenants = ["move", "start", "--tenants", "1,2,3,4,5,6,7,8,9", "--to", to, "--confirm"];
+        stage.daemon.asked(&tenants).await.unwrap();
+        let mut rounds = 0;
+        loop {
+            let moves = stage.daemon.asked(&["moves", "--json"]).await.unwrap();
+            for (text, expected) in GATHERED.iter().zip(&expected) {
+                assert_eq!(
+                    &rows(&client, text).await,
+                    expected,
+                    "round {rounds} of the move to {to}: {text}"
+                );
+            }
+            rounds += 1;
+            let moves: Vec<serde_json::Value> = serde_json::from_str(&moves).unwrap();
+            if moves.iter().all(|one| matches!(one["phase"].as_str(), Some("done" | "aborted"))) {
+                break;
+            }
+        }
+        assert!(rounds > 1, "statements ran during the move");
+    }
 }

@@ -85,7 +85,7 @@ pub(super) fn groups<'a>(
     let lists = [select.window_clause(), select.distinct_clause()];
     lists.into_iter().flatten().try_for_each(|node| reading.admit(node))?;
     let grouped = !select.group_clause().is_empty() || !reading.aggregates.is_empty();
-    left.iter().try_for_each(|condition| reading.keys_of_left(*condition))?;
+    left.iter().try_for_each(|condition| reading.keys_of_left(*condition, &[]))?;
     grouped.then_some(Groups { keys: reading.keys, aggregates: reading.aggregates })
 }
 
@@ -128,35 +128,47 @@ impl<'a, U: Fn(Node<'a>) -> bool> Reading<'a, '_, U> {
         Some(())
     }
 
-    /// A condition that is judged later needs the columns that it names.
-    fn keys_of_left(&mut self, condition: Node<'a>) -> Option<()> {
-        let mut stack = vec![condition];
-        while let Some(node) = stack.pop() {
-            match node {
-                Node::ColumnRef(column) => {
-                    let fields: Option<Vec<&str>> = column.fields().iter().map(Node::as_str).collect();
-                    let fields = fields.filter(|fields| fields.len() < 3)?;
-                    match self.core.resolve(&fields) {
-                        Some(_) => self.key(node)?,
-                        None if self.items.iter().any(|item| fields.contains(&item.name.as_str())) => {
-                            return None;
-                        }
-                        None => {}
-                    }
+    /// A condition that is judged later needs the columns that it names. `inner`: the items of the
+    /// subqueries around the node, whose columns are theirs.
+    fn keys_of_left(&mut self, node: Node<'a>, inner: &[Item]) -> Option<()> {
+        match node {
+            Node::ColumnRef(column) => {
+                let fields: Option<Vec<&str>> = column.fields().iter().map(Node::as_str).collect();
+                let fields = fields.filter(|fields| fields.len() < 3)?;
+                let has = |item: &Item| match fields.as_slice() {
+                    [name] => item.columns.iter().any(|(own, _)| own == name),
+                    names => names.first() == Some(&item.name.as_str()),
+                };
+                if inner.iter().any(has) {
+                    return Some(());
                 }
-                Node::FuncCall(call) => {
-                    let name =
-                        call.funcname().iter().filter_map(Node::as_str).next_back().unwrap_or_default();
-                    let facts = self.typing.catalog.functions.get(name)?;
-                    if facts.volatility == Volatility::Volatile {
-                        return None;
-                    }
-                    stack.extend(children(node)?);
+                match self.core.resolve(&fields) {
+                    Some(_) => self.key(node),
+                    None if self.items.iter().any(|item| fields.contains(&item.name.as_str())) => None,
+                    None => Some(()),
                 }
-                other => stack.extend(children(other)?),
             }
+            Node::SelectStmt(select) => {
+                // What is not certain to be the subquery's own is grouped by: that is never wrong.
+                let own = match select.with_clause() {
+                    None if (self.usable)(node) => {
+                        self.typing.items(select.from_clause()).unwrap_or_default()
+                    }
+                    None | Some(_) => Vec::new(),
+                };
+                let inner = [inner, &own].concat();
+                children(node)?.into_iter().try_for_each(|child| self.keys_of_left(child, &inner))
+            }
+            Node::FuncCall(call) => {
+                let name = call.funcname().iter().filter_map(Node::as_str).next_back().unwrap_or_default();
+                let facts = self.typing.catalog.functions.get(name)?;
+                if facts.volatility == Volatility::Volatile {
+                    return None;
+                }
+                children(node)?.into_iter().try_for_each(|child| self.keys_of_left(child, inner))
+            }
+            _ => children(node)?.into_iter().try_for_each(|child| self.keys_of_left(child, inner)),
         }
-        Some(())
     }
 
     fn column(&self, node: Node<'a>) -> Option<(usize, String)> {
