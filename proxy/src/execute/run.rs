@@ -91,8 +91,9 @@ impl Executor {
         rows: &mut Rows,
         decision: &Decision,
     ) -> Result<Option<Bytes>, Hindrance> {
+        let fenced = decision.plan.legs.iter().any(|leg| !leg.fences.is_empty());
         if ask.statement.is_explain() {
-            if matches!(decision.plan.way, Way::Everywhere(_)) {
+            if fenced || matches!(decision.plan.way, Way::Everywhere(_)) {
                 self.open_implicit();
             }
             return Box::pin(explain::run(self, peer, ask, rows, decision)).await;
@@ -104,7 +105,6 @@ impl Executor {
             let error = ClientError::new("42P02", format!("there is no parameter ${first}"));
             return Err(Trouble::from(error).into());
         }
-        let fenced = decision.plan.legs.iter().any(|leg| !leg.fences.is_empty());
         match &decision.plan.way {
             Way::Single => {
                 if fenced {

@@ -35,10 +35,10 @@ pub(in crate::execute) async fn run(
     headline: String,
 ) -> Result<Option<Bytes>, Hindrance> {
     let legs = &decision.plan.legs;
+    executor.open_implicit();
     for leg in legs {
         executor.branch(leg, decision).await?;
     }
-    executor.open_implicit();
     let mut tree = Tree { peer, rows, describe: ask.describe, headline: Some(headline) };
     let outcome = explain(executor, &mut tree, ask, decision, plan).await;
     if outcome.is_err() {
