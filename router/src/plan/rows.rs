@@ -21,10 +21,10 @@ pub(super) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal> {
     if let Some(refusal) = subject.refusal() {
         return Err(refusal.clone());
     }
-    if request.directory.servers().len() > 1 || request.tenant.is_some() {
-        if let Some(expanded) = request.statement.without_views(request.catalog)? {
-            return decide(&Request { statement: &expanded, tenant: request.tenant.clone(), ..*request });
-        }
+    if (request.directory.servers().len() > 1 || request.tenant.is_some())
+        && let Some(expanded) = request.statement.without_views(request.catalog)?
+    {
+        return decide(&Request { statement: &expanded, tenant: request.tenant.clone(), ..*request });
     }
     check_calls(request, subject)?;
     if let Some(verdict) = everywhere::set_values(request, subject)? {
