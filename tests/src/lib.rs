@@ -27,6 +27,7 @@ mod seed;
 mod server;
 mod session;
 mod template;
+pub mod tpch;
 mod until;
 
 pub use answer::{Answer, Column, Fault};

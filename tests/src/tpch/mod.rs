@@ -1,0 +1,7 @@
+//! TPC-H sharded by customer: its rows and its queries.
+
+mod queries;
+mod rows;
+
+pub use queries::{Query, queries};
+pub use rows::{Rows, TABLES};
