@@ -250,6 +250,19 @@ async fn a_statement_that_gathers_too_much_fails_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_cursor_over_all_tenants_is_read_as_any_cursor() {
+    let stage = stage().await;
+    let (client, oracle) =
+        (stage.daemon.connect().await.unwrap(), stage.oracle.connect("app").await.unwrap());
+    let text = "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT name, tenant_id, id, count(*) OVER () FROM items \
+                ORDER BY name, 2, 3; FETCH 3 FROM c; FETCH 2 FROM c; FETCH ABSOLUTE 7 FROM c; COMMIT";
+    assert_eq!(rows(&client, text).await, rows(&oracle, text).await);
+    let error =
+        client.simple_query("DECLARE c CURSOR FOR SELECT DISTINCT name FROM items").await.unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "25P01");
+}
+
+#[tokio::test]
 async fn a_cancel_ends_a_statement_wherever_it_runs() {
     let stage = stage().await;
     let client = stage.daemon.connect().await.unwrap();

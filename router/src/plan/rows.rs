@@ -8,7 +8,8 @@ use super::decide::Request;
 use super::gather::gather;
 use super::place::Placing;
 use super::{
-    Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, copy_out, everywhere, fan_out, insert, writes,
+    GatherPlan, Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, copy_out, everywhere, fan_out, insert,
+    writes,
 };
 use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
@@ -442,11 +443,15 @@ fn over_several(
         }
         Kind::Query if reads => "",
         Kind::Explain { prefix, .. } if reads => prefix,
+        Kind::DeclareCursor { prefix, hold: false, .. } if reads && !locks => prefix,
         _ => return Err(several_servers(request.statement)),
     };
     let hidden: Vec<Vec<MoveId>> =
         servers.iter().map(|server| request.directory.hidden_on(*server)).collect();
     let hidden: Vec<&[MoveId]> = hidden.iter().map(Vec::as_slice).collect();
+    if matches!(request.statement.kind(), Kind::DeclareCursor { .. }) {
+        return cursor(request, servers, placing, tenants, prefix, &hidden);
+    }
     let merged = fan_out(subject.raw(), request.catalog, subject.path(), request.session.now.now(), &hidden);
     let (way, texts) = match merged {
         Ok(fan_out) => (Way::Merge(Arc::new(fan_out.merge)), fan_out.texts),
@@ -464,6 +469,31 @@ fn over_several(
         role: request.role(),
         tenants,
         why: "rows of several servers".into(),
+    };
+    Ok(placing.verdict(request, plan))
+}
+
+/// A cursor over what is gathered: it lives on the first server, as any cursor does on its own.
+fn cursor(
+    request: &Request<'_>,
+    servers: SmallVec<[ServerId; 4]>,
+    placing: Placing,
+    tenants: Tenants,
+    prefix: &str,
+    hidden: &[&[MoveId]],
+) -> Result<Verdict, Refusal> {
+    let (plan, texts) = gather(request, request.subject().raw(), hidden)?;
+    let place = servers.first().copied().filter(|first| plan.place.is_none_or(|place| place == *first));
+    let place = place.ok_or_else(|| several_servers(request.statement))?;
+    let over_arrays = format!("{prefix}{}", plan.over_arrays).into();
+    let plan = GatherPlan { over_arrays, place: Some(place), ..plan };
+    let leg = |(server, text)| Leg { server, text: Some(text), fences: Vec::new() };
+    let plan = Plan {
+        way: Way::Gather(Arc::new(plan)),
+        legs: servers.into_iter().zip(texts).map(leg).collect(),
+        role: request.role(),
+        tenants,
+        why: "a cursor over rows of several servers".into(),
     };
     Ok(placing.verdict(request, plan))
 }

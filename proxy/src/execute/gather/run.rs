@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use router::ids::ServerId;
 use router::plan::{GatherPlan, Leg, Parameter};
+use router::sql::Kind;
 
 use super::answer::{relay, write_over_arrays};
 use super::collect::{Bound, Given, collect};
@@ -28,6 +29,10 @@ pub(in crate::execute) async fn run(
     decision: &Decision,
     plan: &GatherPlan,
 ) -> Result<Option<Bytes>, Hindrance> {
+    if executor.needs_bracket() && matches!(ask.statement.kind(), Kind::DeclareCursor { .. }) {
+        let message = "DECLARE CURSOR can only be used in transaction blocks";
+        return Err(ClientError::new("25P01", message).into());
+    }
     let legs = &decision.plan.legs;
     let mut all: Vec<Leg> = legs.to_vec();
     if let Some(place) = plan.place
@@ -61,7 +66,13 @@ async fn gather(
     let parameters = parameters_of(plan, ask.parameters)?;
     let config = executor.fleet.config.load().gather.clone();
     // What must not end with a transaction of the client's cannot be in temporary tables.
-    let few = if bracket && plan.many { i32::try_from(config.array_rows).unwrap_or(i32::MAX) } else { 0 };
+    let read_only =
+        executor.settings.value("default_transaction_read_only").is_some_and(|value| value == "on");
+    let few = if bracket && plan.many && !read_only {
+        i32::try_from(config.array_rows).unwrap_or(i32::MAX)
+    } else {
+        0
+    };
     for leg in all {
         if bracket {
             executor.begin_bracket(leg.server);
