@@ -48,6 +48,17 @@ async fn what_a_commit_says_beside_its_answer_is_heard() {
 }
 
 #[tokio::test]
+async fn a_procedure_is_called_with_parameters() {
+    let mut session = session().await;
+    session.ask("CREATE PROCEDURE twice(INOUT n int) LANGUAGE sql AS 'SELECT 2 * n'").await.unwrap();
+    session.queue_parse("", "CALL twice($1::int)").unwrap().queue_bind("", &[Some("21".into())]).unwrap();
+    session.queue_execute(0).unwrap();
+    session.sync().await.unwrap();
+    let messages = session.until_ready().await.unwrap();
+    assert!(messages.contains(&Message::Complete("CALL".into())), "{messages:?}");
+}
+
+#[tokio::test]
 async fn a_statement_that_was_described_otherwise_is_to_be_prepared_again() {
     let (mut session, mut other) = (session().await, session().await);
     session.ask("CREATE TABLE shapes (a int, b int)").await.unwrap();

@@ -81,6 +81,7 @@ impl Said {
         } else if let Some(call) = called(sql.raw().stmt()) {
             let survey = survey(call)?;
             said.calls = Calls::of(&survey, catalog);
+            said.parameters = highest(&survey);
         }
         if said.calls.setval {
             said.set_values = set_values(sql.raw(), catalog, path);
@@ -99,8 +100,7 @@ impl Said {
         if survey.uses_default {
             self.calls.differs.get_or_insert_with(|| "DEFAULT".to_owned());
         }
-        self.parameters =
-            survey.parameters.keys().filter_map(|number| u16::try_from(*number).ok()).max().unwrap_or(0);
+        self.parameters = highest(survey);
         match analyse(root, catalog, &self.path) {
             Some(touched) if touched.understood == survey.relations && !survey.unknown => {
                 let certain = |(number, count): &(u16, usize)| {
@@ -436,6 +436,11 @@ fn gives_rows(node: Node<'_>) -> bool {
         // No other statement is a write.
         _ => false,
     }
+}
+
+/// The highest `$n`.
+fn highest(survey: &Survey<'_>) -> u16 {
+    survey.parameters.keys().filter_map(|number| u16::try_from(*number).ok()).max().unwrap_or(0)
 }
 
 fn called(node: Node<'_>) -> Option<Node<'_>> {
