@@ -14,7 +14,7 @@ use tests::{APP_USER, Fleet, Session};
 const SCALE: f64 = 0.01;
 
 /// How long a query may take before it counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn scale() -> f64 {
     std::env::var("TPCH_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(SCALE)

@@ -37,6 +37,7 @@ CREATE TABLE payments (
     tenant_id {key} NOT NULL, payment_id bigint NOT NULL, account_id int, order_id bigint, amount numeric(12, 2) CHECK (amount > -100000), paid timestamptz,
     mood mood, UNIQUE (tenant_id, payment_id), FOREIGN KEY (tenant_id, account_id) REFERENCES accounts
 );
+ALTER TABLE payments REPLICA IDENTITY USING INDEX payments_tenant_id_payment_id_key;
 CREATE TABLE notes (
     tenant_id {key} NOT NULL, note_id uuid NOT NULL, user_id bigint, body text, words text[], starred boolean, pinned timestamptz,
     PRIMARY KEY (tenant_id, note_id)

@@ -52,6 +52,16 @@ impl Report {
         }
     }
 
+    /// Panics where more is refused than was once: what has been answered stays answered.
+    pub fn assert_refused_at_most(&self, most: usize) {
+        let refused = self.refused.len();
+        assert!(
+            refused <= most,
+            "{refused} refused, and no more than {most} were:\n{}",
+            self.refused.join("\n")
+        );
+    }
+
     /// Panics with the wrong answers, if there are any.
     pub fn assert_none_wrong(&self) {
         assert!(self.wrong.is_empty(), "{} wrong answers:\n{}", self.wrong.len(), self.wrong.join("\n"));

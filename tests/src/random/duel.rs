@@ -30,6 +30,7 @@ pub struct Duel<'stage> {
     database: &'stage str,
     keys: KeyType,
     sessions: Option<(Session, Session)>,
+    moving: bool,
     /// What was written since the rows were put back.
     written: Vec<String>,
 }
@@ -44,7 +45,7 @@ impl<'stage> Duel<'stage> {
         database: &'stage str,
         keys: KeyType,
     ) -> Self {
-        Duel { stage, front, oracle, database, keys, sessions: None, written: Vec::new() }
+        Duel { stage, front, oracle, database, keys, sessions: None, moving: false, written: Vec::new() }
     }
 
     /// Puts the units of these numbers to both sides.
@@ -73,6 +74,25 @@ impl<'stage> Duel<'stage> {
             }
         }
         self.compare_rows(&mut tally, seed, u64::MAX).await?;
+        Ok(tally)
+    }
+
+    /// As [`Duel::fight`] until `over`, while rows move between servers: they are not put back meanwhile, and
+    /// what a move forbids, a snapshot over rows that moved or TRUNCATE, counts as refused.
+    pub async fn fight_until(&mut self, seed: u64, over: impl Fn() -> bool) -> Result<Tally> {
+        let mut tally = Tally::default();
+        self.moving = true;
+        let mut number = 0;
+        while !over() {
+            let unit = Grammar::new(self.keys, seed, number).unit(number % 3 == 0);
+            let outcome = self.settle(&unit, seed, number).await?;
+            let differs = matches!(outcome, Outcome::Different(_));
+            tally.add(outcome, &unit.text(), || format!("SEED={seed} unit {number}: {}", unit.text()));
+            if differs {
+                break;
+            }
+            number += 1;
+        }
         Ok(tally)
     }
 
@@ -107,7 +127,10 @@ impl<'stage> Duel<'stage> {
                 }
                 Err(_) => return Ok(Outcome::Different(format!("{way:?}: no answer within {PATIENCE:?}"))),
             };
-            if let Some(why) = reply.refusal() {
+            let has_moved =
+                |fault: &&crate::answer::Fault| self.moving && ["40001", "55006"].contains(&&*fault.sqlstate);
+            let moved = reply.fault.as_ref().filter(has_moved).map(ToString::to_string);
+            if let Some(why) = reply.refusal().or(moved) {
                 if unit.statements.len() > 1 {
                     ours.simple("ROLLBACK").await.context("a refused transaction cannot be rolled back")?;
                 }

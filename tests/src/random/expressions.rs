@@ -248,6 +248,6 @@ impl Grammar {
 
     /// A collation where different texts are never equal.
     pub(crate) fn collation(&mut self) -> &'static str {
-        *self.one(&["\"C\"", "\"und-x-icu\"", "\"de-x-icu\"", "\"default\""])
+        self.one::<&str>(&["\"C\"", "\"und-x-icu\"", "\"de-x-icu\"", "\"default\""])
     }
 }

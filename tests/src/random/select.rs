@@ -249,7 +249,7 @@ impl Grammar {
     }
 
     pub(crate) fn direction(&mut self) -> &'static str {
-        *self.one(&["", " ASC", " DESC", " DESC NULLS LAST", " NULLS FIRST"])
+        self.one::<&str>(&["", " ASC", " DESC", " DESC NULLS LAST", " NULLS FIRST"])
     }
 
     fn limit(&mut self) -> String {

@@ -22,7 +22,7 @@ impl Grammar {
 
     fn sharded_table(&mut self) -> &'static Table {
         let tables: Vec<&'static Table> = TABLES.iter().filter(|table| table.is_sharded()).collect();
-        *self.one(&tables)
+        self.one::<&'static Table>(&tables)
     }
 
     /// A value for a column: a constant, an expression, now and then NULL or DEFAULT.
