@@ -19,8 +19,7 @@ use crate::wire::{view, write};
 /// The OID of `text`.
 const TEXT: u32 = 25;
 
-/// Appends the statement with the client's parameters and the parts as arrays after them. A parameter that
-/// only the servers' parts have is sent as a NULL of some type, for nobody reads it.
+/// Appends the statement with the client's parameters and the parts as arrays after them.
 pub(super) fn write_over_arrays(
     out: &mut BytesMut,
     text: &str,
@@ -37,6 +36,17 @@ pub(super) fn write_over_arrays(
             arrays(part, &rows)
         })
         .collect();
+    write_rest(out, text, ask, plan, &arrays);
+}
+
+/// Appends the statement with the client's parameters, and these after them.
+pub(super) fn write_rest(
+    out: &mut BytesMut,
+    text: &str,
+    ask: Ask<'_>,
+    plan: &GatherPlan,
+    arrays: &[BytesMut],
+) {
     let own: Vec<Parameter<'_>> = own_parameters(plan, ask.parameters);
     let types: Vec<u32> = own.iter().map(|parameter| parameter.type_oid).collect();
     let formats = own.iter().map(|parameter| i16::from(parameter.binary));
@@ -49,7 +59,8 @@ pub(super) fn write_over_arrays(
     write::execute(out, b"", 0);
 }
 
-pub(super) fn own_parameters<'a>(plan: &GatherPlan, all: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
+/// A parameter that only the servers' parts have is a NULL of some type here, for nobody reads it.
+fn own_parameters<'a>(plan: &GatherPlan, all: &[Parameter<'a>]) -> Vec<Parameter<'a>> {
     let own = |(index, parameter): (usize, &Parameter<'a>)| {
         let absent = plan.absent.iter().any(|number| usize::from(*number) == index + 1);
         match absent && parameter.type_oid == 0 {

@@ -5,9 +5,9 @@ use router::ids::ServerId;
 use router::plan::{GatherPlan, Leg, Parameter};
 use router::sql::Kind;
 
-use super::answer::{relay, write_over_arrays};
+use super::answer::{relay, write_over_arrays, write_rest};
 use super::collect::{Bound, Given, collect};
-use super::tables::{fill, write_ask, write_over_tables};
+use super::tables::{fill, write_ask};
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::merge::stop;
@@ -99,7 +99,7 @@ async fn gather(
         let (count, bytes) = fill(executor, peer, (place, legs), plan, &parameters, given, &bound).await?;
         executor.fleet.metrics.gathered_rows.inc_by(count);
         executor.fleet.metrics.gathered_bytes.inc_by(bytes);
-        write_over_tables(executor.connection(place).out(), ask, plan);
+        write_rest(executor.connection(place).out(), &plan.over_tables, ask, plan, &[]);
     } else {
         let counts = given.iter().flat_map(|given| &given.parts).map(|rows| rows.count as u64);
         executor.fleet.metrics.gathered_rows.inc_by(counts.sum());

@@ -6,12 +6,10 @@ use bytes::BytesMut;
 use router::ids::ServerId;
 use router::plan::{GatherPlan, Leg, Parameter, Part};
 
-use super::answer::own_parameters;
 use super::arrays::Rows;
 use super::collect::{Bound, Given, broken};
 use crate::execute::executor::{Executor, must};
 use crate::execute::leg::reply;
-use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::wire::view;
@@ -165,16 +163,4 @@ pub(super) fn write_ask(out: &mut BytesMut, text: &str, parameters: &[Parameter<
     write::bind(out, b"", b"", &formats, values, &[1]);
     write::describe_portal(out, b"");
     write::execute(out, b"", most);
-}
-
-/// Appends the statement over the tables.
-pub(super) fn write_over_tables(out: &mut BytesMut, ask: Ask<'_>, plan: &GatherPlan) {
-    let own = own_parameters(plan, ask.parameters);
-    let types: Vec<u32> = own.iter().map(|parameter| parameter.type_oid).collect();
-    let formats: Vec<i16> = own.iter().map(|parameter| i16::from(parameter.binary)).collect();
-    let values = own.iter().map(|parameter| parameter.value);
-    write::parse(out, b"", plan.over_tables.as_bytes(), &types);
-    write::bind(out, b"", b"", &formats, values, ask.formats);
-    write::describe_portal(out, b"");
-    write::execute(out, b"", 0);
 }

@@ -119,28 +119,96 @@ fn what_is_of_one_server_is_refused() {
     }
 }
 
+/// What each server runs and what becomes of it, where servers compute what they can.
+fn reduced(text: &str, types: &[u32]) -> Cut {
+    let trees = trees(text).expect("the test's statement parses");
+    let given = Given { types, count: types.len() };
+    let statement = trees.first().expect("a statement");
+    cut(statement, &catalog(), &path(), given, Effort::Reduce, NOW)
+        .unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"))
+}
+
 #[test]
-fn show() {
-    for text in [
-        "select u.name, o.status from users u join orders o on o.tenant_id = u.tenant_id and o.user_id = u.id where o.total > 5 order by u.name limit 10",
-        "select u.name, sum(o.total), avg(score), count(*) c from users u, orders o where o.tenant_id = u.tenant_id and o.user_id = u.id group by u.name having count(*) > 3 order by sum(o.total) desc, 1 limit 10",
-        "select extract(year from created_at) as y, substring(name from 1 for 2), max(email), max(name), sum(score) from users group by 1, substring(name from 1 for 2) order by 1",
-        "select c.title, count(distinct u.name) from users u join countries c on c.id = u.country_id group by c.title",
-        "select distinct name from users order by name",
-        "select title, y, sum(v) from (select c.title, extract(year from o.created_at) as y, o.total * 2 as v from users u, orders o, countries c where u.tenant_id = o.tenant_id and c.id = u.country_id) x group by title, y order by title",
-        "select * from users u left join orders o on o.tenant_id = u.tenant_id and o.id = u.id order by u.name",
-        "select name, (select count(*) from orders o where o.user_id = u.id) from users u where exists (select 1 from orders o where o.tenant_id = u.tenant_id and o.user_id = u.id and o.total > 3)",
-    ] {
-        let trees = trees(text).expect("the test's statement parses");
-        let cut = cut(
-            trees.first().unwrap(),
-            &catalog(),
-            &path(),
-            Given { types: &[], count: 0 },
-            Effort::Reduce,
-            NOW,
+fn tables_that_the_tenant_ties_are_joined_where_they_are() {
+    let join = "users u JOIN orders o ON o.tenant_id = u.tenant_id AND o.user_id = u.id";
+    let cut = reduced(
+        &format!("select u.name, o.status from {join} where o.total > 5 order by u.name limit 10"),
+        &[],
+    );
+    assert_eq!(
+        &*cut.leg,
+        format!(
+            "SELECT 1::int4 AS part, u.name AS c1, o.status AS c2 FROM {join} WHERE o.total > 5 ORDER BY u.name \
+             LIMIT 10::int8"
         )
-        .unwrap_or_else(|refusal| panic!("{text}: {refusal:?}"));
-        println!("{text}\n  LEG {}\n  ARR {}\n", cut.leg, cut.over_arrays);
+    );
+    assert_eq!(
+        &*cut.over_arrays,
+        "SELECT u.name, o.status FROM unnest($1::text[], $2::text[]) \"?pgherd_1?\"(c1, c2), \
+         LATERAL (SELECT \"?pgherd_1?\".c1 AS name) u, LATERAL (SELECT \"?pgherd_1?\".c2 AS status) o \
+         ORDER BY u.name LIMIT 10"
+    );
+    assert!(!cut.many, "no more than ten rows");
+    let across = reduced("select u.name from users u join orders o on o.user_id = u.id", &[]);
+    assert_eq!(across.parts.len(), 2, "tenants meet on one server");
+}
+
+#[test]
+fn groups_are_begun_where_their_rows_are() {
+    let cut = reduced(
+        "select name, avg(score), count(*) + 1 from users where score > (select 1) group by name having count(*) > 3",
+        &[],
+    );
+    assert_eq!(
+        &*cut.leg,
+        "SELECT 1::int4 AS part, name AS c1, pg_catalog.sum(score) AS c2, pg_catalog.count(score) AS c3, \
+         pg_catalog.count(*) AS c4 FROM users WHERE score > (SELECT 1) GROUP BY name"
+    );
+    assert!(cut.over_arrays.contains("HAVING COALESCE(pg_catalog.sum(\"?pgherd_1?\".c4)::bigint, 0) > 3"));
+    let waiting = reduced("select count(*) from users where score > (select avg(score) from users)", &[]);
+    assert!(waiting.leg.contains("score AS c3 FROM users GROUP BY score"), "{}", waiting.leg);
+    for text in [
+        "select name, count(distinct score) from users group by name",
+        "select name, sum(ratio) from users group by name",
+        "select name, count(*) from users where random() < 0.5 and score > (select avg(score) from users) group by name",
+        "select name, array_agg(score) from users group by name",
+        "select count(*) from users group by rollup (name)",
+    ] {
+        assert!(!reduced(text, &[]).leg.contains("GROUP BY"), "{text}");
     }
+}
+
+#[test]
+fn first_rows_are_chosen_on_servers_only_where_nothing_else_decides() {
+    let limited = |text: &str| reduced(text, &[0]).leg.contains("LIMIT");
+    assert!(limited("select id from users order by name limit $1 offset 5"));
+    for text in [
+        "select count(*) over (), $1 from users order by name limit 3",
+        "select id, $1 from users where score > (select avg(score) from users) order by name limit 3",
+        "select (select sum(u.score)), $1 from users u limit 3",
+        "select distinct name, $1 from users order by name limit 3",
+        "select id from users order by random() limit $1",
+    ] {
+        assert!(!limited(text), "{text}");
+    }
+}
+
+#[test]
+fn a_parameter_that_only_servers_have_is_told() {
+    let cut = reduced("select name from users u where u.id = $1 order by name limit 3", &[0]);
+    assert_eq!((cut.parameters.as_slice(), cut.absent.as_slice()), ([1].as_slice(), [1].as_slice()));
+}
+
+#[test]
+fn columns_that_depend_on_a_key_are_grouped_by() {
+    let of = |text: &str| {
+        let trees = trees(text).expect("parses");
+        group_by_dependents(trees.first().expect("a statement"), &catalog(), &path()).expect("printed")
+    };
+    assert_eq!(
+        of("select u.name, count(o.status) from users u, orders o group by u.tenant_id, u.id").as_deref(),
+        Some("SELECT u.name, count(o.status) FROM users u, orders o GROUP BY u.tenant_id, u.id, u.name")
+    );
+    assert_eq!(of("select count(*) from users group by tenant_id, id"), None);
+    assert_eq!(of("select name from users group by id, name"), None);
 }
