@@ -19,7 +19,7 @@ impl Grammar {
     /// A FROM clause; `outer` are the relations of the queries around.
     pub(crate) fn from(&mut self, depth: u8, outer: &[Relation]) -> From {
         let count = 1 + self.weighted(&[45, 35, 15, 5]);
-        let (sql, first) = self.relation(depth, outer);
+        let (sql, first) = self.relation(depth);
         let mut from = From { sql, ..From::default() };
         from.scope = Scope { inner: vec![first], outer: outer.to_vec() };
         for _ in 1..count {
@@ -29,7 +29,7 @@ impl Grammar {
             if depth > 0 && self.chance(8) {
                 self.join_lateral(&mut from, depth - 1);
             } else {
-                let (sql, relation) = self.relation(depth, outer);
+                let (sql, relation) = self.relation(depth);
                 self.join(&mut from, &sql, relation, count == 2);
             }
         }
@@ -37,7 +37,7 @@ impl Grammar {
     }
 
     /// A relation as it stands in FROM.
-    fn relation(&mut self, depth: u8, outer: &[Relation]) -> (String, Relation) {
+    fn relation(&mut self, depth: u8) -> (String, Relation) {
         if !self.ctes.is_empty() && self.chance(35) {
             let ctes = self.ctes.clone();
             let mut relation = self.one(&ctes).clone();
@@ -53,7 +53,6 @@ impl Grammar {
             }
             2 => {
                 let query = self.query(None, depth - 1, &[]);
-                let _ = outer;
                 let alias = self.name("s");
                 let relation = Relation {
                     alias: alias.clone(),
