@@ -207,3 +207,4 @@ select 1 from users where count(*) > 1
 select 'x'::int from users
 select cast(name as int) from users
 select tenant_id from users order by 5
+select distinct name from users order by score
