@@ -85,6 +85,7 @@ const SESSION: SessionView<'_> = SessionView {
     fenced: &[],
     now: &"2026-01-01 00:00:00+00",
     away: &[],
+    counted: None,
 };
 
 fn learned(text: &str, catalog: &Catalog, path: &SearchPath) -> Arc<Statement> {

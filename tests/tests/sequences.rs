@@ -196,3 +196,38 @@ async fn sequences_that_were_there_before_are_brought_apart() {
     let again = console.query("SEQUENCES SPREAD", &[]).await.unwrap();
     assert!(again.iter().all(|row| row.get::<_, &str>("outcome") == "apart"), "{again:?}");
 }
+
+#[tokio::test]
+async fn currval_and_lastval_tell_what_the_transaction_was_given() {
+    let (_, daemon) = stage().await;
+    let client = daemon.connect().await.unwrap();
+    let create = "CREATE TABLE told (tenant_id bigint NOT NULL, id bigserial); CREATE SEQUENCE untouched";
+    client.batch_execute(create).await.unwrap();
+    assert_eq!(sqlstate_of(&client, "SELECT lastval()").await, "0A000", "outside a transaction nobody knows");
+    for tenant in 1..=10 {
+        for round in 0.. {
+            let client = daemon.connect().await.unwrap();
+            let insert = format!("BEGIN; INSERT INTO told (tenant_id) VALUES ({tenant})");
+            client.batch_execute(&insert).await.unwrap();
+            let told = client.query_one("SELECT currval('told_id_seq'), lastval()", &[]).await;
+            match told {
+                Ok(row) => {
+                    let query = format!("SELECT max(id) FROM told WHERE tenant_id = {tenant}");
+                    let id: i64 = client.query_one(&query, &[]).await.unwrap().get(0);
+                    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (id, id));
+                    let second = format!("INSERT INTO told VALUES ({tenant}, currval('told_id_seq') + 1000000)");
+                    client.batch_execute(&second).await.unwrap();
+                    assert_eq!(sqlstate_of(&client, "SELECT currval('untouched')").await, "55000");
+                    break;
+                }
+                // Before the first one asked, nobody kept sessions' numbers apart.
+                Err(error) => assert!(round == 0 && error.code().unwrap().code() == "40001", "{error:?}"),
+            }
+        }
+    }
+    client.batch_execute("BEGIN; SELECT nextval('untouched')").await.unwrap();
+    let told: i64 = client.query_one("SELECT currval('untouched')", &[]).await.unwrap().get(0);
+    assert_eq!(told, 1);
+    client.batch_execute("DISCARD SEQUENCES").await.unwrap();
+    assert_eq!(sqlstate_of(&client, "SELECT lastval()").await, "55000");
+}

@@ -339,6 +339,9 @@ impl Session {
             }
             Discarded::Plans => Ok(Some(complete("DISCARD PLANS"))),
             Discarded::Temp | Discarded::Sequences => {
+                if what == Discarded::Sequences {
+                    self.executor.on_branches(statement.text()).await?;
+                }
                 self.executor.on_held(statement.text()).await?;
                 Ok(Some(complete(if what == Discarded::Temp { "DISCARD TEMP" } else { "DISCARD SEQUENCES" })))
             }

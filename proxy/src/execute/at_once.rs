@@ -102,6 +102,11 @@ impl Executor {
         }
         let begun = Instant::now();
         let (mut connection, replica) = self.lend_at_once(server, &decision.plan, &decision.directory)?;
+        if stands == Stands::Begins && self.must_forget_numbers(&connection) {
+            self.fleet.pools.checkin(connection, crate::pool::Fate::Keep);
+            return None;
+        }
+        connection.numbers_of = connection.numbers_of.and(self.number);
         let mut preparing = Vec::new();
         if stands == Stands::Begins {
             write::parse(connection.out(), b"", self.transaction.begin.as_bytes(), &[]);

@@ -88,6 +88,8 @@ pub struct Executor {
     pub(super) uncounted: Vec<(Role, Instant, Option<Arc<Statement>>)>,
     /// Statements that take longer are logged.
     pub(super) slow: Option<Duration>,
+    /// Tells its numbers from others' on connections.
+    pub(super) number: u64,
     pub(super) routes: Routes,
     /// What the settings of this stamp say.
     path: Option<(u64, SearchPath)>,
@@ -153,6 +155,7 @@ impl Executor {
             cancellable: Arc::default(),
             uncounted: Vec::new(),
             slow,
+            number: rand::random(),
             routes: Routes::default(),
             path: None,
             tenant: None,
@@ -265,6 +268,7 @@ impl Executor {
         let tenant = self.tenant()?;
         let directory = self.database.directory.load();
         let catalog = self.catalog();
+        self.check_numbers(statement)?;
         let mut verdict = self.plan(statement, &directory, &catalog, tenant.as_ref(), parameters);
         if let Verdict::Learn = verdict {
             let whole = self.learn_as_a_whole(statement, &catalog)?;
@@ -307,6 +311,7 @@ impl Executor {
             fenced: &fenced,
             now: &self.transaction.now,
             away: &away,
+            counted: self.counted(statement),
         };
         router::plan::plan(statement, directory, catalog, &session, parameters)
     }
@@ -419,6 +424,7 @@ impl Executor {
         };
         self.settings.begin();
         self.dress(&mut connection, begun).await?;
+        self.take_numbers(&mut connection, begun).await?;
         let settings_before = connection.settings.clone();
         let mut branch = Branch {
             connection,

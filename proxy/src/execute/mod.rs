@@ -5,6 +5,7 @@
 //! | `executor` | plans a statement and gets the connections it needs |
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
+//! | `numbers` | what sequences gave the session |
 //! | `sequences`, `set_values` | sequences over several servers: kept apart, set |
 //! | `route` | what a session needs to reach a server |
 //! | `at_once` | a plan and a connection where nothing must be waited for |
@@ -52,6 +53,7 @@ pub mod reported;
 mod route;
 pub mod rows;
 pub mod run;
+mod numbers;
 mod sequences;
 mod set_values;
 pub mod settings;

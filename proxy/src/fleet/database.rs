@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use quick_cache::sync::Cache;
 use router::catalog::{Catalog, SearchPath};
@@ -43,6 +44,8 @@ pub struct Database {
     pub pins: Pins,
     /// What is counted of it.
     pub metrics: DatabaseMetrics,
+    /// True once a client asked for `currval` or `lastval`: transactions begin with no numbers of others then.
+    pub asks_for_numbers: AtomicBool,
     /// What its clients were told of the servers' parameters.
     pub told: Alike<BTreeMap<String, String>>,
     /// What its sessions began with.
@@ -73,6 +76,7 @@ impl Database {
             mover,
             pins,
             metrics,
+            asks_for_numbers: AtomicBool::new(false),
             told: Alike::default(),
             beginnings: Alike::default(),
             statements: Cache::new(STATEMENTS_KEPT),

@@ -106,6 +106,28 @@ pub enum Reply {
     Rows(BytesMut),
 }
 
+/// Whose numbers a connection remembers, drawn from sequences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumbersOf {
+    /// Nobody's.
+    Nobody,
+    /// This session's alone, by its number.
+    Session(u64),
+    /// Several sessions'.
+    Several,
+}
+
+impl NumbersOf {
+    /// The same once a session uses the connection.
+    pub fn and(self, session: u64) -> NumbersOf {
+        match self {
+            NumbersOf::Nobody => NumbersOf::Session(session),
+            NumbersOf::Session(known) if known == session => self,
+            NumbersOf::Session(_) | NumbersOf::Several => NumbersOf::Several,
+        }
+    }
+}
+
 /// One connection to one node.
 #[derive(Debug)]
 pub struct Connection {
@@ -123,6 +145,8 @@ pub struct Connection {
     home: Id,
     /// Raised when the node is given up: an answer that it still owes will not come.
     pub alarm: Arc<Alarm>,
+    /// The session whose numbers `currval` and `lastval` tell here.
+    pub numbers_of: NumbersOf,
     /// Its place among those that an operator can look at.
     pub enrolled: Option<Enrolled>,
     /// Notifications that came while a statement of the proxy's own ran, as messages.
@@ -157,6 +181,7 @@ impl Connection {
             last_used: now,
             id: 0,
             alarm: Arc::default(),
+            numbers_of: NumbersOf::Nobody,
             home: Handle::current().id(),
             news: BytesMut::new(),
             target,

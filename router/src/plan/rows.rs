@@ -32,6 +32,34 @@ pub(super) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal> {
         return Ok(verdict);
     }
     explained_write(request, subject)?;
+    match &subject.calls().of_connection {
+        Some(name) => where_counted(request, name),
+        None => decide_rows(request, subject),
+    }
+}
+
+/// `currval` and `lastval`: answered by the connection that gave the session its last number.
+fn where_counted(request: &Request<'_>, name: &str) -> Result<Verdict, Refusal> {
+    let refusal = Refusal::unsupported(
+        format!("function {name} reads what its connection did before, and connections are shared"),
+        "Use it in the transaction of the INSERT, where that wrote on one server only; or use RETURNING.",
+    );
+    let Some(counted) = request.session.counted else { return Err(refusal) };
+    let touched = references_of(request);
+    let without_rows = touched.sharded.is_empty() && touched.writes.is_empty() && touched.unsafe_tables.is_empty();
+    if without_rows && matches!(request.statement.kind(), Kind::Query) {
+        return Ok(request.beside(counted, "the connection that gave the number"));
+    }
+    match decide_rows(request, request.subject())? {
+        Verdict::Run(plan) if matches!(plan.way, Way::Single) && plan.legs[0].server == counted => {
+            Ok(Verdict::Run(plan))
+        }
+        Verdict::Run(_) | Verdict::Refuse(_) => Err(refusal),
+        verdict @ (Verdict::Wait(_) | Verdict::Learn) => Ok(verdict),
+    }
+}
+
+fn decide_rows(request: &Request<'_>, subject: &Statement) -> Result<Verdict, Refusal> {
     if request.statement.touched().sharded.is_empty() && subject.touched().sharded.is_empty() {
         return without_tenants(request, references_of(request));
     }
@@ -74,12 +102,6 @@ fn check_calls(request: &Request<'_>, subject: &Statement) -> Result<(), Refusal
         return Err(Refusal::unsupported(
             "set_config with a name or value that is no constant",
             "Write its arguments as constants, or use SET.",
-        ));
-    }
-    if let Some(name) = &subject.calls().of_connection {
-        return Err(Refusal::unsupported(
-            format!("function {name} reads what its connection did before, and connections are shared"),
-            "Use RETURNING, or keep what nextval gave.",
         ));
     }
     match (&subject.calls().server, several) {

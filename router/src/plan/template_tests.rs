@@ -186,6 +186,7 @@ proptest! {
             fenced: &[],
             now: &"2026-01-01 00:00:00+00",
             away: &[],
+            counted: None,
         };
         agree(&text, &text, &catalog, &directory, &session);
     }
@@ -203,6 +204,7 @@ fn the_usual_point_statements_are_planned_by_their_templates() {
         fenced: &[],
         now: &"2026-01-01 00:00:00+00",
         away: &[],
+        counted: None,
     };
     for (one, other) in [
         (

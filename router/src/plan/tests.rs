@@ -27,6 +27,7 @@ struct Asked<'a> {
     tenant: Option<i64>,
     fan_out: bool,
     away: &'a [ServerId],
+    counted: None,
 }
 
 fn ask_fenced(directory: &Directory, fenced: &[MoveId], text: &str) -> Verdict {
@@ -38,6 +39,7 @@ fn ask_fenced(directory: &Directory, fenced: &[MoveId], text: &str) -> Verdict {
         fenced,
         now: &"2026-01-01 00:00:00+00",
         away: &[],
+        counted: None,
     };
     let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };
     plan(&statements[0], directory, &catalog(), &session, &[])
@@ -53,6 +55,7 @@ fn ask(asked: &Asked<'_>, text: &str, parameters: &[Parameter<'_>]) -> Verdict {
         fenced: &[],
         now: &"2026-01-01 00:00:00+00",
         away: asked.away,
+        counted: None,
     };
     let Learned::Statements(statements) = learn(text, &catalog(), &path()) else { panic!("{text} parses") };
     plan(&statements[0], asked.directory, &catalog(), &session, parameters)
@@ -310,6 +313,7 @@ fn a_temporary_table_may_hide_another_on_the_only_server_of_an_unsharded_databas
         fenced: &[],
         now: &"2026-01-01 00:00:00+00",
         away: &[],
+        counted: None,
     };
     let judge = |text: &str, directory: &Directory, catalog: &Catalog| {
         let Learned::Statements(statements) = learn(text, catalog, &path()) else { panic!("{text} parses") };

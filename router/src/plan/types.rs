@@ -170,6 +170,9 @@ pub struct SessionView<'a> {
     pub now: &'a dyn Now,
     /// Servers that cannot answer now: what any server can answer goes to another.
     pub away: &'a [ServerId],
+    /// The server whose connection knows what `nextval` gave this session last; `None` where none does, or
+    /// several may.
+    pub counted: Option<ServerId>,
 }
 
 /// What `now()` is; asked for only where a statement runs on several servers.

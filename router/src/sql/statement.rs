@@ -268,6 +268,12 @@ impl Statement {
         }
     }
 
+    /// True where it reads what a sequence gave its session before.
+    pub fn reads_sequences(&self) -> bool {
+        let inner = self.inner().is_some_and(|inner| inner.said.calls.of_connection.is_some());
+        inner || self.said.calls.of_connection.is_some()
+    }
+
     /// True for statements that may make or change sequences.
     pub fn defines_schema(&self) -> bool {
         matches!(self.said.kind, Kind::Ddl { temporary: false, .. })

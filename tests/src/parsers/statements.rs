@@ -38,6 +38,7 @@ pub(super) fn sql(bytes: &[u8]) {
                 fenced: &[],
                 now: &"2026-01-01 00:00:00+00",
                 away: &[],
+                counted: None,
             };
             if let Verdict::Run(plan) = plan(statement, &DIRECTORY, &CATALOG, &session, &parameters) {
                 assert!(!plan.legs.is_empty(), "a plan has legs");
@@ -66,6 +67,7 @@ pub(super) fn tenant(bytes: &[u8]) {
             fenced: &[],
             now: &"2026-01-01 00:00:00+00",
             away: &[],
+            counted: None,
         };
         let path = SearchPath::standard("app");
         let asked = format!("/*tenant={}*/ SELECT * FROM notes WHERE tenant_id = '7'", key.literal());
