@@ -215,7 +215,8 @@ async fn currval_and_lastval_tell_what_the_transaction_was_given() {
                     let query = format!("SELECT max(id) FROM told WHERE tenant_id = {tenant}");
                     let id: i64 = client.query_one(&query, &[]).await.unwrap().get(0);
                     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (id, id));
-                    let second = format!("INSERT INTO told VALUES ({tenant}, currval('told_id_seq') + 1000000)");
+                    let second =
+                        format!("INSERT INTO told VALUES ({tenant}, currval('told_id_seq') + 1000000)");
                     client.batch_execute(&second).await.unwrap();
                     assert_eq!(sqlstate_of(&client, "SELECT currval('untouched')").await, "55000");
                     break;

@@ -22,17 +22,29 @@ pub(super) struct LegAsk<'a> {
 }
 
 impl LegAsk<'_> {
+    /// The same with a Flush behind Describe: the description comes as soon as the snapshot is taken.
+    pub(super) fn write_described(&self, out: &mut BytesMut) {
+        self.write_bound(out);
+        write::flush(out);
+        write::execute(out, b"", 0);
+        write::sync(out);
+    }
+
     /// Appends Parse, Bind, Describe, Execute and Sync for it, by the unnamed statement and portal.
     /// One ReadyForQuery is owed then.
     pub(super) fn write(&self, out: &mut BytesMut) {
+        self.write_bound(out);
+        write::execute(out, b"", 0);
+        write::sync(out);
+    }
+
+    fn write_bound(&self, out: &mut BytesMut) {
         let types: Vec<u32> = self.parameters.iter().map(|parameter| parameter.type_oid).collect();
         let formats: Vec<i16> = self.parameters.iter().map(|parameter| i16::from(parameter.binary)).collect();
         let values: Vec<Option<&[u8]>> = self.parameters.iter().map(|parameter| parameter.value).collect();
         write::parse(out, b"", self.text.as_bytes(), &types);
         write::bind(out, b"", b"", &formats, values, self.formats);
         write::describe_portal(out, b"");
-        write::execute(out, b"", 0);
-        write::sync(out);
     }
 }
 

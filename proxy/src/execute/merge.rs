@@ -12,6 +12,7 @@ use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::leg::{LegAsk, formats, reply};
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
+use crate::execute::together::Together;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
@@ -35,15 +36,40 @@ pub(super) async fn run(
     plan: &MergePlan,
 ) -> Result<Option<Bytes>, Hindrance> {
     let legs = &decision.plan.legs;
-    for leg in legs {
-        executor.branch(leg, decision).await?;
+    for number in 0.. {
+        for leg in legs {
+            executor.branch(leg, decision).await?;
+        }
+        let together = executor.together(legs, number).await?;
+        let outcome = stream(executor, peer, ask, rows, legs, plan, &together).await;
+        drop(together);
+        match outcome {
+            Ok(None) => leave(executor, peer, legs).await?,
+            Ok(completion) => return Ok(completion),
+            Err(trouble) => {
+                stop(executor, legs).await;
+                return Err(Hindrance::Trouble(trouble));
+            }
+        }
     }
-    let outcome = stream(executor, peer, ask, rows, legs, plan).await;
-    if outcome.is_err() {
-        stop(executor, legs).await;
-    }
-    outcome.map_err(Hindrance::Trouble)
+    Ok(None)
 }
+
+/// Ends legs whose rows nobody will read. A transaction goes on, so there they run to their end.
+async fn leave(executor: &mut Executor, peer: &mut Peer, legs: &[Leg]) -> Result<(), Trouble> {
+    let begun = |leg: &Leg| executor.transaction.branches.get(leg.server).is_some_and(|branch| branch.begun);
+    if !legs.iter().any(begun) {
+        stop(executor, legs).await;
+        return Ok(());
+    }
+    for leg in legs {
+        drain(executor.connection(leg.server), peer).await?;
+    }
+    Ok(())
+}
+
+/// Sends the legs and passes their rows on; `None`, and nothing sent to the client, where their snapshots
+/// were not taken together.
 
 async fn stream(
     executor: &mut Executor,
@@ -52,6 +78,7 @@ async fn stream(
     rows: &mut Rows,
     legs: &[Leg],
     plan: &MergePlan,
+    together: &Together,
 ) -> Result<Option<Bytes>, Trouble> {
     let bounds = bounds(plan, ask.parameters, executor.fleet.config.load().merge.max_bytes)?;
     let formats = formats(ask.formats, plan.visible, plan.hidden);
@@ -59,13 +86,17 @@ async fn stream(
         executor.executed(leg.server);
         let text = leg.text.as_deref().unwrap_or(ask.statement.text());
         let connection = executor.connection(leg.server);
-        LegAsk { text, parameters: ask.parameters, formats: &formats }.write(connection.out());
+        LegAsk { text, parameters: ask.parameters, formats: &formats }.write_described(connection.out());
         connection.owe_ready();
         connection.flush().await?;
     }
     let mut descriptions = Vec::new();
     for leg in legs {
         descriptions.push(description(executor.connection(leg.server), peer).await?);
+        together.described();
+    }
+    if together.is_torn() {
+        return Ok(None);
     }
     let columns = descriptions.iter().map(view::columns).collect::<Result<Vec<_>, _>>();
     let mut columns = columns.map_err(|fault| ClientError::internal(fault.to_string()))?.into_iter();

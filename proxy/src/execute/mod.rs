@@ -15,6 +15,7 @@
 //! | `aim` | where a server's error points in the client's text |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
+//! | `together` | the snapshots of several servers, between commits |
 //! | `isolation` | what a transaction may see of the others |
 //! | `settings`, `control` | a session's state on whatever connection it gets |
 //! | `count` | what statements are counted and timed as |
@@ -44,6 +45,7 @@ mod isolation;
 mod keep;
 mod leg;
 mod merge;
+mod numbers;
 pub mod passing;
 mod pipeline;
 pub mod prepared;
@@ -53,10 +55,10 @@ pub mod reported;
 mod route;
 pub mod rows;
 pub mod run;
-mod numbers;
 mod sequences;
 mod set_values;
 pub mod settings;
+mod together;
 pub mod transaction;
 pub mod trouble;
 mod two_phase;

@@ -13,9 +13,9 @@ use crate::execute::branches::Branches;
 use crate::execute::finish::end;
 use crate::execute::transaction::Branch;
 use crate::execute::trouble::Trouble;
-use crate::fleet::{Database, Fleet};
+use crate::fleet::{Database, Fleet, Showing};
 
-use crate::execute::failpoint::failpoint;
+use crate::execute::failpoint::{failpoint, slowpoint};
 
 /// Asks PostgreSQL whether a branch wrote anything: only then it has a transaction id.
 pub(super) async fn wrote(branch: &mut Branch) -> Result<bool, Trouble> {
@@ -57,7 +57,8 @@ pub(super) async fn commit(
         prepared.push(*server);
     }
     failpoint("two_phase.decide");
-    if let Err(trouble) = decide(branches, decider, &literal).await {
+    let (decided, _showing) = decide(database, branches, decider, &literal).await;
+    if let Err(trouble) = decided {
         let decided = match trouble {
             trouble if trouble.is_connection_failure() => {
                 super::recovery::outcome(fleet, database, &gid).await
@@ -85,6 +86,7 @@ pub(super) async fn commit(
         }
     }
     failpoint("two_phase.finish");
+    slowpoint("two_phase.finish").await;
     for server in &prepared {
         let branch = branches.get_mut(*server).expect("writers are branches");
         if end(branch, &format!("COMMIT PREPARED {literal}")).await.is_err() {
@@ -96,11 +98,21 @@ pub(super) async fn commit(
     Ok(())
 }
 
-async fn decide(branches: &mut Branches, decider: &ServerId, literal: &str) -> Result<(), Trouble> {
+/// Commits the decider. From then on the transaction shows itself, until what comes with it is dropped.
+async fn decide(
+    database: &Database,
+    branches: &mut Branches,
+    decider: &ServerId,
+    literal: &str,
+) -> (Result<(), Trouble>, Option<Showing>) {
     let branch = branches.get_mut(*decider).expect("writers are branches");
-    end(branch, &format!("INSERT INTO pgherd.decision (gid, outcome) VALUES ({literal}, 'commit')")).await?;
+    let insert = format!("INSERT INTO pgherd.decision (gid, outcome) VALUES ({literal}, 'commit')");
+    if let Err(trouble) = end(branch, &insert).await {
+        return (Err(trouble), None);
+    }
     failpoint("two_phase.commit");
-    end(branch, "COMMIT").await
+    let showing = database.gate.show().await;
+    (end(branch, "COMMIT").await, Some(showing))
 }
 
 async fn undo(branches: &mut Branches, prepared: &[ServerId], literal: &str) {

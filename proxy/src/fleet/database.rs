@@ -15,6 +15,7 @@ use crate::config::DatabaseConfig;
 use crate::directory::LiveDirectory;
 use crate::execute::alike::Alike;
 use crate::execute::settings::State;
+use crate::fleet::Gate;
 use crate::metrics::DatabaseMetrics;
 use crate::mover::Mover;
 use crate::replicas::Pins;
@@ -38,6 +39,8 @@ pub struct Database {
     pub catalog: LiveCatalog,
     /// Wakes the recovery of commits over several servers.
     pub recovery: Notify,
+    /// Keeps reads over several servers from seeing half of a commit.
+    pub gate: Arc<Gate>,
     /// What moves its rows.
     pub mover: Mover,
     /// Who must see which writes.
@@ -73,6 +76,7 @@ impl Database {
             directory,
             catalog,
             recovery: Notify::new(),
+            gate: Arc::default(),
             mover,
             pins,
             metrics,

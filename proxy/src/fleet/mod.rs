@@ -4,6 +4,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `database` | one database |
+//! | `gate` | reads and commits over several servers, one side at a time |
 //! | `assemble` | the parts put together, in the order in which they need each other |
 //! | `roles` | the roles that a server knows and the configuration does not |
 //! | `watch` | silent nodes and gauges, once a second |
@@ -12,6 +13,7 @@
 
 mod assemble;
 mod database;
+mod gate;
 mod host;
 mod peers;
 mod roles;
@@ -27,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 pub use assemble::{CannotAssemble, serve};
 pub use database::Database;
+pub use gate::{Gate, Reading, Showing};
 pub use roles::RoleBook;
 
 use crate::client::registry::Registry;

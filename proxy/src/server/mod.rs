@@ -27,7 +27,7 @@ mod target;
 pub use alarm::{Alarm, Alarms};
 pub use applied::Applied;
 pub use cancel::{CancelHandle, Canceled};
-pub use connection::{NumbersOf, Connection, Reply, ServerGone, TransactionStatus, WhyGone};
+pub use connection::{Connection, NumbersOf, Reply, ServerGone, TransactionStatus, WhyGone};
 pub use dial::{DialError, WhyNot};
 pub use prepared::PreparedStatements;
 pub use roster::{Card, Enrolled, Roster};

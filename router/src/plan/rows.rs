@@ -46,7 +46,8 @@ fn where_counted(request: &Request<'_>, name: &str) -> Result<Verdict, Refusal> 
     );
     let Some(counted) = request.session.counted else { return Err(refusal) };
     let touched = references_of(request);
-    let without_rows = touched.sharded.is_empty() && touched.writes.is_empty() && touched.unsafe_tables.is_empty();
+    let without_rows =
+        touched.sharded.is_empty() && touched.writes.is_empty() && touched.unsafe_tables.is_empty();
     if without_rows && matches!(request.statement.kind(), Kind::Query) {
         return Ok(request.beside(counted, "the connection that gave the number"));
     }

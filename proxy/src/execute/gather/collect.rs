@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::arrays::{Fields, Rows};
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
+use crate::execute::together::Together;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
@@ -34,11 +35,28 @@ pub(super) struct Given {
 pub(super) struct Bound {
     most: u64,
     taken: AtomicU64,
+    together: Option<Together>,
 }
 
 impl Bound {
     pub(super) fn new(most: u64) -> Bound {
-        Bound { most, taken: AtomicU64::new(0) }
+        Bound { most, taken: AtomicU64::new(0), together: None }
+    }
+
+    /// The same for legs that take their snapshots together.
+    pub(super) fn with(self, together: Together) -> Bound {
+        Bound { together: Some(together), ..self }
+    }
+
+    /// True where a commit showed itself while the legs took their snapshots.
+    pub(super) fn is_torn(&self) -> bool {
+        self.together.as_ref().is_some_and(Together::is_torn)
+    }
+
+    fn described(&self) {
+        if let Some(together) = &self.together {
+            together.described();
+        }
     }
 
     pub(super) fn take(&self, bytes: u64) -> Result<(), ClientError> {
@@ -95,7 +113,10 @@ async fn read(
                 bound.take(bytes)?;
             }
             b's' => given.has_more = true,
-            b'T' => check_types(parts, &frame)?,
+            b'T' => {
+                bound.described();
+                check_types(parts, &frame)?;
+            }
             b'E' => return Err(view::error_fields(&frame).without_place().into()),
             _ => {}
         }

@@ -13,6 +13,7 @@ use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::merge::stop;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
+use crate::execute::together::Together;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::wire::write;
@@ -40,19 +41,28 @@ pub(in crate::execute) async fn run(
     {
         all.push(Leg { server: place, text: None, fences: Vec::new() });
     }
-    for leg in &all {
-        executor.branch(leg, decision).await?;
-    }
-    let bracket = executor.needs_bracket();
-    let outcome = gather(executor, peer, ask, rows, (legs, &all), plan, bracket).await;
-    if outcome.is_err() {
-        stop(executor, &all).await;
-        if bracket {
+    for number in 0.. {
+        for leg in &all {
+            executor.branch(leg, decision).await?;
+        }
+        let bracket = executor.needs_bracket();
+        let together = executor.together(legs, number).await?;
+        let outcome = gather(executor, peer, ask, rows, (legs, &all), plan, (bracket, together)).await;
+        if outcome.is_err() {
+            stop(executor, &all).await;
+        }
+        if bracket && !matches!(outcome, Ok(Some(_))) {
             abandon(executor, &all).await;
         }
+        match outcome {
+            Ok(None) => {}
+            outcome => return outcome.map_err(Hindrance::Trouble),
+        }
     }
-    outcome.map_err(Hindrance::Trouble)
+    Ok(None)
 }
+
+/// `None` where the legs' snapshots were not taken together: nothing was sent to the client.
 
 async fn gather(
     executor: &mut Executor,
@@ -61,7 +71,7 @@ async fn gather(
     rows: &mut Rows,
     (legs, all): (&[Leg], &[Leg]),
     plan: &GatherPlan,
-    bracket: bool,
+    (bracket, together): (bool, Together),
 ) -> Result<Option<Bytes>, Trouble> {
     let parameters = parameters_of(plan, ask.parameters)?;
     let config = executor.fleet.config.load().gather.clone();
@@ -85,8 +95,11 @@ async fn gather(
         }
         connection.flush().await?;
     }
-    let bound = Bound::new(config.max_bytes);
+    let bound = Bound::new(config.max_bytes).with(together);
     let mut given = collect(executor, peer, all, plan, &bound).await?;
+    if bound.is_torn() {
+        return Ok(None);
+    }
     let wanted = place_of(plan, legs, &given);
     let writable = executor.transaction.branches.get(wanted).is_some_and(|branch| !branch.replica);
     let has_more = given.iter().any(|given| given.has_more);

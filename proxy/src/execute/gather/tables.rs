@@ -162,5 +162,7 @@ pub(super) fn write_ask(out: &mut BytesMut, text: &str, parameters: &[Parameter<
     write::parse(out, b"", text.as_bytes(), &types);
     write::bind(out, b"", b"", &formats, values, &[1]);
     write::describe_portal(out, b"");
+    // The description comes as soon as the snapshot is taken.
+    write::flush(out);
     write::execute(out, b"", most);
 }
