@@ -10,6 +10,7 @@ pub mod check;
 pub mod client;
 pub mod config;
 pub mod console;
+pub mod deadlocks;
 pub mod demo;
 pub mod directory;
 pub mod error;

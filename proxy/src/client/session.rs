@@ -378,11 +378,7 @@ impl Session {
                 let class = fields.sqlstate().get(..2).unwrap_or("XX").to_owned();
                 self.executor.fleet.metrics.error(&self.executor.database.name, &class);
                 self.executor.counters.add(Count::Errors, 1);
-                let why = self.executor.cancellable.timed_out().filter(|_| fields.sqlstate() == "57014");
-                match why {
-                    Some(why) => ClientError::new("57014", why).encode(self.peer.out()),
-                    None => write::error(self.peer.out(), &fields.as_error()),
-                }
+                self.executor.cancellable.tell(self.peer.out(), &fields.as_error());
             }
             Trouble::Tell(error) => {
                 self.executor.fleet.metrics.error(&self.executor.database.name, error.class());

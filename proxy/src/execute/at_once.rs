@@ -118,6 +118,9 @@ impl Executor {
         self.holding.get_or_insert(begun);
         self.settings.begin();
         self.cancellable.runs_on(connection.cancel_handle());
+        if stands == Stands::Begins {
+            self.list(server, &connection);
+        }
         let settings_before = connection.settings.clone();
         let branch = Branch {
             connection,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use futures_util::future::join_all;
 use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
@@ -15,6 +16,20 @@ use tokio::sync::Notify;
 use crate::error::ClientError;
 use crate::net::hang_up::HangUp;
 use crate::server::CancelHandle;
+use crate::wire::view::Fields;
+use crate::wire::write;
+
+/// Why a transaction is cancelled that waits for another one, which waits for it on another server.
+pub const DEADLOCK: &str = "deadlock detected";
+
+/// The error of a statement that was cancelled for this reason.
+pub fn cancelled_for(why: &'static str) -> ClientError {
+    match why {
+        DEADLOCK => ClientError::new("40P01", DEADLOCK)
+            .hint("The transactions waited for each other on different servers. Run this one again."),
+        why => ClientError::new("57014", why),
+    }
+}
 
 /// What one client's cancel requests end.
 #[derive(Debug, Default)]
@@ -120,6 +135,14 @@ impl Cancellable {
         self.cancel().await;
     }
 
+    /// Appends a server's error; where what ran was cancelled for a reason, that.
+    pub fn tell(&self, out: &mut BytesMut, fields: &Fields) {
+        match self.timed_out().filter(|_| fields.sqlstate() == "57014") {
+            Some(why) => cancelled_for(why).encode(out),
+            None => write::error(out, fields),
+        }
+    }
+
     /// Why what runs was cancelled, where it had taken too long.
     pub fn timed_out(&self) -> Option<&'static str> {
         *self.timed_out.lock().unwrap_or_else(PoisonError::into_inner)
@@ -140,7 +163,7 @@ impl Cancellable {
             biased;
             done = waiting => Ok(done),
             () = self.requested.notified() => Err(match self.timed_out() {
-                Some(why) => ClientError::new("57014", why),
+                Some(why) => cancelled_for(why),
                 None => ClientError::query_canceled(),
             }),
         }

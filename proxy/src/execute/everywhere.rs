@@ -91,7 +91,7 @@ async fn ask_leg(
     match error {
         None => Ok(completion),
         Some(fields) => {
-            write::error(peer.out(), &fields);
+            executor.cancellable.tell(peer.out(), &fields);
             Err(Trouble::Told)
         }
     }

@@ -443,11 +443,30 @@ impl Executor {
         self.cancellable.runs_on(branch.connection.cancel_handle());
         branch.connection.enrolled.iter().for_each(|enrolled| enrolled.note_user(self.client));
         if begun {
+            self.list(server, &branch.connection);
             let replay = self.settings.replay();
             let opening: Vec<String> = std::iter::once(self.transaction.opening()).chain(replay).collect();
             Box::pin(must(&mut branch.connection, &opening.join("; "))).await?;
         }
         Ok(branch)
+    }
+
+    /// With its second branch a transaction may be part of a deadlock that no server sees.
+    pub(super) fn list(&mut self, server: ServerId, connection: &Lent) {
+        if self.transaction.branches.is_empty() {
+            return;
+        }
+        match &self.transaction.listed {
+            Some(listed) => listed.add(server, connection.process()),
+            None => {
+                let branches = self.transaction.branches.iter();
+                let process = |(server, branch): (ServerId, &Branch)| (server, branch.connection.process());
+                let mut processes: Vec<_> = branches.map(process).collect();
+                processes.push((server, connection.process()));
+                self.transaction.listed =
+                    Some(self.database.transactions.enter(processes, &self.cancellable));
+            }
+        }
     }
 
     /// A connection to a node of the server that may run the plan.

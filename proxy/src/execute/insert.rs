@@ -15,7 +15,7 @@ use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::wire::frame::Frame;
-use crate::wire::{view, write};
+use crate::wire::view;
 
 /// Runs the INSERT. RETURNING gives its rows in the order in which the statement has them.
 ///
@@ -114,7 +114,7 @@ async fn run_part(
     }
     match error {
         Some(fields) => {
-            write::error(peer.out(), &fields);
+            executor.cancellable.tell(peer.out(), &fields);
             Err(Trouble::Told)
         }
         None if bytes > limit => Err(ClientError::new(

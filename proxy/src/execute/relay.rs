@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::error::ClientError;
 use crate::execute::aim::Aim;
+use crate::execute::cancel::cancelled_for;
 use crate::execute::described::Reading;
 use crate::execute::reported::Reported;
 use crate::execute::trouble::Trouble;
@@ -328,7 +329,7 @@ impl<'a> Relay<'a> {
         if fields.sqlstate() == "57014"
             && let Some(why) = self.connection.take_timed_out()
         {
-            ClientError::new("57014", why).encode(self.peer.out());
+            cancelled_for(why).encode(self.peer.out());
             return Ok(());
         }
         match self.aim {

@@ -18,6 +18,7 @@ use router::plan::Tenants;
 use router::sql::Hold;
 use smallvec::SmallVec;
 
+use crate::deadlocks::Listed;
 use crate::directory::Pass;
 use crate::execute::branches::Branches;
 use crate::execute::clock::Moment;
@@ -68,6 +69,8 @@ pub struct Transaction {
     pub cursors: BTreeMap<String, ServerId>,
     /// What `now()` is in statements over several servers.
     pub now: Moment,
+    /// Its place on the list of those over several servers.
+    pub listed: Option<Listed>,
     /// True while what is read is about to be written: it is read on primaries.
     pub reads_to_write: bool,
 }

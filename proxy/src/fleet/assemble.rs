@@ -16,6 +16,7 @@ use crate::check;
 use crate::client::registry::Registry;
 use crate::config::{Config, DatabaseConfig, StoreConfig};
 use crate::console;
+use crate::deadlocks;
 use crate::directory::{FileStore, Store, StoreError};
 use crate::execute::recovery;
 use crate::metrics::DatabaseMetrics;
@@ -154,6 +155,7 @@ fn tend(fleet: &Arc<Fleet>) {
     for database in fleet.databases.values() {
         database.mover.resume();
         fleet.tasks.spawn(recovery::run(Arc::clone(fleet), Arc::clone(database)));
+        fleet.tasks.spawn(deadlocks::run(Arc::clone(fleet), Arc::clone(database)));
         let (fleet_of_catalog, database) = (Arc::clone(fleet), Arc::clone(database));
         fleet.tasks.spawn(async move {
             tokio::select! {

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::catalog::LiveCatalog;
 use crate::config::DatabaseConfig;
+use crate::deadlocks::Transactions;
 use crate::directory::LiveDirectory;
 use crate::execute::alike::Alike;
 use crate::execute::settings::State;
@@ -41,6 +42,8 @@ pub struct Database {
     pub recovery: Notify,
     /// Keeps reads over several servers from seeing half of a commit.
     pub gate: Arc<Gate>,
+    /// Its transactions over several servers, for who looks for deadlocks.
+    pub transactions: Arc<Transactions>,
     /// What moves its rows.
     pub mover: Mover,
     /// Who must see which writes.
@@ -77,6 +80,7 @@ impl Database {
             catalog,
             recovery: Notify::new(),
             gate: Arc::default(),
+            transactions: Arc::default(),
             mover,
             pins,
             metrics,
