@@ -27,7 +27,6 @@ struct Asked<'a> {
     tenant: Option<i64>,
     fan_out: bool,
     away: &'a [ServerId],
-    counted: None,
 }
 
 fn ask_fenced(directory: &Directory, fenced: &[MoveId], text: &str) -> Verdict {
