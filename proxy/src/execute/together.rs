@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use router::plan::Leg;
 
 use crate::error::ClientError;
-use crate::execute::executor::Executor;
+use crate::execute::executor::{Executor, must};
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Gate, Reading};
@@ -59,6 +59,9 @@ impl Executor {
             .hint("Run the transaction again.")
             .into());
         }
+        if kept && !taken && self.transaction.savepoints.is_empty() {
+            Box::pin(self.begin_again(legs)).await?;
+        }
         let gate = Arc::clone(&self.database.gate);
         let quiet = if number == 0 && !kept || taken { gate.quiet() } else { None };
         let guard = match quiet {
@@ -74,6 +77,23 @@ impl Executor {
             guard: Mutex::new(guard),
             gate,
         })
+    }
+
+    /// A branch in which a statement was prepared, and none executed, has a snapshot of that time: it begins
+    /// anew, which nobody can tell.
+    async fn begin_again(&mut self, legs: &[Leg]) -> Result<(), Trouble> {
+        let opening = self.transaction.opening();
+        let opening: Vec<String> = std::iter::once(opening).chain(self.settings.replay()).collect();
+        let opening = format!("ROLLBACK; {}", opening.join("; "));
+        for leg in legs {
+            if let Some(branch) = self.transaction.branches.get_mut(leg.server)
+                && !(branch.executed || branch.unsynced)
+                && branch.fences.is_empty()
+            {
+                must(&mut branch.connection, &opening).await?;
+            }
+        }
+        Ok(())
     }
 
     fn has_executed(&self, leg: &Leg) -> bool {
