@@ -59,6 +59,7 @@ fn catalog() -> Catalog {
             column("balance", INT8, Collation::None),
         ],
         unique_keys: vec![vec![0, 1]],
+        has_acting_keys: false,
         partitioned: false,
         has_triggers: false,
     };

@@ -63,6 +63,7 @@ fn relation(row: &RelationFacts, kind: RelationKind, columns: Vec<(i16, Column)>
         kind,
         unique_keys,
         columns: columns.into_iter().map(|(_, column)| column).collect(),
+        has_acting_keys: row.has_acting_keys,
         partitioned: row.kind == "p",
         has_triggers: row.has_triggers,
     }

@@ -64,6 +64,8 @@ pub(super) struct RelationFacts {
     /// `relkind`.
     pub(super) kind: String,
     pub(super) unlogged: bool,
+    /// A foreign key to it has ON DELETE or ON UPDATE with an action.
+    pub(super) has_acting_keys: bool,
     /// A user's trigger, a rule besides a view's own, or row-level security.
     pub(super) has_triggers: bool,
     /// `pg_get_viewdef`, for views that nobody has locked.

@@ -46,6 +46,8 @@ const RELATIONS: &str = "SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relna
        c.relrowsecurity OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) \
          OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') \
          AS has_triggers, \
+       EXISTS (SELECT FROM pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' \
+         AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r'))) AS has_acting_keys, \
        CASE WHEN c.relkind IN ('v', 'm') AND c.oid <> ALL ({locked}) THEN pg_get_viewdef(c.oid) END AS definition \
      FROM {relations} AND {schema} ORDER BY 2, 3";
 

@@ -87,6 +87,8 @@ fn headline(plan: &Plan, names: &[String]) -> String {
         Way::Gather(_) => "gather",
         Way::Everywhere(_) => "everywhere, one atomic commit",
         Way::CopyIn(_) => "copy, each row to its server",
+        Way::Copies(_) => "computed once, written everywhere, one atomic commit",
+        Way::Chosen(_) => "locked, chosen, written by key, one atomic commit",
         Way::CopyOut(_) => "copy of a query's rows",
         Way::Insert(_) => "insert, each row to its server",
     };

@@ -92,7 +92,7 @@ pub(super) async fn types_of_parameters(
 }
 
 /// The values of a DataRow.
-fn values(frame: Bytes) -> Result<Vec<Option<Bytes>>, Trouble> {
+pub(super) fn values(frame: Bytes) -> Result<Vec<Option<Bytes>>, Trouble> {
     let mut buffer = BytesMut::from(&frame[..]);
     let malformed = |_| Trouble::from(ClientError::internal("a row cannot be read"));
     let Some(frame) = cut(&mut buffer, SERVER_LIMIT).map_err(malformed)? else { return Ok(Vec::new()) };

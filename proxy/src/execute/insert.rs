@@ -127,25 +127,34 @@ async fn run_part(
     }
 }
 
-fn leg_of(legs: &[Leg], server: ServerId) -> Result<&Leg, Trouble> {
+/// The leg of a server.
+pub(super) fn leg_of(legs: &[Leg], server: ServerId) -> Result<&Leg, Trouble> {
     let leg = legs.iter().find(|leg| leg.server == server);
     leg.ok_or_else(|| ClientError::internal("a row belongs to a server that was not planned").into())
 }
 
 /// The values of a part's parameters.
 fn arguments<'a>(part: &InsertPart, own: &[Parameter<'a>], computed: &'a Computed) -> Vec<Parameter<'a>> {
-    let nothing = Parameter { type_oid: 0, binary: false, value: None };
-    let value = |argument: &Argument| match argument {
+    part.arguments.iter().map(|argument| value_of(argument, own, computed)).collect()
+}
+
+/// The value of an argument: the client's, or a computed one.
+pub(super) fn value_of<'a>(
+    argument: &Argument,
+    own: &[Parameter<'a>],
+    computed: &'a Computed,
+) -> Parameter<'a> {
+    match argument {
         Argument::Own(number) => {
             let own = usize::from(*number).checked_sub(1).and_then(|at| own.get(at));
-            own.copied().unwrap_or(nothing)
+            own.copied().unwrap_or(Parameter { type_oid: 0, binary: false, value: None })
         }
         Argument::Computed { row, column, type_oid } => {
             let value = computed.rows.get(*row).and_then(|row| row.get(*column));
-            Parameter { type_oid: *type_oid, binary: false, value: value.and_then(|value| value.as_deref()) }
+            let value = value.and_then(|value| value.as_deref());
+            Parameter { type_oid: *type_oid, binary: false, value }
         }
-    };
-    part.arguments.iter().map(value).collect()
+    }
 }
 
 /// Puts a part's rows where its inserted rows are; where some were left out, in their order.

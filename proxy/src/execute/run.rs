@@ -16,7 +16,9 @@ use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
-use crate::execute::{copy_in, copy_out, everywhere, explain, gather, insert, merge, sequences, set_values};
+use crate::execute::{
+    chosen, copies, copy_in, copy_out, everywhere, explain, gather, insert, merge, sequences, set_values,
+};
 use crate::net::peer::Peer;
 
 /// How often a read is tried on another connection after one broke under it with nothing answered.
@@ -136,6 +138,14 @@ impl Executor {
                 let completion = Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await?;
                 Box::pin(sequences::bring_apart(self, ask.statement, decision, &steps)).await?;
                 Ok(completion)
+            }
+            Way::Copies(copied) => {
+                self.open_implicit();
+                Box::pin(copies::run(self, peer, ask, rows, decision, copied)).await
+            }
+            Way::Chosen(write) => {
+                self.open_implicit();
+                Box::pin(chosen::run(self, peer, ask, rows, decision, write)).await
             }
             Way::CopyOut(copy) => Box::pin(copy_out::run(self, peer, copy)).await,
             Way::Insert(plan) => {

@@ -113,6 +113,7 @@ fn relation(schema: &str, name: &str, kind: RelationKind, columns: &[(&str, u32)
         },
         kind,
         columns: columns.iter().map(|(name, oid)| column(name, *oid)).collect(),
+        has_acting_keys: false,
         partitioned: false,
         has_triggers: false,
     }

@@ -43,6 +43,8 @@ pub struct Relation {
     /// The columns of each unique key that is usable for ON CONFLICT and for functional
     /// dependency, the primary key first; indexes into `columns`. Expression keys are left out.
     pub unique_keys: Vec<Vec<usize>>,
+    /// True where a foreign key to it does something when a row of it goes or changes its key.
+    pub has_acting_keys: bool,
     /// True for a partitioned table, which has no rows of its own.
     pub partitioned: bool,
     /// True where a trigger or rule may write elsewhere or a row-security policy may read elsewhere.

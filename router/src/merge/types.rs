@@ -23,6 +23,13 @@ pub struct MergePlan {
     pub limit: Option<Limit>,
 }
 
+impl MergePlan {
+    /// True where the rows of one leg after those of another are all there is to it.
+    pub fn is_concatenation(&self) -> bool {
+        *self == MergePlan { visible: self.visible, ..MergePlan::default() }
+    }
+}
+
 /// A row count in LIMIT or OFFSET.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::decide::Request;
 use super::place::Placing;
 use super::{Leg, Parameter, Plan, Refusal, Role, Tenants, Verdict, Way};
+use crate::catalog::Relation;
 use crate::directory::Directory;
 use crate::ids::{KeyType, ServerId, TenantKey};
 use crate::sql::insert::{
@@ -190,7 +191,9 @@ impl Insert {
                         .ok_or_else(|| super::rows::unknown_key_of(&self.reading.relation))?;
                     keys.into_iter().next()
                 }
-                Source::Computed(column) => self.computed_key(division.computed, 0, *column, false)?,
+                Source::Computed(column) => {
+                    key_of(&self.reading.relation, division.computed, 0, *column, false)?
+                }
             };
             servers.push(self.server_of(key.as_ref(), division)?);
             let extra = row.computed.iter().filter(|(place, _)| *place >= values.columns.given.len());
@@ -225,7 +228,7 @@ impl Insert {
         let mut cells = Vec::new();
         for row in 0..computed.rows.len() {
             let is_untyped = untyped.get(key).copied().unwrap_or(false);
-            let found = self.computed_key(computed, row, key, is_untyped)?;
+            let found = key_of(&self.reading.relation, computed, row, key, is_untyped)?;
             servers.push(self.server_of(found.as_ref(), division)?);
             let slot = |column| Cell::Slot(u32::try_from(own + 1 + row * width + column).unwrap_or(u32::MAX));
             cells.push((0..width).map(slot).collect());
@@ -241,36 +244,37 @@ impl Insert {
             (None, _) => Ok(division.first),
         }
     }
+}
 
-    fn computed_key(
-        &self,
-        computed: &Computed,
-        row: usize,
-        column: usize,
-        untyped: bool,
-    ) -> Result<Option<TenantKey>, Refusal> {
-        let refusal = || super::rows::unknown_key_of(&self.reading.relation);
-        let (tenant, key_type) = self.reading.relation.tenant_column().ok_or_else(refusal)?;
-        let type_oid = computed.types.get(column).copied().ok_or_else(refusal)?;
-        let value = computed.rows.get(row).and_then(|row| row.get(column)).ok_or_else(refusal)?;
-        let Some(value) = value else { return Ok(None) };
-        if !untyped && KeyType::of_type_oid(type_oid) != Some(key_type) {
-            return Err(Refusal::unsupported(
-                format!("the value for column \"{}\" is of another type than the column", tenant.name),
-                "Cast it to the column's type.",
-            ));
-        }
-        let text = std::str::from_utf8(value).map_err(|_| refusal())?;
-        let most = usize::try_from(tenant.type_modifier.saturating_sub(4)).unwrap_or(usize::MAX);
-        if key_type == KeyType::Text && tenant.type_modifier >= 4 && text.chars().count() > most {
-            return Err(Refusal {
-                sqlstate: "22001",
-                message: format!("value too long for type character varying({most})"),
-                hint: String::new(),
-            });
-        }
-        key_type.parse(text).map(Some).ok_or_else(refusal)
+/// The key that a computed value is; `untyped` literals take the tenant column's type.
+pub(super) fn key_of(
+    relation: &Relation,
+    computed: &Computed,
+    row: usize,
+    column: usize,
+    untyped: bool,
+) -> Result<Option<TenantKey>, Refusal> {
+    let refusal = || super::rows::unknown_key_of(relation);
+    let (tenant, key_type) = relation.tenant_column().ok_or_else(refusal)?;
+    let type_oid = computed.types.get(column).copied().ok_or_else(refusal)?;
+    let value = computed.rows.get(row).and_then(|row| row.get(column)).ok_or_else(refusal)?;
+    let Some(value) = value else { return Ok(None) };
+    if !untyped && KeyType::of_type_oid(type_oid) != Some(key_type) {
+        return Err(Refusal::unsupported(
+            format!("the value for column \"{}\" is of another type than the column", tenant.name),
+            "Cast it to the column's type.",
+        ));
     }
+    let text = std::str::from_utf8(value).map_err(|_| refusal())?;
+    let most = usize::try_from(tenant.type_modifier.saturating_sub(4)).unwrap_or(usize::MAX);
+    if key_type == KeyType::Text && tenant.type_modifier >= 4 && text.chars().count() > most {
+        return Err(Refusal {
+            sqlstate: "22001",
+            message: format!("value too long for type character varying({most})"),
+            hint: String::new(),
+        });
+    }
+    key_type.parse(text).map(Some).ok_or_else(refusal)
 }
 
 /// All rows, each with its server.

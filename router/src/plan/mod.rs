@@ -3,6 +3,8 @@
 //! [`plan`] is pure and fails closed: what it does not know by name is refused or sees all rows,
 //! never routed on a guess.
 
+mod chosen;
+mod copies;
 mod copy_in;
 mod copy_out;
 mod decide;
@@ -16,6 +18,7 @@ mod types;
 mod writes;
 
 pub use crate::sql::gather::{Part, PartColumn};
+pub use chosen::{ChosenWrite, RowDeed, RowWrite};
 pub use decide::plan;
 pub use gather::GatherPlan;
 pub use insert::{Argument, Computed, Division, Insert, InsertPart};

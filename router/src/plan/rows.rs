@@ -8,8 +8,8 @@ use super::decide::Request;
 use super::gather::gather;
 use super::place::Placing;
 use super::{
-    GatherPlan, Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, copy_out, everywhere, fan_out, insert,
-    writes,
+    Answer, GatherPlan, Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, chosen, copies, copy_out,
+    everywhere, fan_out, insert, writes,
 };
 use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
@@ -135,7 +135,13 @@ fn without_tenants(request: &Request<'_>, touched: &crate::sql::keys::Touched) -
         if request.statement.is_explain() {
             return Ok(request.beside(ServerId::HOME, "every server has a copy"));
         }
-        equal_everywhere(request, subject, touched)?;
+        if let Err(refusal) = equal_everywhere(request, subject, touched) {
+            let opaque = subject.calls().opaque.is_some();
+            return match copies::computed_once(request, touched) {
+                Ok(verdict) if !opaque => Ok(verdict),
+                Ok(_) | Err(_) => Err(refusal),
+            };
+        }
         return everywhere::on_all(request, "every server has a copy");
     }
     let server = match (&request.tenant, &subject.calls().home_only) {
@@ -321,7 +327,15 @@ fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
             (_, _) => false,
         });
         if !stays {
-            return single_holder(request, reassigned());
+            return match request.directory.holders().as_slice() {
+                [_] => single_holder(request, reassigned()),
+                holders if request.session.fan_out => {
+                    let mut placing = Placing::default();
+                    placing.all(request.directory);
+                    chosen::over_several(request, holders.iter().copied(), placing, Tenants::All)
+                }
+                _ => Err(reassigned()),
+            };
         }
     }
     if let Some(refusal) = uncertain_insert {
@@ -460,7 +474,12 @@ fn over_several(
     let locks = subject.calls().writing.as_deref() == Some(ROW_LOCKS);
     let reads = matches!(subject.kind(), Kind::Query) && (subject.access() == Access::Read || locks);
     let prefix = match request.statement.kind() {
-        Kind::Write => return writes::over_several(request, servers, placing, tenants, ""),
+        Kind::Write => {
+            let each = writes::over_several(request, servers.clone(), placing.clone(), tenants.clone(), "");
+            return each.or_else(|refusal| {
+                chosen::over_several(request, servers, placing, tenants).map_err(|_| refusal)
+            });
+        }
         Kind::Explain { prefix, .. } if matches!(subject.kind(), Kind::Write) => {
             return writes::over_several(request, servers, placing, tenants, prefix);
         }
@@ -477,6 +496,10 @@ fn over_several(
     }
     let merged = fan_out(subject.raw(), request.catalog, subject.path(), request.session.now.now(), &hidden);
     let (way, texts) = match merged {
+        // One server after the other, so that two of them cannot wait for each other crosswise.
+        Ok(fan_out) if locks && fan_out.merge.is_concatenation() => {
+            (Way::Everywhere(Answer::Sum), fan_out.texts)
+        }
         Ok(fan_out) => (Way::Merge(Arc::new(fan_out.merge)), fan_out.texts),
         Err(refusal) if locks => return Err(refusal),
         Err(_) => {

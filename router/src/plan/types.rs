@@ -10,8 +10,8 @@ use crate::catalog::Relation;
 use crate::copy::OutFormat;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::merge::MergePlan;
-use crate::plan::Insert;
-use crate::sql::Question;
+use crate::plan::{ChosenWrite, Insert};
+use crate::sql::{CopiedWrite, Question};
 
 /// What is to be done with a statement.
 #[derive(Debug, Clone)]
@@ -72,6 +72,12 @@ pub enum Way {
     Gather(Arc<GatherPlan>),
     /// One write on several servers in one atomic commit.
     Everywhere(Answer),
+    /// A write to a table of which every server has a copy, computed on the first leg only, in one
+    /// atomic commit.
+    Copies(Arc<CopiedWrite>),
+    /// UPDATE or DELETE of rows that are locked, chosen by a SELECT over all servers, then written by
+    /// their keys, in one atomic commit. Legs are all servers that may have such rows.
+    Chosen(Arc<ChosenWrite>),
     /// COPY ... FROM STDIN: each row to its tenant's server, in one atomic commit. Legs are all
     /// servers that hold placements.
     CopyIn(Arc<CopyIn>),

@@ -22,8 +22,10 @@
 //! | `gather` | any other SELECT over all tenants: what each server gives, and what one makes of it |
 
 mod calls;
+mod chosen;
 mod classify;
 mod comment;
+mod copies;
 mod functions;
 pub(crate) mod gather;
 pub(crate) mod insert;
@@ -43,6 +45,9 @@ mod views;
 mod walk;
 
 pub(crate) use calls::ROW_LOCKS;
+pub(crate) use chosen::{Chosen, Numbered, chosen};
+pub use copies::CopiedWrite;
+pub(crate) use copies::copied_write;
 pub use insert::Question;
 pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, ConfigCall, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};

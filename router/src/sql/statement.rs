@@ -305,6 +305,11 @@ impl Statement {
         matches!(self.said.kind, Kind::CreateAs { .. })
     }
 
+    /// True for DELETE.
+    pub(crate) fn deletes_rows(&self) -> bool {
+        matches!(self.raw().stmt(), Node::DeleteStmt(_))
+    }
+
     /// The same, of one who is not a template's instance, for whoever keeps it.
     pub(crate) fn share(&self) -> Statement {
         Statement { said: Arc::clone(&self.said), instance: None }

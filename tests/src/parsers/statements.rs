@@ -104,6 +104,7 @@ fn catalog() -> Catalog {
         kind,
         columns,
         unique_keys: vec![key],
+        has_acting_keys: false,
         partitioned: false,
         has_triggers: false,
     };

@@ -17,6 +17,11 @@ pub fn command_tag(frame: &Frame) -> &str {
     std::str::from_utf8(text).unwrap_or_default()
 }
 
+/// How many rows a CommandComplete says were affected.
+pub fn affected(frame: &Frame) -> u64 {
+    command_tag(frame).rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 /// Name and value of a ParameterStatus.
 pub fn parameter_status(frame: &Frame) -> Option<(&str, &str)> {
     let mut reader = Reader::of(frame, b'S').ok()?;

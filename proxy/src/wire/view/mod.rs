@@ -8,7 +8,7 @@ mod login;
 pub mod row;
 
 pub use backend::{
-    Fields, command_tag, copy_format, error_fields, parameter_status, parameter_types, ready_status,
+    Fields, affected, command_tag, copy_format, error_fields, parameter_status, parameter_types, ready_status,
 };
 pub use frontend::{Bind, Close, Describe, Execute, Kind, Parse, Query, copy_data};
 pub use login::{Authentication, authentication, backend_key};

@@ -18,6 +18,7 @@ mod reading;
 mod values;
 
 pub(crate) use columns::Columns;
+pub(super) use numbers::Renumber;
 pub(crate) use part::{Cell, part_text};
 pub use question::Question;
 pub(crate) use reading::{Conflict, Reading, Rows, columns_of, read_insert};

@@ -8,9 +8,9 @@ use pg_raw_parse::transform::{Assignable, Transform, transform_node};
 
 /// Gives parameters the numbers 1, 2, ... in the order in which they are met.
 #[derive(Debug, Default)]
-pub(super) struct Renumber {
+pub(in crate::sql) struct Renumber {
     /// The old numbers, in the order of the new ones.
-    pub(super) old: Vec<u32>,
+    pub(in crate::sql) old: Vec<u32>,
     known: HashMap<u32, usize>,
 }
 

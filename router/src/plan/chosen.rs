@@ -1,0 +1,177 @@
+//! UPDATE and DELETE over several servers that need rows of other servers than the written row's, or that
+//! give rows another tenant: the rows that may be meant are locked, the rows that are meant are chosen by a
+//! SELECT over all rows, and each is written by its key.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::decide::Request;
+use super::insert::{Argument, Computed, key_of};
+use super::place::Placing;
+use super::{Leg, Parameter, Plan, Refusal, Role, Tenants, Verdict, Way};
+use crate::catalog::Relation;
+use crate::directory::Directory;
+use crate::ids::ServerId;
+use crate::sql::keys::Use;
+use crate::sql::{self, Chosen, Numbered, Question, Statement};
+
+/// A write in three steps.
+#[derive(Debug, Clone)]
+pub struct ChosenWrite {
+    statement: Arc<Statement>,
+    relation: Arc<Relation>,
+    chosen: Chosen,
+}
+
+/// A statement for one row.
+#[derive(Debug, Clone)]
+pub struct RowWrite {
+    /// The server.
+    pub server: ServerId,
+    /// Its text.
+    pub text: Arc<str>,
+    /// What its parameters are; values of `choose` in row 0, of the taken row in row 1.
+    pub arguments: Vec<Argument>,
+}
+
+/// What is done to one row.
+#[derive(Debug, Clone)]
+pub enum RowDeed {
+    /// It is written where it is.
+    Write(RowWrite),
+    /// It is taken out of one server, and put into another.
+    Move {
+        /// Takes it out, and gives its values.
+        take: RowWrite,
+        /// Puts it in.
+        put: RowWrite,
+    },
+}
+
+/// Plans an UPDATE or DELETE in three steps.
+pub(super) fn over_several(
+    request: &Request<'_>,
+    servers: impl IntoIterator<Item = ServerId>,
+    placing: Placing,
+    tenants: Tenants,
+) -> Result<Verdict, Refusal> {
+    let statement = request.statement;
+    let written = statement.touched().sharded.iter().find(|reference| reference.used == Use::Change);
+    let relation = written.map(|reference| Arc::clone(&reference.relation));
+    let relation = relation.ok_or_else(|| Refusal::unsupported("this write over several servers", ""))?;
+    let own = statement.parameter_count();
+    let chosen = sql::chosen(statement.raw(), &relation, own, request.session.now.now())?;
+    if chosen.moving.is_some() && (relation.has_triggers || relation.has_acting_keys) {
+        return Err(Refusal::unsupported(
+            format!(
+                "an update of the tenant column of \"{}\": its triggers, or foreign keys with actions, would see a row deleted",
+                relation.name
+            ),
+            "Delete the row and insert it for the other tenant.",
+        ));
+    }
+    let write = ChosenWrite { statement: Arc::new(statement.share()), relation, chosen };
+    let leg = |server| Leg { server, text: None, fences: Vec::new() };
+    let plan = Plan {
+        way: Way::Chosen(Arc::new(write)),
+        legs: servers.into_iter().map(leg).collect(),
+        role: Role::Primary,
+        tenants,
+        why: "rows are locked, chosen, then written by their keys".into(),
+    };
+    Ok(placing.verdict(request, plan))
+}
+
+impl ChosenWrite {
+    /// The statement, as it was read.
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// Locks the rows that may be meant, and gives their keys.
+    pub fn lock(&self) -> &Question {
+        &self.chosen.lock
+    }
+
+    /// Gives the keys of the rows that are meant, then their new values.
+    pub fn choose(&self) -> &Question {
+        &self.chosen.choose
+    }
+
+    /// How many columns the key has.
+    pub fn keys(&self) -> usize {
+        self.chosen.keys
+    }
+
+    /// True where the types of these parameters must be known first.
+    pub fn needs_types(&self, parameters: &[Parameter<'_>]) -> bool {
+        parameters.iter().any(|parameter| parameter.type_oid == 0)
+    }
+
+    /// The first word of its tag.
+    pub fn word(&self) -> &'static str {
+        if self.statement.deletes_rows() { "DELETE" } else { "UPDATE" }
+    }
+
+    /// The statement for one row, on this server.
+    pub fn write_on(&self, server: ServerId, types: &[u32]) -> RowWrite {
+        self.row_write(server, &self.chosen.write, types)
+    }
+
+    fn row_write(&self, server: ServerId, numbered: &Numbered, types: &[u32]) -> RowWrite {
+        RowWrite {
+            server,
+            text: Arc::clone(&numbered.text),
+            arguments: numbered.numbers.iter().map(|number| self.argument(*number, types)).collect(),
+        }
+    }
+
+    /// What is done to a row that was chosen; `types` are those of the columns of `choose`.
+    ///
+    /// # Errors
+    /// Its tenant cannot be told.
+    pub fn deed(
+        &self,
+        directory: &Directory,
+        types: &[u32],
+        row: &[Option<Bytes>],
+    ) -> Result<RowDeed, Refusal> {
+        let key = |column: usize| {
+            let one = Computed { types: types.to_vec(), rows: vec![row.to_vec()] };
+            key_of(&self.relation, &one, 0, column, false)
+        };
+        let missing = || super::rows::unknown_key_of(&self.relation);
+        let server = directory.locate(&key(self.chosen.tenant)?.ok_or_else(missing)?).server;
+        let write = |server, numbered: &Numbered| self.row_write(server, numbered, types);
+        let Some(moving) = &self.chosen.moving else {
+            return Ok(RowDeed::Write(write(server, &self.chosen.write)));
+        };
+        // NULL is refused where the row is.
+        let target = key(moving.tenant)?.map_or(server, |tenant| directory.locate(&tenant).server);
+        Ok(match target == server {
+            true => RowDeed::Write(write(server, &self.chosen.write)),
+            false => RowDeed::Move { take: write(server, &moving.take), put: write(target, &moving.put) },
+        })
+    }
+
+    fn argument(&self, number: u32, types: &[u32]) -> Argument {
+        /// The first OID of types that are made by users; they differ from server to server.
+        const FIRST_OF_USERS: u32 = 16_384;
+        let own = self.statement.parameter_count();
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        match u16::try_from(number) {
+            Ok(number) if number <= own => Argument::Own(number),
+            Ok(_) | Err(_) => {
+                let column = number - usize::from(own) - 1;
+                match types.get(column) {
+                    Some(oid) => {
+                        let type_oid = if *oid < FIRST_OF_USERS { *oid } else { 0 };
+                        Argument::Computed { row: 0, column, type_oid }
+                    }
+                    None => Argument::Computed { row: 1, column: column - types.len(), type_oid: 0 },
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! UPDATE and DELETE in three steps, for those that no server can do by itself: the rows that may be meant
+//! are locked, the rows that are meant are chosen and their new values computed by a SELECT over all rows, and
+//! each is written by its key.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use pg_raw_parse::list::NodeList;
+use pg_raw_parse::make::{MemoryToken, Unique, try_owned};
+use pg_raw_parse::nodes::{BoolExprType, RangeVar, RawStmt, ReturningClause, SelectStmt, WithClause};
+use pg_raw_parse::transform::Transform;
+use pg_raw_parse::walk::{Recurse, walk_manual};
+use pg_raw_parse::{Node, NodeMut};
+
+use super::insert::{Question, Renumber};
+use super::rewrite::print;
+use super::shape::{is_stamped, stop_clock};
+use crate::catalog::Relation;
+use crate::ids::{KeyType, quote_identifier};
+use crate::plan::Refusal;
+
+/// A write in three steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chosen {
+    /// Locks the rows that may be meant, and gives their keys.
+    pub(crate) lock: Question,
+    /// Gives the keys of the rows that are meant, then their new values.
+    pub(crate) choose: Question,
+    /// How many columns the key has.
+    pub(crate) keys: usize,
+    /// Where the tenant column stands in the key.
+    pub(crate) tenant: usize,
+    /// Writes one row. Parameters beyond the statement's are the columns of `choose`.
+    pub(crate) write: Numbered,
+    /// Where the tenant column gets a new value.
+    pub(crate) moving: Option<Moving>,
+}
+
+/// A row that gets another tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Moving {
+    /// The column of `choose` that is the new tenant.
+    pub(crate) tenant: usize,
+    /// Takes the row out and gives all its values.
+    pub(crate) take: Numbered,
+    /// Puts it in. Parameters beyond those of `choose` are the values that it had.
+    pub(crate) put: Numbered,
+}
+
+/// A text, and which numbers its `$1`, `$2` ... stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) text: Arc<str>,
+    pub(crate) numbers: Vec<u32>,
+}
+
+/// An UPDATE or DELETE, taken apart.
+struct Written<'a> {
+    target: &'a RangeVar,
+    with: Option<&'a WithClause>,
+    from: &'a NodeList,
+    condition: Node<'a>,
+    returning: Option<&'a ReturningClause>,
+    /// The columns that are set, each with its value and where that comes from.
+    set: Vec<(&'a str, Node<'a>, Value)>,
+}
+
+/// Where a new value comes from.
+#[derive(Clone, Copy)]
+enum Value {
+    /// The statement says it.
+    Own,
+    /// This column of `choose`.
+    Computed(usize),
+}
+
+/// Takes an UPDATE or DELETE of `relation` apart; `own` is how many parameters it has.
+pub(crate) fn chosen(
+    statement: &RawStmt,
+    relation: &Relation,
+    own: u16,
+    now: &str,
+) -> Result<Chosen, Refusal> {
+    let (tenant_column, key_type) = relation.tenant_column().ok_or_else(|| refuse("a write to a view"))?;
+    let key = relation
+        .unique_keys
+        .first()
+        .filter(|key| key.iter().all(|at| relation.columns.get(*at).is_some_and(|column| column.not_null)));
+    let key = key.ok_or_else(|| refuse("a write to a table without a primary key"))?;
+    let key: Vec<&str> =
+        key.iter().filter_map(|at| relation.columns.get(*at)).map(|column| column.name.as_str()).collect();
+    let tenant = key.iter().position(|name| *name == tenant_column.name);
+    let tenant = tenant.ok_or_else(|| refuse("a write to a table whose key has no tenant"))?;
+    let written = taken_apart(statement.stmt(), relation, key.len())?;
+    let name = name_of(written.target);
+    let lock = lock_question(&written, name, &key)?;
+    let choose = choose_question(&written, name, &key, key_type)?;
+    let write = numbered(statement, now, |copy, mem| by_key(copy, mem, &written, name, &key, own))?;
+    let new_tenant = written.set.iter().find(|(column, ..)| *column == tenant_column.name);
+    let moving = match new_tenant {
+        None => None,
+        Some((_, _, Value::Own)) => return Err(refuse("the tenant column set to its default or to nothing")),
+        Some((_, _, Value::Computed(column))) => Some(Moving {
+            tenant: *column,
+            take: take(relation, &key, own)?,
+            put: put(statement, relation, &written, key.len(), own, now)?,
+        }),
+    };
+    Ok(Chosen { lock, choose, keys: key.len(), tenant, write, moving })
+}
+
+fn taken_apart<'a>(statement: Node<'a>, relation: &Relation, keys: usize) -> Result<Written<'a>, Refusal> {
+    let unknown = || refuse("a write of this form");
+    let written = match statement {
+        Node::DeleteStmt(delete) => Written {
+            target: delete.relation().ok_or_else(unknown)?,
+            with: delete.with_clause(),
+            from: delete.using_clause(),
+            condition: delete.where_clause(),
+            returning: delete.returning_clause(),
+            set: Vec::new(),
+        },
+        Node::UpdateStmt(update) => {
+            let mut set = Vec::new();
+            let mut computed = keys;
+            for target in update.target_list() {
+                let column = target.name().ok_or_else(unknown)?;
+                if !target.indirection().is_empty() || matches!(target.val(), Node::MultiAssignRef(_)) {
+                    return Err(refuse("a part of a column, or several columns, set at once"));
+                }
+                let is_tenant = relation.tenant_column().is_some_and(|(tenant, _)| tenant.name == column);
+                let value = match target.val() {
+                    Node::A_Const(_) if !is_tenant => Value::Own,
+                    Node::SetToDefault(_) => Value::Own,
+                    _ => {
+                        computed += 1;
+                        Value::Computed(computed - 1)
+                    }
+                };
+                let stamped = relation.columns.iter().any(|known| known.name == column && is_stamped(known));
+                if stamped && matches!(target.val(), Node::SetToDefault(_)) {
+                    return Err(refuse("a column set to a default that reads the clock"));
+                }
+                set.push((column, target.val(), value));
+            }
+            Written {
+                target: update.relation().ok_or_else(unknown)?,
+                with: update.with_clause(),
+                from: update.from_clause(),
+                condition: update.where_clause(),
+                returning: update.returning_clause(),
+                set,
+            }
+        }
+        _ => return Err(unknown()),
+    };
+    let reads_others = |returning: &ReturningClause| {
+        !written.from.is_empty()
+            && returning.exprs().iter().any(|item| !names_only(item, name_of(written.target)))
+    };
+    if written.returning.is_some_and(reads_others) {
+        return Err(refuse("RETURNING columns of other tables than the written one"));
+    }
+    Ok(written)
+}
+
+fn name_of(target: &RangeVar) -> &str {
+    target.alias().and_then(|alias| alias.aliasname()).or(target.relname()).unwrap_or_default()
+}
+
+/// True where all columns that stand below are qualified with this name, and nothing is a subquery.
+fn names_only(node: Node<'_>, name: &str) -> bool {
+    let foreign = |node: Node<'_>| match node {
+        Node::SubLink(_) | Node::CurrentOfExpr(_) => true,
+        Node::ColumnRef(column) => {
+            column.fields().len() < 2 || column.fields().first().and_then(Node::as_str) != Some(name)
+        }
+        _ => false,
+    };
+    !foreign(node) && (matches!(node, Node::None) || !any(node, foreign))
+}
+
+fn any(node: Node<'_>, wanted: impl Fn(Node<'_>) -> bool) -> bool {
+    walk_manual(node, |node| if wanted(node) { ControlFlow::Break(()) } else { Recurse::yes() }).is_some()
+}
+
+/// The parts of a condition that concern the written row alone.
+fn local<'a>(written: &Written<'a>, name: &str) -> Vec<Node<'a>> {
+    let parts: Vec<Node<'a>> = match written.condition {
+        Node::None => Vec::new(),
+        Node::BoolExpr(all) if all.boolop == BoolExprType::AND_EXPR => all.args().iter().collect(),
+        condition => vec![condition],
+    };
+    let is_subquery = |node: Node<'_>| matches!(node, Node::SubLink(_));
+    let is_local = |part: &Node<'a>| match written.from.is_empty() {
+        true => !is_subquery(*part) && !any(*part, is_subquery),
+        false => names_only(*part, name),
+    };
+    parts.into_iter().filter(is_local).collect()
+}
+
+fn lock_question(written: &Written<'_>, name: &str, key: &[&str]) -> Result<Question, Refusal> {
+    let conditions = local(written, name);
+    let locking = parsed("SELECT FROM x FOR UPDATE")?;
+    let Some(Node::SelectStmt(locking)) = locking.first().map(|statement| statement.stmt()) else {
+        return Err(refuse("a write"));
+    };
+    asked(|mem| {
+        let mut select = mem.make_node::<SelectStmt>();
+        let mut fields = select.as_mut();
+        fields.set_target_list(mem.make_list(&keys_of(name, key, mem)));
+        fields.set_from_clause(mem.make_list(&[mem.make_unique(written.target).uncast()]));
+        let parts: Vec<Unique<'_, Node<'_>>> =
+            conditions.iter().map(|condition| mem.make_unique(*condition).uncast()).collect();
+        if !parts.is_empty() {
+            let all = mem.make_bool_expr(BoolExprType::AND_EXPR, mem.make_list(&parts));
+            fields.set_where_clause(all.uncast());
+        }
+        fields.set_locking_clause(mem.make_unique(locking.locking_clause()));
+        select.uncast()
+    })
+}
+
+/// A constant for the tenant column, which a SELECT would give another type.
+fn as_key<'mem>(constant: Node<'_>, key_type: KeyType, mem: MemoryToken<'mem>) -> Unique<'mem, Node<'mem>> {
+    let name = match key_type {
+        KeyType::Integer => "int8",
+        KeyType::Uuid => "uuid",
+        KeyType::Text => "text",
+    };
+    let names = [mem.make_string(Some("pg_catalog")), mem.make_string(Some(name))];
+    mem.make_type_cast(mem.make_unique(constant).uncast(), mem.make_list(&names)).uncast()
+}
+
+fn choose_question(
+    written: &Written<'_>,
+    name: &str,
+    key: &[&str],
+    key_type: KeyType,
+) -> Result<Question, Refusal> {
+    asked(|mem| {
+        let mut select = mem.make_node::<SelectStmt>();
+        let mut fields = select.as_mut();
+        let mut targets = keys_of(name, key, mem);
+        for (_, node, value) in &written.set {
+            if matches!(value, Value::Computed(_)) {
+                let node = match node {
+                    Node::A_Const(_) => as_key(*node, key_type, mem),
+                    node => mem.make_unique(*node).uncast(),
+                };
+                targets.push(mem.make_res_target(None, mem.empty(), node));
+            }
+        }
+        fields.set_target_list(mem.make_list(&targets));
+        let mut from = vec![mem.make_unique(written.target).uncast()];
+        from.extend(written.from.iter().map(|item| mem.make_unique(item).uncast()));
+        fields.set_from_clause(mem.make_list(&from));
+        fields.set_where_clause(mem.make_unique(written.condition).uncast());
+        fields.set_with_clause(mem.make_unique(written.with));
+        select.uncast()
+    })
+}
+
+fn keys_of<'mem>(
+    name: &str,
+    key: &[&str],
+    mem: MemoryToken<'mem>,
+) -> Vec<Unique<'mem, &'mem pg_raw_parse::nodes::ResTarget>> {
+    let target = |column: &&str| {
+        let fields: [Unique<'mem, Node<'_>>; 2] =
+            [mem.make_string(Some(name)).uncast(), mem.make_string(Some(column)).uncast()];
+        mem.make_res_target(None, mem.empty(), mem.make_column_ref(mem.make_list(&fields)).uncast())
+    };
+    key.iter().map(target).collect()
+}
+
+/// A SELECT as a question, its parameters numbered anew.
+fn asked(
+    select: impl for<'mem> FnOnce(MemoryToken<'mem>) -> Unique<'mem, Node<'mem>>,
+) -> Result<Question, Refusal> {
+    let mut numbers = Renumber::default();
+    let tree = try_owned(|mem| {
+        let mut raw = mem.make_raw_stmt(select(mem));
+        numbers.transform_raw_stmt(raw.as_mut());
+        Ok::<_, Refusal>(raw)
+    })?;
+    let parameters = numbers.old.iter().map(|number| u16::try_from(*number)).collect::<Result<_, _>>();
+    let parameters = parameters.map_err(|_| refuse("a write with so many parameters"))?;
+    Ok(Question { text: print(&tree)?, parameters })
+}
+
+/// The statement changed in this way, its clock stopped and its parameters numbered anew.
+fn numbered(
+    statement: &RawStmt,
+    now: &str,
+    change: impl for<'mem> FnOnce(&mut Unique<'mem, &'mem RawStmt>, MemoryToken<'mem>) -> Result<(), Refusal>,
+) -> Result<Numbered, Refusal> {
+    let mut numbers = Renumber::default();
+    let tree = try_owned(|mem| {
+        let mut copy = mem.make_unique(statement);
+        change(&mut copy, mem)?;
+        if !stop_clock(&mut copy, mem, now) {
+            return Err(refuse("an expression that reads the clock"));
+        }
+        numbers.transform_raw_stmt(copy.as_mut());
+        Ok(copy)
+    })?;
+    Ok(Numbered { text: print(&tree)?, numbers: numbers.old })
+}
+
+/// The statement for one row: its values given, its key in WHERE.
+fn by_key<'mem>(
+    copy: &mut Unique<'mem, &'mem RawStmt>,
+    mem: MemoryToken<'mem>,
+    written: &Written<'_>,
+    name: &str,
+    key: &[&str],
+    own: u16,
+) -> Result<(), Refusal> {
+    let condition = mem.make_unique(condition_of(name, key, own)?.node()?).uncast();
+    let mut root = copy.as_mut();
+    match root.stmt_mut() {
+        NodeMut::UpdateStmt(mut update) => {
+            update.set_from_clause(mem.empty());
+            update.set_with_clause(mem.make_unique(None::<&WithClause>));
+            update.set_where_clause(condition);
+            for (mut target, (.., value)) in update.target_list_mut().into_iter().zip(&written.set) {
+                if let Value::Computed(column) = value {
+                    target.set_val(slot(own, *column, mem));
+                }
+            }
+        }
+        NodeMut::DeleteStmt(mut delete) => {
+            delete.set_using_clause(mem.empty());
+            delete.set_with_clause(mem.make_unique(None::<&WithClause>));
+            delete.set_where_clause(condition);
+        }
+        _ => return Err(refuse("a write of this form")),
+    }
+    Ok(())
+}
+
+fn slot<'mem>(own: u16, column: usize, mem: MemoryToken<'mem>) -> Unique<'mem, Node<'mem>> {
+    mem.make_param_ref(number_of(own, column)).uncast()
+}
+
+fn number_of(own: u16, column: usize) -> i32 {
+    i32::try_from(usize::from(own) + 1 + column).unwrap_or(i32::MAX)
+}
+
+/// A parsed condition, kept alive.
+struct Condition(pg_raw_parse::Owned<pg_raw_parse::StmtList>);
+
+impl Condition {
+    fn node(&self) -> Result<Node<'_>, Refusal> {
+        match self.0.first().map(|statement| statement.stmt()) {
+            Some(Node::SelectStmt(select)) => Ok(select.where_clause()),
+            Some(_) | None => Err(refuse("a write")),
+        }
+    }
+}
+
+/// The key equals the first columns of `choose`.
+fn condition_of(name: &str, key: &[&str], own: u16) -> Result<Condition, Refusal> {
+    parsed(&format!("SELECT WHERE {}", key_condition(name, key, own))).map(Condition)
+}
+
+fn key_condition(name: &str, key: &[&str], own: u16) -> String {
+    let equal = |(index, column): (usize, &&str)| {
+        format!("{}.{} = ${}", quote_identifier(name), quote_identifier(column), number_of(own, index))
+    };
+    key.iter().enumerate().map(equal).collect::<Vec<_>>().join(" AND ")
+}
+
+fn parsed(text: &str) -> Result<pg_raw_parse::Owned<pg_raw_parse::StmtList>, Refusal> {
+    super::rewrite::trees(text)
+}
+
+fn stored(relation: &Relation) -> Vec<&str> {
+    relation.columns.iter().filter(|column| !column.generated).map(|column| column.name.as_str()).collect()
+}
+
+/// Takes a row out by its key, with all that it stores.
+fn take(relation: &Relation, key: &[&str], own: u16) -> Result<Numbered, Refusal> {
+    let columns: Vec<String> = stored(relation).iter().map(|column| quote_identifier(column)).collect();
+    let text = format!(
+        "DELETE FROM {} WHERE {} RETURNING {}",
+        relation.quoted_name(),
+        key_condition(&relation.name, key, own),
+        columns.join(", ")
+    );
+    let tree = parsed(&text)?;
+    let statement = tree.first().ok_or_else(|| refuse("a write"))?;
+    numbered(statement, "", |_, _| Ok(()))
+}
+
+/// Puts a row in with its new values, and returns what the statement returns.
+fn put(
+    statement: &RawStmt,
+    relation: &Relation,
+    written: &Written<'_>,
+    keys: usize,
+    own: u16,
+    now: &str,
+) -> Result<Numbered, Refusal> {
+    let computed = written.set.iter().filter(|(.., value)| matches!(value, Value::Computed(_))).count();
+    let columns = stored(relation);
+    let names: Vec<String> = columns.iter().map(|column| quote_identifier(column)).collect();
+    let marks: Vec<String> =
+        (0..columns.len()).map(|index| format!("${}", number_of(own, keys + computed + index))).collect();
+    let text = format!(
+        "INSERT INTO {} AS {} ({}) OVERRIDING SYSTEM VALUE VALUES ({}) RETURNING 1",
+        relation.quoted_name(),
+        quote_identifier(name_of(written.target)),
+        names.join(", "),
+        marks.join(", ")
+    );
+    let tree = parsed(&text)?;
+    let insert = tree.first().ok_or_else(|| refuse("a write"))?;
+    let Node::UpdateStmt(update) = statement.stmt() else { return Err(refuse("a write of this form")) };
+    numbered(insert, now, |copy, mem| {
+        let mut root = copy.as_mut();
+        let NodeMut::InsertStmt(mut insert) = root.stmt_mut() else { return Err(refuse("a write")) };
+        insert.set_returning_clause(mem.make_unique(update.returning_clause()));
+        let mut cells = Vec::new();
+        for (index, column) in columns.iter().enumerate() {
+            let set = written.set.iter().find(|(name, ..)| name == column);
+            cells.push(match set {
+                None => slot(own, keys + computed + index, mem),
+                Some((.., Value::Computed(at))) => slot(own, *at, mem),
+                Some((_, node, Value::Own)) => mem.make_unique(*node).uncast(),
+            });
+        }
+        let mut select = mem.make_node::<SelectStmt>();
+        select.as_mut().set_values_lists(mem.make_list(&[mem.make_list(&cells).uncast()]));
+        insert.set_select_stmt(select.uncast());
+        Ok(())
+    })
+}
+
+fn refuse(what: &str) -> Refusal {
+    Refusal::unsupported(
+        format!("{what}, where rows of several servers are concerned"),
+        "Restrict the statement to one tenant, or read first and write by key.",
+    )
+}
