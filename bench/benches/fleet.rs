@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bench::{
-    Contest, Entry, LOADS, PgBouncer, Pgbench, Protocol, bulk, fill, idle, pin, replace_table, table,
+    Contest, Entry, LOADS, PgBouncer, Pgbench, Protocol, allow_sockets, bulk, fill, idle, pin, replace_table,
+    table,
 };
 use clap::Parser;
 use tests::{APP_USER, Daemon, Fleet};
@@ -38,6 +39,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    allow_sockets()?;
     let fleet = Fleet::builder().servers(1).start().await?;
     fill(fleet.server(0)).await?;
     let daemon = fleet.daemon().key("proxy", "max_client_connections = 12000").start().await?;

@@ -13,6 +13,8 @@ pub struct Idle {
     pub fresh: f64,
     /// Bytes a client after one statement each.
     pub used: f64,
+    /// How many were answered.
+    pub answered: usize,
 }
 
 /// Connects so many clients to a proxy, lets each of them ask once, and measures before and after.
@@ -38,7 +40,7 @@ pub async fn idle(entry: &Entry, port: u16, clients: usize) -> Result<Idle> {
     for session in sessions {
         answered.push(asked(session).await?);
     }
-    Ok(Idle { fresh, used: each(memory_of(process)?) })
+    Ok(Idle { fresh, used: each(memory_of(process)?), answered: answered.len() })
 }
 
 async fn asked(mut session: Session) -> Result<Session> {

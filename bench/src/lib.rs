@@ -33,5 +33,5 @@ pub use load::{LOADS, Load, Protocol, fill};
 pub use page::replace_table;
 pub use pgbench::{Pgbench, Run};
 pub use pgbouncer::PgBouncer;
-pub use processor::pin;
+pub use processor::{allow_sockets, pin};
 pub use report::table;

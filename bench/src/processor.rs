@@ -1,4 +1,4 @@
-//! The CPU time of a process.
+//! What a process uses: CPU time and memory; and what it may use.
 
 use std::fs;
 use std::process::Command;
@@ -33,6 +33,21 @@ pub fn pin(process: u32, processors: &str) -> Result<()> {
     let process = process.to_string();
     let output = Command::new("taskset").args(["-a", "-c", "-p", processors, &process]).output()?;
     anyhow::ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Lets this process, and those that it starts, have as many sockets as the machine allows.
+///
+/// # Errors
+/// There is no prlimit.
+pub fn allow_sockets() -> Result<()> {
+    let process = std::process::id().to_string();
+    let hard = ["--pid", &process, "--nofile", "--output", "HARD", "--noheadings", "--raw"];
+    let output = Command::new("prlimit").args(hard).output().context("cannot run prlimit")?;
+    let most = String::from_utf8(output.stdout)?;
+    let both = format!("--nofile={0}:{0}", most.trim());
+    let output = Command::new("prlimit").args(["--pid", &process, &both]).output()?;
+    anyhow::ensure!(output.status.success(), "prlimit: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 
