@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::client::extended::{check_parameters, is_ours, text};
 use crate::client::portal::{Bound, Portal, Stand, parameters_of};
 use crate::client::session::Session;
-use crate::execute::at_once::{Manner, Stands};
+use crate::execute::at_once::{Manner, Stands, Tried};
 use crate::execute::executor::Decision;
 use crate::execute::passing::{Passed, Stir};
 use crate::execute::prepared::Prepared;
@@ -33,8 +33,10 @@ pub(super) enum Begun {
     Answered,
     /// A pipeline's end was sent to this server, whose answers are to come.
     Pipeline(ServerId),
-    /// A simple query was sent to its server.
-    Query(Asked),
+    /// A simple query was sent to its server. On the heap: the silent would keep room for it.
+    Query(Box<Asked>),
+    /// A Bind was planned, and its connection is to be waited for.
+    Planned(Box<Decision>),
     /// Nothing: it needs waiting.
     Waits,
 }
@@ -57,7 +59,7 @@ impl Session {
     pub(super) fn at_once(&mut self, frame: &Frame) -> Result<Begun, Trouble> {
         let done = match frame.tag() {
             b'P' => self.parse(frame).map(|()| true)?,
-            b'B' => self.bind_at_once(frame)?,
+            b'B' => return self.bind_at_once(frame),
             b'D' => self.describe_at_once(frame)?,
             b'E' => self.execute_at_once(frame)?,
             b'S' if !self.patience.bounds_work() => return Ok(self.sync_at_once()),
@@ -68,39 +70,46 @@ impl Session {
     }
 
     /// A Bind of a statement that one server runs as it stands, with a connection to be had at once.
-    fn bind_at_once(&mut self, frame: &Frame) -> Result<bool, Trouble> {
-        let Ok(bind) = Bind::read(frame) else { return Ok(false) };
-        let (Ok(portal), Ok(name)) = (text(bind.portal), text(bind.statement)) else { return Ok(false) };
-        let Some(prepared) = self.prepared.get(name).cloned() else { return Ok(false) };
+    fn bind_at_once(&mut self, frame: &Frame) -> Result<Begun, Trouble> {
+        let Ok(bind) = Bind::read(frame) else { return Ok(Begun::Waits) };
+        let (Ok(portal), Ok(name)) = (text(bind.portal), text(bind.statement)) else {
+            return Ok(Begun::Waits);
+        };
+        let Some(prepared) = self.prepared.get(name).cloned() else { return Ok(Begun::Waits) };
         if self.executor.transaction.failed || (!portal.is_empty() && self.portals.contains(portal)) {
-            return Ok(false);
+            return Ok(Begun::Waits);
         }
         // The schema as it stands is to be read first.
         if self.executor.is_behind() {
-            return Ok(false);
+            return Ok(Begun::Waits);
         }
-        let Some(statement) = self.executor.statement_of(&prepared)? else { return Ok(false) };
+        let Some(statement) = self.executor.statement_of(&prepared)? else { return Ok(Begun::Waits) };
         if is_ours(&statement) {
-            return self.bind_ours_at_once(portal, prepared, statement, &bind);
+            let done = self.bind_ours_at_once(portal, prepared, statement, &bind)?;
+            return Ok(if done { Begun::Done } else { Begun::Waits });
         }
         if prepared.described.is_of_before(self.executor.catalog_version()) {
-            return Ok(false);
+            return Ok(Begun::Waits);
         }
         check_parameters(&bind, &prepared, &statement)?;
         let parameters = parameters_of(&prepared, &bind);
         let config = self.config_of(&statement, &parameters)?;
         let (current, idle) = (self.current(), self.expects.is_empty());
         let at = |server| current == Some(server) || (current.is_none() && idle);
-        let placed = self.executor.branch_at_once(&statement, &parameters, Manner::Pipeline, at)?;
-        let Some((decision, stands)) = placed else { return Ok(false) };
+        let (decision, stands) =
+            match self.executor.branch_at_once(&statement, &parameters, Manner::Pipeline, at)? {
+                Tried::Stands(decision, stands) => (decision, stands),
+                Tried::Planned(decision, _) => return Ok(Begun::Planned(decision)),
+                Tried::Nothing => return Ok(Begun::Waits),
+            };
         if stands == Stands::Begins {
             self.expects.extend([Expect::Swallow(b'1'), Expect::Swallow(b'2'), Expect::Swallow(b'C')]);
         }
         self.executor.counters.add(Count::Binds, 1);
         let server = self.send_bind(&decision, &statement, &prepared, &bind);
         let (statement, stand) = (Some(statement), Stand::OnServer(server));
-        self.portals.insert(portal, Portal { prepared, statement, bound: Bound::default(), config, stand });
-        Ok(true)
+        self.portals.insert(portal, Portal { prepared, statement, bound: None, config, stand });
+        Ok(Begun::Done)
     }
 
     /// A Bind of what the session answers itself, with nothing before it that a server is to check.
@@ -121,7 +130,7 @@ impl Session {
             self.say(write::parse_complete);
         }
         self.say(write::bind_complete);
-        let (bound, config, stand) = (Bound::from(bind), Vec::new(), Stand::Ours);
+        let (bound, config, stand) = (Some(Box::new(Bound::from(bind))), Vec::new(), Stand::Ours);
         self.portals.insert(portal, Portal { prepared, statement: Some(statement), bound, config, stand });
         Ok(true)
     }
@@ -179,9 +188,15 @@ impl Session {
         if !is_plain(statement) || self.executor.transaction.mode == Mode::Implicit {
             return Ok(Begun::Waits);
         }
-        let tried = self.executor.branch_at_once(statement, &[], Manner::Query, |_| true);
-        // A refusal is a simple query's own to tell.
-        let Ok(Some((decision, _))) = tried else { return Ok(Begun::Waits) };
+        let decision = match self.executor.branch_at_once(statement, &[], Manner::Query, |_| true) {
+            Ok(Tried::Stands(decision, _)) => decision,
+            Ok(Tried::Planned(_, permits)) => {
+                self.executor.transaction.passes.truncate(permits);
+                return Ok(Begun::Waits);
+            }
+            // A refusal is a simple query's own to tell.
+            Ok(Tried::Nothing) | Err(_) => return Ok(Begun::Waits),
+        };
         // A simple query ends the unnamed statement and portal.
         self.portals.remove("");
         self.prepared.remove("");
@@ -191,7 +206,8 @@ impl Session {
         self.executor.connection(server).queue_query(sent.as_bytes());
         self.executor.report(&mut self.peer, server);
         let answered = self.peer.written();
-        Ok(Begun::Query(Asked { server, statement: Arc::clone(statement), decision, begun, answered }))
+        let statement = Arc::clone(statement);
+        Ok(Begun::Query(Box::new(Asked { server, statement, decision, begun, answered })))
     }
 
     /// Brings the client the answers to its pipeline, which has ended.
@@ -216,7 +232,7 @@ impl Session {
                 return self.peer.flush().await;
             }
         }
-        let span = self.span.clone();
+        let span = self.span();
         Box::pin(self.hear_pipeline_out(server, heard)).instrument(span).await
     }
 
@@ -265,7 +281,7 @@ impl Session {
                 return self.peer.flush().await;
             }
         }
-        let span = self.span.clone();
+        let span = self.span();
         Box::pin(self.hear_query_out(frame, asked, heard)).instrument(span).await
     }
 

@@ -6,7 +6,7 @@ use router::ids::ServerId;
 use router::sql::{Kind as Sort, Statement};
 
 use crate::client::extended::{is_ours, malformed, text};
-use crate::client::portal::Stand;
+use crate::client::portal::{Bound, Stand};
 use crate::client::session::Session;
 use crate::error::ClientError;
 use crate::execute::described::Reading;
@@ -148,7 +148,7 @@ impl Session {
                     Ok(())
                 }
             },
-            Stand::Waiting | Stand::Fetched(..) | Stand::Done => {
+            Stand::Waiting | Stand::Fetched(_) | Stand::Done => {
                 self.not_failed()?;
                 Box::pin(self.describe_elsewhere(name)).await
             }
@@ -169,7 +169,8 @@ impl Session {
         let Some(portal) = self.portals.get(name) else {
             return Err(ClientError::no_such_portal(name).into());
         };
-        let bound = &portal.bound;
+        let nothing = Bound::default();
+        let bound = portal.bound.as_deref().unwrap_or(&nothing);
         let values = bound.parameters.iter().map(|value| value.as_deref());
         let out = self.executor.pipeline(server).out();
         let formats = (&bound.parameter_formats, &bound.formats);

@@ -117,7 +117,12 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn bind(&mut self, frame: &Frame) -> Result<(), Trouble> {
+    /// Binds a portal; its plan may be there already, with its permit.
+    pub(super) async fn bind(
+        &mut self,
+        frame: &Frame,
+        planned: Option<Box<Decision>>,
+    ) -> Result<(), Trouble> {
         let bind = Bind::read(frame).map_err(malformed)?;
         let (portal_name, statement_name) = (text(bind.portal)?, text(bind.statement)?);
         let prepared = self.prepared_as(statement_name)?;
@@ -130,7 +135,7 @@ impl Session {
             if let Sort::Execute { name, arguments } = statement.kind() {
                 self.not_failed()?;
                 let meant = self.bind_of(name, arguments, &bind)?;
-                return Box::pin(self.bind(&meant)).await;
+                return Box::pin(self.bind(&meant, None)).await;
             }
         }
         let (mut config, mut stand) = (Vec::new(), Stand::Ours);
@@ -141,14 +146,14 @@ impl Session {
             }
             let parameters = parameters_of(&prepared, &bind);
             config = self.config_of(statement, &parameters)?;
-            stand = self.place(statement, &prepared, &parameters, &bind).await?;
+            stand = self.place((statement, planned), &prepared, &parameters, &bind).await?;
         }
         let bound = match stand {
-            Stand::OnServer(_) => Bound::default(),
-            Stand::Ours | Stand::Waiting | Stand::Fetched(..) | Stand::Done => {
+            Stand::OnServer(_) => None,
+            Stand::Ours | Stand::Waiting | Stand::Fetched(_) | Stand::Done => {
                 Box::pin(self.settle_unchecked()).await?;
                 self.say(write::bind_complete);
-                Bound::from(&bind)
+                Some(Box::new(Bound::from(&bind)))
             }
         };
         self.portals.insert(portal_name, Portal { prepared, statement, bound, config, stand });
@@ -213,17 +218,20 @@ impl Session {
         Ok(frame.expect("a whole message was written"))
     }
 
-    /// Plans a bound statement; where it is one server's, the Bind goes there.
+    /// Plans a bound statement, where it has no plan; where it is one server's, the Bind goes there.
     async fn place(
         &mut self,
-        statement: &Statement,
+        (statement, mut planned): (&Statement, Option<Box<Decision>>),
         prepared: &Prepared,
         parameters: &[Parameter<'_>],
         bind: &Bind<'_>,
     ) -> Result<Stand, Trouble> {
         loop {
             let permits = self.executor.transaction.passes.len();
-            let decision = self.executor.decide(statement, parameters).await?;
+            let decision = match planned.take() {
+                Some(decision) => *decision,
+                None => self.executor.decide(statement, parameters).await?,
+            };
             let leg = &decision.plan.legs[0];
             let apart = statement.is_explain() || statement.changes_schema();
             if apart || !matches!(decision.plan.way, Way::Single) {

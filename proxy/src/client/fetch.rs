@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use crate::client::extended::{malformed, text};
-use crate::client::portal::Stand;
+use crate::client::portal::{Bound, Stand};
 use crate::client::session::Session;
 use crate::error::ClientError;
 use crate::execute::relay::Expect;
@@ -81,7 +81,7 @@ impl Session {
                 self.not_failed()?;
                 Err(ClientError::new("55000", format!("portal \"{name}\" cannot be run")).into())
             }
-            Stand::Fetched(..) => {
+            Stand::Fetched(_) => {
                 self.not_failed()?;
                 Box::pin(self.catch_up()).await?;
                 self.hand_out(name, execute.max_rows)
@@ -136,19 +136,17 @@ impl Session {
             return Err(ClientError::no_such_portal(name).into());
         };
         let statement = portal.statement.clone().expect("only statements wait");
+        let nothing = Bound::default();
+        let bound = portal.bound.as_deref().unwrap_or(&nothing);
         let parameters = portal.parameters();
-        let ask = Ask {
-            statement: &statement,
-            parameters: &parameters,
-            formats: &portal.bound.formats,
-            describe: false,
-        };
+        let ask =
+            Ask { statement: &statement, parameters: &parameters, formats: &bound.formats, describe: false };
         let limit = self.executor.fleet.config.load().merge.max_bytes;
         let mut rows = Rows::kept(limit);
         let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;
         drop(parameters);
         self.track(portal.config.clone(), None).await?;
-        portal.stand = Stand::Fetched(rows.into_frames(), completion);
+        portal.stand = Stand::Fetched(Box::new((rows.into_frames(), completion)));
         self.portals.insert(name, portal);
         Ok(())
     }
@@ -168,7 +166,8 @@ impl Session {
         let Some(portal) = self.portals.get_mut(name) else {
             return Err(ClientError::no_such_portal(name).into());
         };
-        let Stand::Fetched(rows, completion) = &mut portal.stand else { return Ok(()) };
+        let Stand::Fetched(fetched) = &mut portal.stand else { return Ok(()) };
+        let (rows, completion) = &mut **fetched;
         let limit = usize::try_from(most).ok().filter(|most| *most > 0).unwrap_or(usize::MAX);
         let given = limit.min(rows.len());
         for row in rows.drain(..given) {

@@ -14,6 +14,7 @@
 //! | `roles` | the roles that clients may be, and what each is checked with |
 //! | `auth` | the rule that a client meets, and the exchange that it asks for |
 //! | `session` | the life of a client after that: its loop, its end |
+//! | `spans` | what a client's log lines are told apart by |
 //! | `simple` | Query: one text, one or several statements |
 //! | `extended` | Parse, Bind, Close, Flush, Sync: a pipeline and what is owed in it |
 //! | `at_once` | the messages that need no waiting but for a server's answer |
@@ -48,6 +49,7 @@ mod route;
 mod secure;
 mod session;
 mod simple;
+mod spans;
 mod startup;
 
 pub use gate::{Gate, Slot};

@@ -20,9 +20,9 @@ use crate::execute::cancel::Cancellable;
 
 /// What one session's client and statements may take.
 pub(super) struct Patience {
-    user: String,
     config: Arc<Config>,
-    timeouts: OwnTimeouts,
+    /// On the heap, where there are any.
+    timeouts: Option<Box<OwnTimeouts>>,
     /// When the client's transaction was first seen open.
     transaction: Option<Instant>,
 }
@@ -45,18 +45,18 @@ pub(super) struct Work {
 impl Patience {
     pub(super) fn new(config: Arc<Config>, user: &str) -> Patience {
         let timeouts = timeouts(&config, user);
-        Patience { user: user.to_owned(), config, timeouts, transaction: None }
+        Patience { config, timeouts, transaction: None }
     }
 
-    /// Called between messages: whether a transaction of the client is open, and which configuration
-    /// is in force.
-    pub(super) fn look(&mut self, in_force: &ArcSwap<Config>, explicit: bool) {
+    /// Called between messages: whether a transaction of the client, this user, is open, and which
+    /// configuration is in force.
+    pub(super) fn look(&mut self, in_force: &ArcSwap<Config>, user: &str, explicit: bool) {
         let config = in_force.load();
         if !Arc::ptr_eq(&config, &self.config) {
-            self.timeouts = timeouts(&config, &self.user);
+            self.timeouts = timeouts(&config, user);
             self.config = Arc::clone(&config);
         }
-        match explicit && self.timeouts.transaction_timeout.is_some() {
+        match explicit && self.of(|own| own.transaction_timeout).is_some() {
             true => _ = self.transaction.get_or_insert_with(Instant::now),
             false => self.transaction = None,
         }
@@ -70,19 +70,22 @@ impl Patience {
     /// True where the client may not be silent for ever from now on.
     pub(super) fn is_bounded(&self, idle: bool) -> bool {
         match idle {
-            true => self.timeouts.client_idle_timeout.is_some(),
-            false => self.timeouts.idle_transaction_timeout.is_some() || self.end_of_transaction().is_some(),
+            true => self.of(|own| own.client_idle_timeout).is_some(),
+            false => {
+                self.of(|own| own.idle_transaction_timeout).is_some() || self.end_of_transaction().is_some()
+            }
         }
     }
 
     /// How long the client may be silent from now on.
     pub(super) fn silence(&self, idle: bool) -> Option<Silence> {
         if idle {
-            let limit = self.timeouts.client_idle_timeout?;
+            let limit = self.of(|own| own.client_idle_timeout)?;
             let until = Instant::now().checked_add(limit);
             return Some(Silence { until, error: ClientError::idle_session_timeout() });
         }
-        let idle = self.timeouts.idle_transaction_timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let idle = self.of(|own| own.idle_transaction_timeout);
+        let idle = idle.and_then(|limit| Instant::now().checked_add(limit));
         match (idle, self.end_of_transaction()) {
             (None, None) => None,
             (Some(idle), end) if end.is_none_or(|end| idle < end) => {
@@ -94,15 +97,15 @@ impl Patience {
 
     /// True where a message may not be worked on for ever.
     pub(super) fn bounds_work(&self) -> bool {
-        self.timeouts.query_timeout.is_some() || self.timeouts.transaction_timeout.is_some()
+        self.of(|own| own.query_timeout.or(own.transaction_timeout)).is_some()
     }
 
     /// How long the message that came now may be worked on.
     pub(super) fn work(&self) -> Option<Work> {
-        let query = self.timeouts.query_timeout;
+        let query = self.of(|own| own.query_timeout);
         let end = self.end_of_transaction();
         let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        let left = left.or(self.timeouts.transaction_timeout);
+        let left = left.or(self.of(|own| own.transaction_timeout));
         match (query, left) {
             (None, None) => None,
             (Some(limit), left) if left.is_none_or(|left| limit <= left) => {
@@ -114,22 +117,27 @@ impl Patience {
         }
     }
 
+    fn of(&self, timeout: impl FnOnce(&OwnTimeouts) -> Option<Duration>) -> Option<Duration> {
+        self.timeouts.as_deref().and_then(timeout)
+    }
+
     fn end_of_transaction(&self) -> Option<Instant> {
         self.transaction
-            .zip(self.timeouts.transaction_timeout)
+            .zip(self.of(|own| own.transaction_timeout))
             .and_then(|(since, limit)| since.checked_add(limit))
     }
 }
 
-/// A user's own timeouts count before everybody's.
-fn timeouts(config: &Config, user: &str) -> OwnTimeouts {
+/// A user's own timeouts count before everybody's; `None` where nothing is bounded.
+fn timeouts(config: &Config, user: &str) -> Option<Box<OwnTimeouts>> {
     let own = config.user(user).map(|user| user.timeouts.clone()).unwrap_or_default();
-    OwnTimeouts {
+    let timeouts = OwnTimeouts {
         query_timeout: own.query_timeout.or(config.pool.query_timeout),
         transaction_timeout: own.transaction_timeout.or(config.pool.transaction_timeout),
         idle_transaction_timeout: own.idle_transaction_timeout.or(config.pool.idle_transaction_timeout),
         client_idle_timeout: own.client_idle_timeout.or(config.proxy.client_idle_timeout),
-    }
+    };
+    (timeouts != OwnTimeouts::default()).then(|| Box::new(timeouts))
 }
 
 /// Resolves when the client has been silent for too long.

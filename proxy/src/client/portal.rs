@@ -20,8 +20,8 @@ pub(super) struct Portal {
     pub prepared: Arc<Prepared>,
     /// What that says; `None` for an empty text.
     pub statement: Option<Arc<Statement>>,
-    /// What Bind said; nothing where the server that it stands on knows it.
-    pub bound: Bound,
+    /// What Bind said; `None` where the server that it stands on knows it.
+    pub bound: Option<Box<Bound>>,
     /// The settings that it makes by a function.
     pub config: Vec<ConfigCall>,
     /// Where it stands.
@@ -72,7 +72,7 @@ pub(super) enum Stand {
     /// It concerns several servers and has not been executed.
     Waiting,
     /// It was executed in whole; these frames are still to be fetched, then its end is told.
-    Fetched(VecDeque<Bytes>, Option<Bytes>),
+    Fetched(Box<(VecDeque<Bytes>, Option<Bytes>)>),
     /// It was a command without rows, and is done.
     Done,
 }
@@ -86,12 +86,13 @@ impl Portal {
 
     /// The parameters as the planner wants them.
     pub(super) fn parameters(&self) -> Parameters<'_> {
-        let format = |index: usize| match self.bound.parameter_formats.as_slice() {
+        let Some(bound) = &self.bound else { return Parameters::new() };
+        let format = |index: usize| match bound.parameter_formats.as_slice() {
             [] => 0,
             [all] => *all,
             each => each.get(index).copied().unwrap_or(0),
         };
-        self.bound
+        bound
             .parameters
             .iter()
             .enumerate()

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use dashmap::{DashMap, Entry};
 use subtle::ConstantTimeEq;
 
@@ -62,15 +61,15 @@ impl ClientEntry {
 /// One client and what ends its statements.
 #[derive(Debug)]
 struct Client {
-    entry: ClientEntry,
-    secret: Bytes,
+    entry: Arc<ClientEntry>,
+    secret: Box<[u8]>,
     cancellable: Arc<Cancellable>,
 }
 
 impl Client {
     fn entry(&self) -> ClientEntry {
         let (running, waited) = (self.cancellable.is_running(), self.cancellable.waited());
-        ClientEntry { running, waited, ..self.entry.clone() }
+        ClientEntry { running, waited, ..(*self.entry).clone() }
     }
 }
 
@@ -94,8 +93,13 @@ impl Registry {
         Registry { peer, ..Registry::default() }
     }
 
-    /// A client came in, whose requests to cancel end this; answers its number and its secret.
-    pub fn enter(&self, mut entry: ClientEntry, cancellable: Arc<Cancellable>) -> (i32, Bytes) {
+    /// A client came in, whose requests to cancel end this; answers its entry, with its number, and its
+    /// secret.
+    pub fn enter(
+        &self,
+        mut entry: ClientEntry,
+        cancellable: Arc<Cancellable>,
+    ) -> (Arc<ClientEntry>, Box<[u8]>) {
         let secret = secret(entry.protocol);
         loop {
             let id = self.number(self.next.fetch_add(1, Ordering::Relaxed).wrapping_add(1));
@@ -104,8 +108,9 @@ impl Registry {
             if id & OWN_MASK != 0
                 && let Entry::Vacant(place) = self.clients.entry(id)
             {
-                place.insert(Client { entry, secret: secret.clone(), cancellable });
-                return (id, secret);
+                let entry = Arc::new(entry);
+                place.insert(Client { entry: Arc::clone(&entry), secret: secret.clone(), cancellable });
+                return (entry, secret);
             }
         }
     }
@@ -188,10 +193,10 @@ impl Registry {
 }
 
 /// As long as PostgreSQL's own.
-fn secret(protocol: ProtocolVersion) -> Bytes {
+fn secret(protocol: ProtocolVersion) -> Box<[u8]> {
     match protocol >= ProtocolVersion::V3_2 {
-        true => Bytes::copy_from_slice(&rand::random::<[u8; 32]>()),
-        false => Bytes::copy_from_slice(&rand::random::<[u8; 4]>()),
+        true => rand::random::<[u8; 32]>().into(),
+        false => rand::random::<[u8; 4]>().into(),
     }
 }
 
@@ -217,11 +222,11 @@ mod tests {
     #[test]
     fn a_clients_number_names_its_daemon() {
         let (second, alone) = (Registry::of_peer(2), Registry::default());
-        let (id, _) = second.enter(entry(), Arc::default());
+        let id = second.enter(entry(), Arc::default()).0.id;
         assert_eq!(
             (Registry::of_peer(127).peer_of(id), second.peer_of(id), alone.peer_of(id)),
             (Some(2), None, None)
         );
-        assert!(id > 0 && Registry::of_peer(127).enter(entry(), Arc::default()).0 > 0);
+        assert!(id > 0 && Registry::of_peer(127).enter(entry(), Arc::default()).0.id > 0);
     }
 }

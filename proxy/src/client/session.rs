@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::future::select_all;
 use router::ids::ServerId;
 use tracing::instrument::Instrumented;
@@ -21,9 +21,10 @@ use crate::client::named::Named;
 use crate::client::patience::{Patience, broken, within};
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
-use crate::client::startup::Startup;
+use crate::client::spans;
+use crate::client::startup::{self, Startup};
 use crate::error::ClientError;
-use crate::execute::executor::{Executor, Login};
+use crate::execute::executor::{Decision, Executor, Login};
 use crate::execute::prepared::Prepared;
 use crate::execute::relay::Expect;
 use crate::execute::reported::Reported;
@@ -41,9 +42,8 @@ const NAME_BYTES: usize = 64;
 
 /// A client that is being served.
 pub(super) struct Session {
-    pub(super) id: i32,
-    /// What its log lines are told apart by; entered where something is done that may log.
-    pub(super) span: Span,
+    /// Its place among the clients.
+    pub(super) entry: Arc<ClientEntry>,
     pub(super) peer: Peer,
     pub(super) executor: Executor,
     pub(super) patience: Patience,
@@ -75,10 +75,17 @@ enum Heard {
     Shutdown,
 }
 
-/// What the log says of a session, and its place among the clients.
+/// What was found out of a message before it was to be waited for.
+enum Met {
+    Nothing,
+    /// It failed.
+    Trouble(Trouble),
+    /// A Bind's plan, with its permit.
+    Plan(Box<Decision>),
+}
+
+/// What the log says of a session's end, and its room among the clients.
 struct Guest {
-    /// Its database, user and address.
-    whose: Box<str>,
     came: Instant,
     log_end: bool,
     _slot: Slot,
@@ -88,18 +95,18 @@ struct Guest {
 /// its own on the heap: thousands of clients are silent, and each waits in this one.
 pub async fn serve(fleet: Arc<Fleet>, startup: Box<Startup>) {
     let Some((mut session, secret, guest)) = Session::of(&fleet, startup) else { return };
-    let span = session.span.clone();
+    let span = session.span();
     let outcome = match Box::pin(session.welcome(secret)).instrument(span).await {
         Ok(()) => session.listen().await,
         Err(gone) => Err(gone),
     };
-    let span = session.span.clone();
+    let span = session.span();
     Box::pin(session.leave(outcome, guest)).instrument(span).await;
 }
 
 impl Session {
     /// The session of a client, its secret, and who it is; `None` where its database is not there any more.
-    fn of(fleet: &Arc<Fleet>, startup: Box<Startup>) -> Option<(Box<Session>, Bytes, Guest)> {
+    fn of(fleet: &Arc<Fleet>, startup: Box<Startup>) -> Option<(Box<Session>, Box<[u8]>, Guest)> {
         let database = fleet.databases.get(&startup.database).cloned()?;
         let config = fleet.config.load_full();
         let login =
@@ -107,21 +114,19 @@ impl Session {
         let entry = ClientEntry::of(&startup);
         let encrypted = entry.encrypted;
         let startup = *startup;
-        let span = startup.span;
-        let whose: Box<str> = format!("{}/{}@{}", startup.database, startup.user, startup.address).into();
         let settings = Settings::starting_with(startup.parameters).shared(&database.beginnings);
         let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
         let mut executor = Executor::new(Arc::clone(fleet), database, login, settings);
-        let (id, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
-        executor.client = id;
+        let (entry, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));
+        executor.client = entry.id;
         let log_end = config.proxy.log_disconnections;
         if config.proxy.log_connections {
-            tracing::info!(parent: &span, client = id, tls = encrypted, "{whose}: connected");
+            let _span = span_of(&entry).entered();
+            tracing::info!(client = entry.id, tls = encrypted, "{}: connected", whose(&entry));
         }
-        let guest = Guest { whose, came: Instant::now(), log_end, _slot: startup.slot };
+        let guest = Guest { came: Instant::now(), log_end, _slot: startup.slot };
         let session = Box::new(Session {
-            id,
-            span,
+            entry,
             patience: Patience::new(config, &startup.user),
             peer: Peer::new(startup.stream, startup.leftover, limit, executor.cancellable.hang_up()),
             executor,
@@ -137,8 +142,13 @@ impl Session {
         Some((session, secret, guest))
     }
 
+    /// What its log lines are told apart by; entered where something is done that may log.
+    pub(super) fn span(&self) -> Span {
+        span_of(&self.entry)
+    }
+
     /// Greets the client, or tells it why not.
-    async fn welcome(&mut self, secret: Bytes) -> Result<(), PeerGone> {
+    async fn welcome(&mut self, secret: Box<[u8]>) -> Result<(), PeerGone> {
         let encoding = self.executor.settings.value("client_encoding");
         let greeted = if encoding.is_some_and(|encoding| !is_utf8(encoding)) {
             Err(not_utf8().into())
@@ -163,13 +173,14 @@ impl Session {
             (Ok(()), None) => "client close request".to_owned(),
             (Err(gone), None) => gone.to_string(),
         };
-        let (fleet, id) = (Arc::clone(&self.executor.fleet), self.id);
+        let (fleet, entry) = (Arc::clone(&self.executor.fleet), Arc::clone(&self.entry));
         self.end().await;
         if guest.log_end {
             let age = guest.came.elapsed().as_secs();
-            tracing::info!(client = id, age_s = age, "{}: closed because: {reason}", guest.whose);
+            tracing::info!(client = entry.id, age_s = age, "{}: closed because: {reason}", whose(&entry));
         }
-        fleet.registry.leave(id);
+        fleet.registry.leave(entry.id);
+        spans::forget(entry.id);
     }
 
     /// The first messages after authentication: the servers' parameters, the cancel key, ready.
@@ -181,7 +192,7 @@ impl Session {
             write::parameter_status(self.peer.out(), name, value);
         }
         self.executor.reported = Reported::new(parameters);
-        write::backend_key(self.peer.out(), self.id, secret);
+        write::backend_key(self.peer.out(), self.entry.id, secret);
         self.ready();
         Ok(self.peer.flush().await?)
     }
@@ -205,7 +216,8 @@ impl Session {
             let frame = match self.peer.buffered_frame()? {
                 Some(frame) => frame,
                 None => {
-                    self.patience.look(&self.executor.fleet.config, self.executor.transaction.is_explicit());
+                    let (login, explicit) = (&self.executor.login, self.executor.transaction.is_explicit());
+                    self.patience.look(&self.executor.fleet.config, &login.user, explicit);
                     if self.patience.is_exhausted() {
                         return Box::pin(self.say_last(&ClientError::transaction_timeout())).await;
                     }
@@ -225,8 +237,9 @@ impl Session {
                     Ok(Begun::Answered) => self.peer.flush().await?,
                     Ok(Begun::Pipeline(server)) => self.hear_pipeline(server).await?,
                     Ok(Begun::Query(asked)) => self.hear_query(&frame, &asked).await?,
-                    Ok(Begun::Waits) => self.waiting(frame, None).await?,
-                    Err(trouble) => self.waiting(frame, Some(trouble)).await?,
+                    Ok(Begun::Waits) => self.waiting(frame, Met::Nothing).await?,
+                    Ok(Begun::Planned(decision)) => self.waiting(frame, Met::Plan(decision)).await?,
+                    Err(trouble) => self.waiting(frame, Met::Trouble(trouble)).await?,
                 },
                 // What a client still sends of a COPY that the server ended is dropped.
                 b'd' | b'c' | b'f' => {}
@@ -238,33 +251,34 @@ impl Session {
         }
     }
 
-    /// A message that may need waiting, or that met this trouble already: on the heap.
+    /// A message that may need waiting, with what it met already: on the heap.
     fn waiting<'a>(
         &'a mut self,
         frame: Frame,
-        trouble: Option<Trouble>,
+        met: Met,
     ) -> Instrumented<Pin<Box<impl Future<Output = Result<(), PeerGone>> + 'a>>> {
-        let span = self.span.clone();
-        Box::pin(self.message(frame, trouble)).instrument(span)
+        let span = self.span();
+        Box::pin(self.message(frame, met)).instrument(span)
     }
 
     /// The same, within the time that it may take.
-    async fn message(&mut self, frame: Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
+    async fn message(&mut self, frame: Frame, met: Met) -> Result<(), PeerGone> {
         let cancellable = Arc::clone(&self.executor.cancellable);
         match self.patience.work() {
-            None => self.answer(&frame, trouble).await,
-            limit => within(limit, &cancellable, Box::pin(self.answer(&frame, trouble))).await,
+            None => self.answer(&frame, met).await,
+            limit => within(limit, &cancellable, Box::pin(self.answer(&frame, met))).await,
         }
     }
 
-    async fn answer(&mut self, frame: &Frame, trouble: Option<Trouble>) -> Result<(), PeerGone> {
-        let outcome = match (trouble, frame.tag()) {
-            (Some(trouble), _) => Err(trouble),
-            (None, b'Q') => return self.simple(frame).await,
-            (None, b'S') => return self.sync().await,
-            (None, b'F') => return Box::pin(self.function_call(frame)).await,
-            (None, b'B') => self.bind_counted(frame).await,
-            (None, _) => Box::pin(self.extended(frame)).await,
+    async fn answer(&mut self, frame: &Frame, met: Met) -> Result<(), PeerGone> {
+        let outcome = match (met, frame.tag()) {
+            (Met::Trouble(trouble), _) => Err(trouble),
+            (Met::Plan(decision), _) => self.bind_counted(frame, Some(decision)).await,
+            (Met::Nothing, b'Q') => return self.simple(frame).await,
+            (Met::Nothing, b'S') => return self.sync().await,
+            (Met::Nothing, b'F') => return Box::pin(self.function_call(frame)).await,
+            (Met::Nothing, b'B') => self.bind_counted(frame, None).await,
+            (Met::Nothing, _) => Box::pin(self.extended(frame)).await,
         };
         match outcome {
             Ok(()) => Ok(()),
@@ -273,9 +287,13 @@ impl Session {
     }
 
     /// A Bind of the client's own.
-    fn bind_counted<'a>(&'a mut self, frame: &'a Frame) -> impl Future<Output = Result<(), Trouble>> + 'a {
+    fn bind_counted<'a>(
+        &'a mut self,
+        frame: &'a Frame,
+        planned: Option<Box<Decision>>,
+    ) -> impl Future<Output = Result<(), Trouble>> + 'a {
         self.executor.counters.add(Count::Binds, 1);
-        self.bind(frame)
+        self.bind(frame, planned)
     }
 
     /// The client's next message; `None` where the session is over before one comes, and the client was
@@ -441,6 +459,15 @@ impl Session {
     }
 }
 
+fn span_of(entry: &ClientEntry) -> Span {
+    spans::of(entry.id, || startup::span(&entry.user, &entry.database, &entry.address))
+}
+
+/// A client's database, user and address, as the log names it.
+fn whose(entry: &ClientEntry) -> String {
+    format!("{}/{}@{}", entry.database, entry.user, entry.address)
+}
+
 /// What a server says on a connection that the session keeps, without having been asked.
 async fn unasked(kept: impl Iterator<Item = &mut crate::pool::Lent>) -> Option<BytesMut> {
     let said = async |connection: &mut crate::pool::Lent| {
@@ -468,6 +495,6 @@ mod tests {
     fn a_silent_client_holds_little() {
         // The rest of four kilobytes is for what the heap holds of it elsewhere.
         let held = answered(serve) + size_of::<Session>();
-        assert!(held <= 2816, "{held} bytes");
+        assert!(held <= 2048, "{held} bytes");
     }
 }

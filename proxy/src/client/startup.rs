@@ -69,8 +69,18 @@ pub struct Startup {
     pub protocol: ProtocolVersion,
     /// Its place among `max_client_connections`.
     pub slot: Slot,
+}
+
+impl Startup {
     /// What its log lines are told apart by.
-    pub span: Span,
+    pub fn span(&self) -> Span {
+        span(&self.user, &self.database, &self.address)
+    }
+}
+
+/// What a client's log lines are told apart by.
+pub(super) fn span(user: &str, database: &str, address: &str) -> Span {
+    tracing::info_span!("client", %user, %database, %address)
 }
 
 /// Receives a client within `client_login_timeout`. A client that is refused is told so.
@@ -160,7 +170,6 @@ impl Login {
             address,
             protocol,
             slot,
-            span: Span::none(),
         }
     }
 }

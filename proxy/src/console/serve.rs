@@ -87,7 +87,7 @@ impl From<ClientError> for Halt {
 /// Serves an authenticated console client until it leaves. One that may not act may use SHOW.
 pub async fn serve(fleet: Arc<Fleet>, mut peer: Peer, client: ClientEntry, may_act: bool) {
     let cancellable = Arc::new(Cancellable::default());
-    let (id, secret) = fleet.registry.enter(client, Arc::clone(&cancellable));
+    let (entry, secret) = fleet.registry.enter(client, Arc::clone(&cancellable));
     let mut console = Console {
         database: only(&fleet),
         fleet: Arc::clone(&fleet),
@@ -109,13 +109,13 @@ pub async fn serve(fleet: Arc<Fleet>, mut peer: Peer, client: ClientEntry, may_a
     ] {
         write::parameter_status(peer.out(), name, value);
     }
-    write::backend_key(peer.out(), id, &secret);
+    write::backend_key(peer.out(), entry.id, &secret);
     write::ready(peer.out(), b'I');
     if let Err(gone) = console.listen(&mut peer).await {
         tracing::debug!(%gone, "a console client left");
     }
     peer.close().await;
-    fleet.registry.leave(id);
+    fleet.registry.leave(entry.id);
 }
 
 fn only(fleet: &Fleet) -> Option<Arc<Database>> {

@@ -39,9 +39,20 @@ pub enum Stands {
     Begins,
 }
 
+/// How far a statement came without waiting.
+#[derive(Debug)]
+pub(crate) enum Tried {
+    /// It may be sent to its server.
+    Stands(Decision, Stands),
+    /// Its plan and its permit are there, and no branch; so many permits were there before.
+    Planned(Box<Decision>, usize),
+    /// Nothing was done.
+    Nothing,
+}
+
 impl Executor {
-    /// Plans a statement that runs on one server as it stands, and has its branch there; `None` where that
-    /// is not so, or needs waiting.
+    /// Plans a statement that runs on one server as it stands, and has its branch there, as far as nothing
+    /// must be waited for.
     ///
     /// # Errors
     /// The planner's refusal.
@@ -51,24 +62,24 @@ impl Executor {
         parameters: &[Parameter<'_>],
         manner: Manner,
         at: impl FnOnce(ServerId) -> bool,
-    ) -> Result<Option<(Decision, Stands)>, Trouble> {
+    ) -> Result<Tried, Trouble> {
         let apart = statement.is_explain() || statement.changes_schema();
         // What is admitted once must not be admitted again by who waits.
         if apart || self.fleet.pools.limits_statements() {
-            return Ok(None);
+            return Ok(Tried::Nothing);
         }
         let permits = self.transaction.passes.len();
-        let Some(decision) = self.decide_at_once(statement, parameters)? else { return Ok(None) };
+        let Some(decision) = self.decide_at_once(statement, parameters)? else { return Ok(Tried::Nothing) };
         let leg = &decision.plan.legs[0];
         let single = matches!(decision.plan.way, Way::Single) && leg.fences.is_empty();
-        if single
-            && at(leg.server)
-            && let Some(stands) = self.has_branch(&decision, manner)
-        {
-            return Ok(Some((decision, stands)));
+        if single && at(leg.server) {
+            return Ok(match self.has_branch(&decision, manner) {
+                Some(stands) => Tried::Stands(decision, stands),
+                None => Tried::Planned(Box::new(decision), permits),
+            });
         }
         self.transaction.passes.truncate(permits);
-        Ok(None)
+        Ok(Tried::Nothing)
     }
 
     fn decide_at_once(

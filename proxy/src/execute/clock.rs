@@ -10,7 +10,7 @@ use router::plan::Now;
 #[derive(Debug, Default)]
 pub struct Moment {
     begun: Option<SystemTime>,
-    text: OnceLock<String>,
+    text: OnceLock<Box<str>>,
 }
 
 impl Moment {
@@ -22,7 +22,7 @@ impl Moment {
 
 impl Now for Moment {
     fn now(&self) -> &str {
-        self.text.get_or_init(|| at(self.begun.unwrap_or_else(SystemTime::now)))
+        self.text.get_or_init(|| at(self.begun.unwrap_or_else(SystemTime::now)).into())
     }
 }
 

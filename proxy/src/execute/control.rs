@@ -102,14 +102,15 @@ impl Executor {
     /// PostgreSQL's own.
     pub async fn on_held(&mut self, sql: &str) -> Result<(), Trouble> {
         match &mut self.held {
-            Some((_, connection, _)) => must(connection, sql).await,
+            Some(held) => must(&mut held.1, sql).await,
             None => Ok(()),
         }
     }
 
     /// The connection that the session kept is closed, with all that lived on it.
     pub fn let_go(&mut self) {
-        if let Some((_, connection, _)) = self.held.take() {
+        if let Some(held) = self.held.take() {
+            let (_, connection, _) = *held;
             self.fleet.pools.checkin(connection, Fate::Close);
         }
     }

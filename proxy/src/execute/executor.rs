@@ -56,8 +56,8 @@ pub struct Executor {
     pub settings: Settings,
     /// The open transaction.
     pub transaction: Transaction,
-    /// The connection that the session keeps between transactions, because of what lives on it.
-    pub held: Option<(ServerId, Lent, Hold)>,
+    /// The connection that the session keeps between transactions, because of what lives on it; few have one.
+    pub held: Option<Box<(ServerId, Lent, Hold)>>,
     /// In session mode: the connections to primaries that the session keeps to its end.
     pub(super) kept: BTreeMap<ServerId, Lent>,
     /// How long the session keeps its connections.
@@ -195,6 +195,7 @@ impl Executor {
             None => SearchPath::standard(&self.login.user),
             Some(list) => parse_path(list, &self.login.user),
         };
+        let path = (*self.database.paths.share(Arc::new(path))).clone();
         self.path = Some((stamp, path.clone()));
         path
     }
@@ -339,9 +340,7 @@ impl Executor {
         }
         match self.database.directory.enter(directory, &servers, &plan.tenants) {
             Ok(pass) => {
-                if self.transaction.passes.capacity() == 0 {
-                    self.transaction.passes.reserve_exact(1);
-                }
+                self.transaction.furnish();
                 self.transaction.passes.push(Permit { pass, servers, tenants: plan.tenants.clone() });
                 true
             }
@@ -368,7 +367,7 @@ impl Executor {
         };
         let mut branches = self.transaction.branches.iter();
         let holding = || branches.find(|(_, branch)| branch.hold.is_some()).map(|(server, _)| server);
-        cursor.or_else(|| self.held.as_ref().map(|(server, ..)| *server)).or_else(holding)
+        cursor.or_else(|| self.held.as_ref().map(|held| held.0)).or_else(holding)
     }
 
     async fn changed(&self, version: u64, patience: Duration) -> Result<bool, ClientError> {
@@ -410,7 +409,8 @@ impl Executor {
         let mut hold = None;
         self.holding.get_or_insert_with(Instant::now);
         let (mut connection, replica) = match self.held.take() {
-            Some((held, connection, why)) if held == server => {
+            Some(held) if held.0 == server => {
+                let (_, connection, why) = *held;
                 hold = Some(why);
                 (connection, false)
             }
@@ -590,7 +590,7 @@ impl Executor {
         let news = std::mem::take(&mut branch.connection.news);
         if branch.hold.is_some() {
             self.news.unsplit(news);
-            self.held = branch.hold.map(|why| (server, branch.connection, why));
+            self.held = branch.hold.map(|why| Box::new((server, branch.connection, why)));
             return;
         }
         if self.mode == PoolMode::Session && !branch.replica && branch.connection.is_clean() {

@@ -43,7 +43,7 @@ impl Executor {
 
     /// Every connection that the session keeps between transactions.
     pub fn kept_connections(&mut self) -> impl Iterator<Item = &mut Lent> {
-        let held = self.held.as_mut().map(|(_, connection, _)| connection);
+        let held = self.held.as_mut().map(|held| &mut held.1);
         held.into_iter().chain(self.kept.values_mut())
     }
 

@@ -7,6 +7,7 @@
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `numbers` | what sequences gave the session |
 //! | `sequences`, `set_values` | sequences over several servers: kept apart, set |
+//! | `room` | what a transaction allocates, handed on to the next |
 //! | `route` | what a session needs to reach a server |
 //! | `at_once` | a plan and a connection where nothing must be waited for |
 //! | `passing` | a server's replies passed on as they were read |
@@ -54,6 +55,7 @@ pub mod prepared;
 pub mod recovery;
 pub mod relay;
 pub mod reported;
+mod room;
 mod route;
 pub mod rows;
 pub mod run;

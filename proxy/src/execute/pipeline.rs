@@ -302,7 +302,7 @@ impl Executor {
             return Ok(server);
         }
         let directory = self.database.directory.load();
-        let held = self.held.as_ref().map(|(server, ..)| *server);
+        let held = self.held.as_ref().map(|held| held.0);
         let all = (0..directory.servers().len()).filter_map(|index| u16::try_from(index).ok()).map(ServerId);
         let mut last = None;
         for server in held.into_iter().chain(all) {

@@ -41,6 +41,9 @@ impl Reported {
         if self.known.len() == MOST_KNOWN {
             self.known.remove(0);
         }
+        if self.known.capacity() == 0 {
+            self.known.reserve_exact(1);
+        }
         self.known.push(state);
     }
 

@@ -33,6 +33,7 @@ impl Routes {
             None => {
                 let server = Arc::clone(fleet.servers.named(name).ok()?);
                 let metrics = fleet.server_metrics.get(name).cloned();
+                self.0.reserve_exact(1);
                 self.0.push(Route { server, metrics, pools: Vec::new() });
                 self.0.len() - 1
             }
@@ -66,6 +67,7 @@ impl Route {
             startup: Vec::new(),
         });
         let pool = Arc::new(fleet.pools.pool(&target));
+        self.pools.reserve_exact(1);
         self.pools.push((node.clone(), Arc::clone(&pool)));
         pool
     }

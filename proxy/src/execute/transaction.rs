@@ -23,6 +23,7 @@ use crate::directory::Pass;
 use crate::execute::branches::Branches;
 use crate::execute::clock::Moment;
 use crate::execute::executor::Decision;
+use crate::execute::room::Room;
 use crate::pool::Lent;
 use crate::server::Applied;
 
@@ -143,18 +144,19 @@ impl Branch {
 }
 
 impl Transaction {
-    /// None, in the place of one that ended: what it has allocated serves the next one.
-    pub fn emptied(mut self) -> Transaction {
-        self.branches.clear();
-        self.savepoints.clear();
-        self.passes.clear();
-        self.wrote.clear();
-        Transaction {
-            branches: self.branches,
-            savepoints: self.savepoints,
-            passes: self.passes,
-            wrote: self.wrote,
-            ..Transaction::default()
+    /// None, in the place of one that ended: the room that it took is left to the next one.
+    pub fn emptied(self) -> Transaction {
+        if self.passes.capacity() > 0 {
+            Room { branches: self.branches, passes: self.passes, wrote: self.wrote }.put();
+        }
+        Transaction::default()
+    }
+
+    /// It is about to hold something: takes room for it, where it has none.
+    pub fn furnish(&mut self) {
+        if self.passes.capacity() == 0 && self.branches.is_empty() && self.wrote.is_empty() {
+            let Room { branches, passes, wrote } = Room::take();
+            (self.branches, self.passes, self.wrote) = (branches, passes, wrote);
         }
     }
 

@@ -54,6 +54,8 @@ pub struct Database {
     pub asks_for_numbers: AtomicBool,
     /// What its clients were told of the servers' parameters.
     pub told: Alike<BTreeMap<String, String>>,
+    /// Where its sessions look for unqualified names.
+    pub paths: Alike<SearchPath>,
     /// What its sessions began with.
     pub beginnings: Alike<State>,
     statements: Cache<u128, Arc<Learned>>,
@@ -86,6 +88,7 @@ impl Database {
             metrics,
             asks_for_numbers: AtomicBool::new(false),
             told: Alike::default(),
+            paths: Alike::default(),
             beginnings: Alike::default(),
             statements: Cache::new(STATEMENTS_KEPT),
             templates: Cache::new(TEMPLATES_KEPT),

@@ -18,7 +18,8 @@ impl Host for Fleet {
             return client::serve(self, startup).await;
         }
         let client = ClientEntry::of(&startup);
-        let Startup { stream, leftover, slot, span, .. } = *startup;
+        let span = startup.span();
+        let Startup { stream, leftover, slot, .. } = *startup;
         let may_act = client.user == self.config.load().admin.user;
         let limit = usize::try_from(self.config.load().proxy.max_statement_bytes).unwrap_or(usize::MAX);
         let peer = Peer::new(stream, leftover, limit, Arc::default());

@@ -130,9 +130,8 @@ impl<H: Host> Door<H> {
 
     /// Lets a client take its seat. The console keeps to this runtime: what it asks for is the operator's.
     async fn admit(&self, mut startup: Box<Startup>, guest: TaskTrackerToken) {
-        let (user, database, address) = (&startup.user, &startup.database, &startup.address);
+        let database = &startup.database;
         let present = Present::new(self.metrics.database(database).clients);
-        let span = tracing::info_span!("client", %user, %database, %address);
         let host = Arc::clone(&self.host);
         let (seat, guest) = match database == CONSOLE {
             true => {
@@ -142,7 +141,6 @@ impl<H: Host> Door<H> {
             false => (self.workers.seat(), Some(guest)),
         };
         let Some(seat) = seat else {
-            startup.span = span;
             Box::pin(host.serve(startup)).await;
             return drop((present, guest));
         };
@@ -151,7 +149,6 @@ impl<H: Host> Door<H> {
             match startup.stream.move_here() {
                 Ok(stream) => {
                     startup.stream = stream;
-                    startup.span = span;
                     host.serve(startup).await;
                 }
                 Err(error) => tracing::warn!(%error, "a client could not be taken over by its worker"),
