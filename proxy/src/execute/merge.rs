@@ -70,7 +70,6 @@ async fn leave(executor: &mut Executor, peer: &mut Peer, legs: &[Leg]) -> Result
 
 /// Sends the legs and passes their rows on; `None`, and nothing sent to the client, where their snapshots
 /// were not taken together.
-
 async fn stream(
     executor: &mut Executor,
     peer: &mut Peer,

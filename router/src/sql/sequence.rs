@@ -128,7 +128,7 @@ fn needs_no_rows(node: Node<'_>, catalog: &Catalog) -> bool {
     let plain = match node {
         Node::ColumnRef(_) | Node::SubLink(_) | Node::ParamRef(_) => false,
         Node::FuncCall(call) => {
-            let name = call.funcname().iter().filter_map(Node::as_str).last();
+            let name = call.funcname().iter().filter_map(Node::as_str).next_back();
             let facts = name.and_then(|name| catalog.functions.get(name));
             facts.is_some_and(|facts| !facts.aggregate && !facts.window && !facts.returns_set)
         }

@@ -63,7 +63,6 @@ pub(in crate::execute) async fn run(
 }
 
 /// `None` where the legs' snapshots were not taken together: nothing was sent to the client.
-
 async fn gather(
     executor: &mut Executor,
     peer: &mut Peer,

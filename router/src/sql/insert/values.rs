@@ -123,7 +123,7 @@ pub(crate) fn read_values(
 
 /// Sequences count on each server for itself, as they do for a column's default.
 fn is_nextval(cell: Node<'_>) -> bool {
-    matches!(cell, Node::FuncCall(call) if call.funcname().iter().last().and_then(Node::as_str) == Some("nextval"))
+    matches!(cell, Node::FuncCall(call) if call.funcname().iter().next_back().and_then(Node::as_str) == Some("nextval"))
 }
 
 fn default_of_key(relation: &Relation) -> Option<&str> {
