@@ -650,6 +650,26 @@ async fn what_lives_on_a_connection_stays_with_its_session() {
 }
 
 #[tokio::test]
+async fn strings_are_read_by_the_standard_whatever_a_role_says() {
+    let fleet = Fleet::builder().servers(1).start().await.unwrap();
+    let server = fleet.server(0).connect("app").await.unwrap();
+    server.batch_execute("ALTER ROLE app SET standard_conforming_strings = off").await.unwrap();
+    let daemon = fleet.daemon().start().await.unwrap();
+    let mut session = daemon.session("app").await.unwrap();
+    for sql in [
+        "SET standard_conforming_strings = off",
+        "SET LOCAL standard_conforming_strings TO 'false'",
+        "SELECT set_config('standard_conforming_strings', 'off', false)",
+    ] {
+        assert_eq!(session.ask(sql).await.unwrap().sqlstate(), "0A000", "{sql}");
+    }
+    session.ask("SET standard_conforming_strings = on").await.unwrap();
+    assert_eq!(session.ask("SELECT length('\\')").await.unwrap().value(), "1");
+    let off = [("options", "-c standard_conforming_strings=off")];
+    assert!(Session::open(daemon.port(), "app", "app", &off).await.is_err());
+}
+
+#[tokio::test]
 async fn another_client_encoding_is_refused() {
     let daemon = daemon().await;
     let mut session = daemon.session("app").await.unwrap();

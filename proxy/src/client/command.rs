@@ -214,8 +214,8 @@ impl Session {
                     .into()
             });
         }
-        if name == "client_encoding" && !setting.value.as_deref().is_none_or(is_utf8) {
-            return Err(not_utf8().into());
+        if let Some(value) = &setting.value {
+            check_readable(name, value)?;
         }
         if name != self.executor.database.config.tenant_setting.to_ascii_lowercase()
             || setting.value.is_none()
@@ -409,9 +409,7 @@ impl Session {
                     )
                 })?;
             }
-            if call.name == "client_encoding" && !is_utf8(&call.value) {
-                return Err(not_utf8().into());
-            }
+            check_readable(&call.name, &call.value)?;
         }
         Ok(calls)
     }
@@ -440,14 +438,35 @@ impl Session {
     }
 }
 
-/// True for the encodings in which the servers' bytes are the client's: keys and texts are read as UTF-8.
-pub(super) fn is_utf8(value: &str) -> bool {
-    let name = value.trim_matches(['\'', '"']).to_ascii_lowercase().replace(['-', '_'], "");
-    matches!(name.as_str(), "utf8" | "unicode" | "sqlascii" | "default" | "")
+/// Statements and keys are read as UTF-8, and strings by the SQL standard: what a server reads in another way
+/// could concern other rows than those it was sent for.
+///
+/// # Errors
+/// 0A000 for a setting that makes servers read a statement otherwise.
+pub(super) fn check_readable(name: &str, value: &str) -> Result<(), ClientError> {
+    let value = value.trim_matches(['\'', '"']).to_ascii_lowercase();
+    match name {
+        "client_encoding" if !is_utf8(&value) => Err(ClientError::unsupported(
+            "client_encoding must be UTF8",
+            "Set it to UTF8, and convert in the client.",
+        )),
+        "standard_conforming_strings" if !is_on(&value) => Err(ClientError::unsupported(
+            "standard_conforming_strings must be on",
+            "Write strings with backslashes as E'...'.",
+        )),
+        _ => Ok(()),
+    }
 }
 
-pub(super) fn not_utf8() -> ClientError {
-    ClientError::unsupported("client_encoding must be UTF8", "Set it to UTF8, and convert in the client.")
+/// True for the encodings in which the servers' bytes are the client's.
+fn is_utf8(value: &str) -> bool {
+    matches!(value.replace(['-', '_'], "").as_str(), "utf8" | "unicode" | "sqlascii" | "default" | "")
+}
+
+/// True for what PostgreSQL takes for a true boolean, and for a default.
+fn is_on(value: &str) -> bool {
+    let begins = |word: &str| !value.is_empty() && word.starts_with(value);
+    matches!(value, "on" | "1" | "default") || begins("true") || begins("yes")
 }
 
 /// The value of a parameter of type text, in either format.

@@ -14,7 +14,7 @@ use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span};
 
 use crate::client::at_once::Begun;
-use crate::client::command::{is_utf8, not_utf8, say_besides};
+use crate::client::command::{check_readable, say_besides};
 use crate::client::extended::{malformed, text};
 use crate::client::gate::Slot;
 use crate::client::named::Named;
@@ -149,9 +149,11 @@ impl Session {
 
     /// Greets the client, or tells it why not.
     async fn welcome(&mut self, secret: Box<[u8]>) -> Result<(), PeerGone> {
-        let encoding = self.executor.settings.value("client_encoding");
-        let greeted = if encoding.is_some_and(|encoding| !is_utf8(encoding)) {
-            Err(not_utf8().into())
+        let readable = ["client_encoding", "standard_conforming_strings"].into_iter().try_for_each(|name| {
+            self.executor.settings.value(name).map_or(Ok(()), |value| check_readable(name, value))
+        });
+        let greeted = if let Err(error) = readable {
+            Err(error.into())
         } else if self.executor.fleet.pools.is_disabled(&self.executor.database.name) {
             Err(ClientError::not_accepting(&self.executor.database.name).into())
         } else {
