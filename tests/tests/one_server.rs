@@ -48,6 +48,26 @@ async fn what_a_commit_says_beside_its_answer_is_heard() {
 }
 
 #[tokio::test]
+async fn a_trigger_may_speak_while_rows_are_copied() {
+    let mut session = session().await;
+    for sql in [
+        "CREATE TABLE heard (n int)",
+        "CREATE FUNCTION speak() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'rows come'; RETURN NULL; END $$",
+        "CREATE TRIGGER speaks BEFORE INSERT ON heard FOR EACH STATEMENT EXECUTE FUNCTION speak()",
+    ] {
+        session.ask(sql).await.unwrap();
+    }
+    session.queue(b"Q\0\0\0\x1aCOPY heard FROM STDIN\0").flush().await.unwrap();
+    let mut messages = Vec::new();
+    while !messages.iter().any(|message| matches!(message, Message::Notice(..))) {
+        messages.push(session.next().await.unwrap());
+    }
+    session.queue(b"d\0\0\0\x061\nc\0\0\0\x04").flush().await.unwrap();
+    let messages = session.until_ready().await.unwrap();
+    assert!(messages.contains(&Message::Complete("COPY 1".into())), "{messages:?}");
+}
+
+#[tokio::test]
 async fn a_procedure_is_called_with_parameters() {
     let mut session = session().await;
     session.ask("CREATE PROCEDURE twice(INOUT n int) LANGUAGE sql AS 'SELECT 2 * n'").await.unwrap();

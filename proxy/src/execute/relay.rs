@@ -352,9 +352,16 @@ impl<'a> Relay<'a> {
             tokio::select! {
                 biased;
                 frame = self.connection.frame() => {
-                    // The server has given up; what the client still sends is dropped by the session.
-                    self.early = Some(frame.map_err(Trouble::from)?);
-                    return Ok(());
+                    let frame = frame.map_err(Trouble::from)?;
+                    match frame.tag() {
+                        // A trigger speaks while rows come: the COPY goes on.
+                        b'N' | b'S' | b'A' => self.pass(frame).await?,
+                        // The server has given up; what the client still sends is dropped by the session.
+                        _ => {
+                            self.early = Some(frame);
+                            return Ok(());
+                        }
+                    }
                 }
                 copied = self.peer.copied(), if roomy => match copied? {
                     // Where one message ends and the next begins means nothing to a server.
