@@ -41,7 +41,8 @@ const LEVEL: &str = "SELECT current_setting('transaction_isolation'), current_se
 #[tokio::test]
 async fn a_transaction_answers_as_postgresql_whatever_its_begin() {
     let (fleet, daemon) = stage().await;
-    let scripts: [&[&[&str]]; 14] = [
+    let scripts: [&[&[&str]]; 15] = [
+        &[&["START TRANSACTION READ ONLY"], &[LEVEL], &["COMMIT"]],
         &[&["BEGIN"], &["COMMIT"]],
         &[&["BEGIN", "COMMIT"]],
         &[&["BEGIN"], &["ROLLBACK"], &["ROLLBACK"]],

@@ -247,7 +247,7 @@ async fn settings_are_reported_frame_for_frame() {
         Q("SET TIME ZONE 'Europe/Berlin'"),
         Q("RESET ALL"),
         Q("SET intervalstyle = nonsense"),
-        Q("SET standard_conforming_strings = off"),
+        Q("SET IntervalStyle = sql_standard"),
         Q("DISCARD ALL"),
         Q("SHOW timezone"),
     ])];

@@ -87,7 +87,7 @@ impl Session {
                 };
             }
         }
-        Ok("BEGIN")
+        Ok(if text.starts_with("START") { "START TRANSACTION" } else { "BEGIN" })
     }
 
     async fn commit(&mut self, chain: bool) -> Result<Bytes, Trouble> {
