@@ -312,6 +312,7 @@ impl Session {
                 && !self.executor.keeps_connections();
             if fresh && alone && trouble.is_connection_failure() {
                 self.executor.transaction.branches.clear();
+                self.executor.transaction.listed = None;
                 return self.simple(frame).await;
             }
             self.executor.not_answered(&asked.statement, &asked.decision, asked.begun, trouble);

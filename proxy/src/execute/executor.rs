@@ -442,8 +442,8 @@ impl Executor {
         };
         self.cancellable.runs_on(branch.connection.cancel_handle());
         branch.connection.enrolled.iter().for_each(|enrolled| enrolled.note_user(self.client));
+        self.list(server, &branch.connection);
         if begun {
-            self.list(server, &branch.connection);
             let replay = self.settings.replay();
             let opening: Vec<String> = std::iter::once(self.transaction.opening()).chain(replay).collect();
             Box::pin(must(&mut branch.connection, &opening.join("; "))).await?;

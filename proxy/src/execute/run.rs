@@ -81,6 +81,7 @@ impl Executor {
                         return Err(trouble.aimed(&aim));
                     }
                     self.transaction.branches.clear();
+                    self.transaction.listed = None;
                 }
             }
         }
