@@ -12,7 +12,8 @@ static STAGE: OnceCell<(Fleet, Daemon, Oracle)> = OnceCell::const_new();
 async fn stage() -> &'static (Fleet, Daemon, Oracle) {
     let start = async || {
         let fleet = Fleet::builder().servers(3).start().await.unwrap();
-        let daemon = fleet.daemon().start().await.unwrap();
+        // Sequences that count as one PostgreSQL's, for the comparison.
+        let daemon = fleet.daemon().key("database", "sequence_stride = 1").start().await.unwrap();
         let oracle = fleet.oracle().await.unwrap();
         (fleet, daemon, oracle)
     };

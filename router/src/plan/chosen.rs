@@ -59,7 +59,12 @@ pub(super) fn over_several(
     let statement = request.statement;
     let written = statement.touched().sharded.iter().find(|reference| reference.used == Use::Change);
     let relation = written.map(|reference| Arc::clone(&reference.relation));
-    let relation = relation.ok_or_else(|| Refusal::unsupported("this write over several servers", ""))?;
+    let relation = relation.ok_or_else(|| {
+        Refusal::unsupported(
+            "this write would have to change rows on several servers",
+            "Name one tenant: in the statement, with SET, or in a comment.",
+        )
+    })?;
     let own = statement.parameter_count();
     let chosen = sql::chosen(statement.raw(), &relation, own, request.session.now.now())?;
     if chosen.moving.is_some() && (relation.has_triggers || relation.has_acting_keys) {

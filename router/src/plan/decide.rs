@@ -124,8 +124,7 @@ fn decide(
 /// A temporary table may hide one of its name where a name means the same to the planner either way: the
 /// only server is the whole database, nothing is sharded, and the session keeps its connection.
 fn hides_on_the_only_server(statement: &Statement, directory: &Directory, catalog: &Catalog) -> bool {
-    let makes_table =
-        matches!(statement.kind(), Kind::Ddl { temporary: true, .. } | Kind::CreateAs { temporary: true });
+    let makes_table = matches!(statement.kind(), Kind::Ddl { temporary: true, .. });
     makes_table && directory.servers().len() == 1 && catalog.key_type.is_none()
 }
 

@@ -324,8 +324,6 @@ fn a_temporary_table_may_hide_another_on_the_only_server_of_an_unsharded_databas
     };
     let hiding = "CREATE TEMP TABLE countries (a int)";
     assert!(matches!(judge(hiding, &one, &plain), Verdict::Run(plan) if plan.role == Role::Primary));
-    let of_rows = "CREATE TEMP TABLE countries AS SELECT * FROM countries";
-    assert!(matches!(judge(of_rows, &one, &plain), Verdict::Run(_)));
     assert!(matches!(judge(hiding, &one, &catalog()), Verdict::Refuse(_)));
     assert!(matches!(judge(hiding, &directory(), &plain), Verdict::Refuse(_)));
     let of_server = "ALTER TABLESPACE t SET (random_page_cost = 1.0)";
