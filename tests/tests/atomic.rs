@@ -6,11 +6,6 @@ use std::time::Duration;
 use tests::{Daemon, Fleet, until};
 use tokio_postgres::error::SqlState;
 
-/// Where the daemon can be made to die inside a commit over several servers.
-/// With what stands after it: nothing before the decider has committed, all after that.
-const CRASHES: [(&str, i64); 4] =
-    [("two_phase.prepare", 0), ("two_phase.decide", 0), ("two_phase.commit", 0), ("two_phase.finish", 20)];
-
 async fn stage() -> (Fleet, Daemon) {
     let fleet = Fleet::builder().servers(2).start().await.unwrap();
     let daemon = fleet.daemon().start().await.unwrap();
@@ -102,33 +97,6 @@ async fn all_copies_of_a_reference_table_are_equal() {
     let _ = client.batch_execute("INSERT INTO plans VALUES ('at ' || clock_timestamp())").await;
     let copies = on_each(&fleet, "SELECT string_agg(p::text, ';' ORDER BY name) FROM plans p").await;
     assert_eq!(copies[0], copies[1]);
-}
-
-#[tokio::test]
-async fn a_transaction_over_servers_is_whole_or_not_there_after_a_crash() {
-    let (fleet, daemon) = stage().await;
-    for (round, (crash, stands)) in CRASHES.iter().enumerate() {
-        let client = daemon.connect().await.unwrap();
-        let deletes: String =
-            (1..=20).map(|tenant| format!("DELETE FROM t WHERE tenant_id = {tenant};")).collect();
-        client.batch_execute(&deletes).await.unwrap();
-        daemon.kill_9().unwrap();
-        daemon.set_environment("PGHERD_FAIL_AT", crash);
-        daemon.start().await.unwrap();
-        let client = daemon.connect().await.unwrap();
-        let inserts: String =
-            (1..=20).map(|tenant| format!("INSERT INTO t VALUES ({tenant}, {round});")).collect();
-        let outcome = client.batch_execute(&format!("BEGIN; {inserts} COMMIT")).await;
-        until("the daemon died where it was told to", Duration::from_secs(20), async || !daemon.is_running())
-            .await;
-        assert!(outcome.is_err(), "{crash}: nobody was told that it worked");
-        daemon.clear_environment();
-        daemon.start().await.unwrap();
-        nothing_is_left_prepared(&fleet).await;
-        let count: i64 =
-            daemon.connect().await.unwrap().query_one("SELECT count(*) FROM t", &[]).await.unwrap().get(0);
-        assert_eq!(count, *stands, "{crash}: rows of 20");
-    }
 }
 
 /// Servers die at any moment of commits over both; what was answered stands whole, nothing is half.

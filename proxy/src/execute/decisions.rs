@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
+use crate::execute::failpoint::failpoint;
 use crate::execute::recovery::admin;
 use crate::fleet::{Database, Fleet};
 
@@ -47,9 +48,10 @@ async fn try_to(fleet: &Fleet, database: &Database) -> anyhow::Result<u64> {
         wanted.extend(client.query(prepared, &[]).await?.iter().map(|row| row.get::<_, String>(0)));
     }
     let mut deleted = 0;
-    for (client, old) in clients.iter().zip(candidates) {
+    for (number, (client, old)) in clients.iter().zip(candidates).enumerate() {
         let done: Vec<String> = old.into_iter().filter(|gid| !wanted.contains(gid)).collect();
         let delete = "DELETE FROM pgherd.decision WHERE gid = ANY ($1) AND outcome = 'commit'";
+        failpoint("decisions.forget", number).await;
         deleted += client.execute(delete, &[&done]).await?;
     }
     Ok(deleted)

@@ -47,16 +47,17 @@ pub(super) async fn commit(
     let literal = quote_literal(&gid);
     let [decider, others @ ..] = writers else { return Ok(()) };
     let mut prepared = Vec::new();
-    for server in others {
-        failpoint("two_phase.prepare");
+    for (number, server) in others.iter().enumerate() {
+        failpoint("two_phase.prepare", number).await;
         let branch = branches.get_mut(*server).expect("writers are branches");
-        if let Err(trouble) = end(branch, &format!("PREPARE TRANSACTION {literal}")).await {
+        let outcome = end(branch, &format!("PREPARE TRANSACTION {literal}")).await;
+        failpoint("two_phase.prepared", number).await;
+        if let Err(trouble) = outcome {
             undo(branches, &prepared, &literal).await;
             return Err(trouble);
         }
         prepared.push(*server);
     }
-    failpoint("two_phase.decide");
     let (decided, _showing) = decide(database, branches, decider, &literal).await;
     if let Err(trouble) = decided {
         let decided = match trouble {
@@ -85,15 +86,16 @@ pub(super) async fn commit(
             }
         }
     }
-    failpoint("two_phase.finish");
     slowpoint("two_phase.finish").await;
-    for server in &prepared {
+    for (number, server) in prepared.iter().enumerate() {
+        failpoint("two_phase.finish", number).await;
         let branch = branches.get_mut(*server).expect("writers are branches");
         if end(branch, &format!("COMMIT PREPARED {literal}")).await.is_err() {
             // Decided. The client is told when all of it shows, or when that takes too long.
             let name = database.directory.load().server_name(*server).to_owned();
             super::recovery::finish_decided(fleet, database, &name, &gid).await;
         }
+        failpoint("two_phase.finished", number).await;
     }
     Ok(())
 }
@@ -107,18 +109,25 @@ async fn decide(
 ) -> (Result<(), Trouble>, Option<Showing>) {
     let branch = branches.get_mut(*decider).expect("writers are branches");
     let insert = format!("INSERT INTO pgherd.decision (gid, outcome) VALUES ({literal}, 'commit')");
-    if let Err(trouble) = end(branch, &insert).await {
+    failpoint("two_phase.decide", 0).await;
+    let inserted = end(branch, &insert).await;
+    failpoint("two_phase.decided", 0).await;
+    if let Err(trouble) = inserted {
         return (Err(trouble), None);
     }
-    failpoint("two_phase.commit");
+    failpoint("two_phase.commit", 0).await;
     let showing = database.gate.show().await;
-    (end(branch, "COMMIT").await, Some(showing))
+    let committed = end(branch, "COMMIT").await;
+    failpoint("two_phase.committed", 0).await;
+    (committed, Some(showing))
 }
 
 async fn undo(branches: &mut Branches, prepared: &[ServerId], literal: &str) {
-    for server in prepared {
+    for (number, server) in prepared.iter().enumerate() {
+        failpoint("two_phase.undo", number).await;
         let branch = branches.get_mut(*server).expect("writers are branches");
         // What cannot be undone now is undone by the recovery: the decider never commits.
         let _ = end(branch, &format!("ROLLBACK PREPARED {literal}")).await;
+        failpoint("two_phase.undone", number).await;
     }
 }
