@@ -697,3 +697,32 @@ async fn a_row_that_changes_meanwhile_is_not_overwritten_with_what_was_computed_
     let scores = pair.ours.ask("SELECT min(score), max(score) FROM users").await.unwrap();
     assert_eq!(scores.rows, [[Some("12".to_owned()), Some("12".to_owned())]]);
 }
+
+#[tokio::test]
+async fn rows_that_a_write_returns_are_kept_up_to_a_bound() {
+    let (fleet, ..) = stage().await;
+    let narrow =
+        fleet.daemon().name("narrow").section("[merge]\nmax_bytes = \"64kB\"").start().await.unwrap();
+    let mut session = narrow.session("app").await.unwrap();
+    let setup = "CREATE SCHEMA bounded; CREATE TABLE bounded.notes (tenant_id bigint, id int, text text, PRIMARY KEY (tenant_id, id)); \
+         CREATE TABLE bounded.sorts (id int PRIMARY KEY, text text DEFAULT repeat(md5(random()::text), 4000))";
+    for answer in session.simple(setup).await.unwrap() {
+        assert!(answer.fault.is_none(), "{answer}");
+    }
+    for sql in [
+        "INSERT INTO bounded.notes SELECT n, 1, repeat('x', 9000) FROM generate_series(1, 20) n",
+        "INSERT INTO bounded.notes VALUES (1, 2, 'x'), (2, 2, 'x'), (3, 2, 'x') RETURNING repeat(text, 40000)",
+        "INSERT INTO bounded.sorts (id) VALUES (1), (2) RETURNING text",
+    ] {
+        let answer = session.ask(sql).await.unwrap();
+        assert_eq!(answer.sqlstate(), "53400", "{sql}: {answer}");
+        assert!(answer.rows.is_empty(), "{sql}: {answer}");
+    }
+    session.ask("INSERT INTO bounded.notes VALUES (1, 1, 'x'), (2, 1, 'y'), (3, 1, 'z')").await.unwrap();
+    let chosen = "UPDATE bounded.notes SET text = text || (SELECT count(*) FROM bounded.notes) RETURNING repeat(text, 30000)";
+    assert_eq!(session.ask(chosen).await.unwrap().sqlstate(), "53400");
+    let left = session.ask("SELECT string_agg(text, '' ORDER BY text) FROM bounded.notes").await.unwrap();
+    assert_eq!(left.value(), "xyz", "nothing of what was too large stands");
+    let left = session.ask("SELECT count(*) FROM bounded.sorts").await.unwrap();
+    assert_eq!(left.value(), "0");
+}

@@ -311,8 +311,7 @@ impl Session {
                 && asked.statement.access() == Access::Read
                 && !self.executor.keeps_connections();
             if fresh && alone && trouble.is_connection_failure() {
-                self.executor.transaction.branches.clear();
-                self.executor.transaction.listed = None;
+                self.executor.transaction.begin_anew();
                 return self.simple(frame).await;
             }
             self.executor.not_answered(&asked.statement, &asked.decision, asked.begun, trouble);

@@ -5,19 +5,23 @@
 use std::collections::HashSet;
 
 use bytes::{Bytes, BytesMut};
+use router::ids::ServerId;
 use router::plan::{ChosenWrite, Computed, Parameter, RowDeed, RowWrite};
 
 use crate::error::ClientError;
+use crate::execute::answered::{Answered, Keeping, tell_columns};
 use crate::execute::executor::{Decision, Executor, Hindrance};
-use crate::execute::inner::{types_of_parameters, values};
+use crate::execute::inner::values;
 use crate::execute::insert::{leg_of, value_of};
-use crate::execute::leg::{LegAsk, reply};
+use crate::execute::leg::LegAsk;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
-use crate::wire::frame::Frame;
-use crate::wire::{view, write};
+use crate::wire::write;
+
+/// How many rows are written before the first is answered.
+const AT_ONCE: usize = 200;
 
 /// Runs the write.
 ///
@@ -39,133 +43,116 @@ pub(super) async fn run(
     if chosen.needs_types(&parameters)
         && let Some(first) = decision.plan.legs.first()
     {
-        let connection = executor.connection(first.server);
-        let types = types_of_parameters(connection, peer, chosen.statement(), &parameters).await?;
-        for (parameter, type_oid) in parameters.iter_mut().zip(types) {
-            parameter.type_oid = type_oid;
-        }
+        parameters = executor.typed(peer, first.server, chosen.statement(), &parameters).await?;
     }
     let locked = executor.answer(peer, chosen.lock(), &parameters).await?;
     let mut left: HashSet<Vec<Option<Bytes>>> = locked.rows.into_iter().collect();
     let Computed { types, rows: meant } = executor.answer(peer, chosen.choose(), &parameters).await?;
-    let mut count = 0_u64;
-    let mut described = false;
+    let mut deeds = Vec::new();
     for row in meant {
         // Once, and not what came into being after the rows were locked.
-        if !left.remove(row.get(..chosen.keys()).unwrap_or_default()) {
-            continue;
+        if left.remove(row.get(..chosen.keys()).unwrap_or_default()) {
+            let deed = chosen.deed(&decision.directory, &types, &row).map_err(Trouble::from)?;
+            deeds.push((deed, Computed { types: types.clone(), rows: vec![row] }));
         }
-        let deed = chosen.deed(&decision.directory, &types, &row).map_err(Trouble::from)?;
-        let mut known = Computed { types: types.clone(), rows: vec![row] };
-        let put = match deed {
-            RowDeed::Write(write) => write,
-            RowDeed::Move { take, put } => {
-                let taken = step(executor, peer, (&[], &parameters), decision, &take, &known).await?;
-                let taken = taken.rows.into_iter().next().ok_or_else(gone)?;
-                known.rows.push(values(taken)?);
-                put
-            }
-        };
-        let answer = step(executor, peer, (ask.formats, &parameters), decision, &put, &known).await?;
-        if answer.count != 1 {
-            return Err(gone().into());
-        }
-        count += 1;
-        tell(peer, ask, rows, answer, &mut described).await?;
     }
-    if count == 0
+    let count = deeds.len();
+    if deeds.is_empty()
         && let Some(leg) = decision.plan.legs.first()
     {
         // No row has this key: what RETURNING has is told all the same.
         let known = Computed { rows: vec![vec![None; types.len()]], types };
-        let write = chosen.write_on(leg.server, &known.types);
-        let answer = step(executor, peer, (ask.formats, &parameters), decision, &write, &known).await?;
-        tell(peer, ask, rows, answer, &mut described).await?;
+        deeds.push((RowDeed::Write(chosen.write_on(leg.server, &known.types)), known));
+    }
+    let keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
+    let mut hand = Hand { decision, parameters: &parameters, formats: ask.formats, keeping };
+    let mut returned = Vec::new();
+    let moves = |(deed, _): &(RowDeed, Computed)| matches!(deed, RowDeed::Move { .. });
+    for alike in deeds.chunk_by_mut(|one, other| !moves(one) && !moves(other)) {
+        for some in alike.chunks_mut(AT_ONCE) {
+            returned.extend(hand.write(executor, peer, some).await?);
+        }
+    }
+    if count > 0 && returned.iter().any(|answer| answer.count() != 1) {
+        return Err(gone().into());
+    }
+    if let Some(description) = returned.first().and_then(|answer| answer.description.as_ref()) {
+        tell_columns(peer, ask, rows, description)?;
+    }
+    for row in returned.into_iter().flat_map(|answer| answer.rows) {
+        rows.push(peer, row).await?;
     }
     let mut out = BytesMut::new();
     write::command_complete(&mut out, &format!("{} {count}", chosen.word()));
     Ok(Some(out.freeze()))
 }
 
-/// What a statement for one row answered.
-struct Answer {
-    description: Option<Frame>,
-    rows: Vec<Bytes>,
-    count: u64,
+/// What writes rows by their keys.
+struct Hand<'a> {
+    decision: &'a Decision,
+    /// The statement's parameters.
+    parameters: &'a [Parameter<'a>],
+    /// The formats of what RETURNING gives.
+    formats: &'a [i16],
+    keeping: Keeping,
 }
 
-/// Runs a statement for one row.
-async fn step(
-    executor: &mut Executor,
-    peer: &mut Peer,
-    (formats, parameters): (&[i16], &[Parameter<'_>]),
-    decision: &Decision,
-    write: &RowWrite,
-    known: &Computed,
-) -> Result<Answer, Hindrance> {
-    executor.branch(leg_of(&decision.plan.legs, write.server)?, decision).await?;
-    executor.executed(write.server);
-    let values: Vec<Parameter<'_>> =
-        write.arguments.iter().map(|argument| value_of(argument, parameters, known)).collect();
-    let outcome = ask_row(executor, peer, write, &values, formats).await;
-    let outcome = outcome.inspect_err(|trouble| {
-        if trouble.is_connection_failure() {
-            executor.drop_branch(write.server);
+impl Hand<'_> {
+    /// Writes rows where they are, server after server, or moves one; the answers in the rows' order.
+    async fn write(
+        &mut self,
+        executor: &mut Executor,
+        peer: &mut Peer,
+        some: &mut [(RowDeed, Computed)],
+    ) -> Result<Vec<Answered>, Hindrance> {
+        if let [(RowDeed::Move { take, .. }, known)] = some {
+            let taken = self.on_one(executor, peer, &[(take, known)], &[]).await?;
+            let row = taken.into_iter().flat_map(|answer| answer.rows).next().ok_or_else(gone)?;
+            known.rows.push(values(row)?);
         }
-    });
-    Ok(outcome?)
-}
-
-async fn ask_row(
-    executor: &mut Executor,
-    peer: &mut Peer,
-    write: &RowWrite,
-    parameters: &[Parameter<'_>],
-    formats: &[i16],
-) -> Result<Answer, Trouble> {
-    let connection = executor.connection(write.server);
-    LegAsk { text: &write.text, parameters, formats }.write(connection.out());
-    connection.owe_ready();
-    let mut answer = Answer { description: None, rows: Vec::new(), count: 0 };
-    let mut error = None;
-    while connection.owed() > 0 {
-        let frame = reply(connection, peer).await?;
-        match frame.tag() {
-            b'T' => answer.description = Some(frame),
-            b'D' => answer.rows.push(frame.into_bytes()),
-            b'C' => answer.count = view::affected(&frame),
-            b'E' => error = error.or(Some(view::error_fields(&frame).without_place())),
-            b'N' => peer.out().extend_from_slice(frame.bytes()),
-            _ => {}
-        }
-    }
-    match error {
-        Some(fields) => Err(fields.into()),
-        None => Ok(answer),
-    }
-}
-
-/// Passes on what one row returned.
-async fn tell(
-    peer: &mut Peer,
-    ask: Ask<'_>,
-    rows: &mut Rows,
-    answer: Answer,
-    described: &mut bool,
-) -> Result<(), Trouble> {
-    if let Some(description) = answer.description.filter(|_| !std::mem::replace(described, true)) {
-        match ask.describe {
-            true => peer.out().extend_from_slice(description.bytes()),
-            false => {
-                let columns = view::columns(&description);
-                rows.describe(&columns.map_err(|fault| ClientError::internal(fault.to_string()))?);
+        let mut servers: Vec<ServerId> = some.iter().map(|row| row_of(row).0.server).collect();
+        servers.sort_unstable();
+        servers.dedup();
+        let mut answers: Vec<Answered> = some.iter().map(|_| Answered::default()).collect();
+        for server in servers {
+            let here = some.iter().map(row_of).enumerate().filter(|(_, (write, _))| write.server == server);
+            let (places, rows): (Vec<usize>, Vec<_>) = here.unzip();
+            let here = self.on_one(executor, peer, &rows, self.formats).await?;
+            for (place, answer) in places.into_iter().zip(here) {
+                answers[place] = answer;
             }
         }
+        Ok(answers)
     }
-    for row in answer.rows {
-        rows.push(peer, row).await?;
+
+    /// Runs statements for single rows on the server of the first of them.
+    async fn on_one(
+        &mut self,
+        executor: &mut Executor,
+        peer: &mut Peer,
+        rows: &[(&RowWrite, &Computed)],
+        formats: &[i16],
+    ) -> Result<Vec<Answered>, Hindrance> {
+        let Some((RowWrite { server, .. }, _)) = rows.first() else { return Ok(Vec::new()) };
+        executor.branch(leg_of(&self.decision.plan.legs, *server)?, self.decision).await?;
+        let values: Vec<Vec<Parameter<'_>>> = rows
+            .iter()
+            .map(|(write, known)| {
+                write.arguments.iter().map(|argument| value_of(argument, self.parameters, known)).collect()
+            })
+            .collect();
+        let asks: Vec<LegAsk<'_>> = std::iter::zip(rows, &values)
+            .map(|((write, _), parameters)| LegAsk { text: &write.text, parameters, formats })
+            .collect();
+        Ok(executor.ask_kept(peer, *server, &asks, &mut self.keeping).await?)
     }
-    Ok(())
+}
+
+/// The statement that ends with a row, and what is known of the row.
+fn row_of((deed, known): &(RowDeed, Computed)) -> (&RowWrite, &Computed) {
+    match deed {
+        RowDeed::Write(write) | RowDeed::Move { put: write, .. } => (write, known),
+    }
 }
 
 /// A row that is locked cannot go.

@@ -7,13 +7,15 @@ use router::plan::Parameter;
 use router::sql::CopiedWrite;
 
 use crate::error::ClientError;
+use crate::execute::answered::{Answered, Keeping};
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::inner::values;
-use crate::execute::leg::{LegAsk, reply};
+use crate::execute::leg::LegAsk;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
+use crate::wire::frame::Frame;
 use crate::wire::{view, write};
 
 /// How many rows are written to a server before its answers are read.
@@ -37,27 +39,19 @@ pub(super) async fn run(
     }
     let mut servers = legs.iter().map(|leg| leg.server);
     let Some(first) = servers.next() else { return Ok(None) };
-    let outcome = write_first(executor, peer, ask, rows, first, copied).await;
-    let (completion, written) = settled(executor, first, outcome)?;
+    let (completion, told, written) = write_first(executor, peer, ask, rows, first, copied).await?;
     for server in servers {
-        let outcome = write_again(executor, peer, server, copied, &written).await;
-        settled(executor, server, outcome)?;
+        write_again(executor, peer, server, copied, &written).await?;
+    }
+    for row in told {
+        rows.push(peer, row).await?;
     }
     Ok(completion)
 }
 
-/// A connection that broke is given up.
-fn settled<T>(executor: &mut Executor, server: ServerId, outcome: Result<T, Trouble>) -> Result<T, Trouble> {
-    outcome.inspect_err(|trouble| {
-        if trouble.is_connection_failure() {
-            executor.drop_branch(server);
-        }
-    })
-}
-
 type Written = Vec<Vec<Option<Bytes>>>;
 
-/// Runs the statement on the first server: its answer goes to the client, what it wrote comes back.
+/// Runs the statement on the first server: its tag, the client's rows, and what it wrote.
 async fn write_first(
     executor: &mut Executor,
     peer: &mut Peer,
@@ -65,9 +59,7 @@ async fn write_first(
     rows: &mut Rows,
     server: ServerId,
     copied: &CopiedWrite,
-) -> Result<(Option<Bytes>, Written), Trouble> {
-    executor.executed(server);
-    let limit = executor.fleet.config.load().merge.max_bytes;
+) -> Result<(Option<Bytes>, Vec<Bytes>, Written), Trouble> {
     let asked = |index: usize| match ask.formats {
         [] => 0,
         [all] => *all,
@@ -75,50 +67,30 @@ async fn write_first(
     };
     let formats: Vec<i16> =
         (0..copied.visible).map(asked).chain(std::iter::repeat_n(0, copied.values)).collect();
-    let connection = executor.connection(server);
-    LegAsk { text: &copied.first, parameters: ask.parameters, formats: &formats }.write(connection.out());
-    connection.owe_ready();
-    let (mut completion, mut error, mut written, mut bytes) = (None, None, Vec::new(), 0);
-    while connection.owed() > 0 {
-        let frame = reply(connection, peer).await?;
-        match frame.tag() {
-            b'C' => completion = Some(frame.into_bytes()),
-            b'E' => error = error.or(Some(view::error_fields(&frame).without_place())),
-            b'N' => peer.out().extend_from_slice(frame.bytes()),
-            b'T' if copied.visible > 0 => {
-                let fault = |fault: crate::wire::frame::WireFault| ClientError::internal(fault.to_string());
-                let mut columns = view::columns(&frame).map_err(fault)?;
-                columns.truncate(copied.visible);
-                match ask.describe {
-                    true => write::columns(peer.out(), &columns),
-                    false => rows.describe(&columns),
-                }
-            }
-            b'D' => {
-                bytes += frame.len() as u64;
-                let mut all = values(frame.into_bytes())?;
-                let own = all.split_off(copied.visible.min(all.len()));
-                if copied.visible > 0 {
-                    let mut row = BytesMut::new();
-                    write::data_row(&mut row, all.iter().map(|value| value.as_deref()));
-                    rows.push(peer, row.freeze()).await?;
-                }
-                if bytes <= limit {
-                    written.push(own);
-                }
-            }
-            _ => {}
+    let first = LegAsk { text: &copied.first, parameters: ask.parameters, formats: &formats };
+    let mut keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
+    let answers = executor.ask_kept(peer, server, &[first], &mut keeping).await?;
+    let answer = answers.into_iter().next().unwrap_or_default();
+    if let Some(description) = answer.description.filter(|_| copied.visible > 0) {
+        let columns = view::columns(&description);
+        let mut columns = columns.map_err(|fault| ClientError::internal(fault.to_string()))?;
+        columns.truncate(copied.visible);
+        match ask.describe {
+            true => write::columns(peer.out(), &columns),
+            false => rows.describe(&columns),
         }
     }
-    match error {
-        Some(fields) => Err(fields.into()),
-        None if bytes > limit => {
-            Err(ClientError::new("53400", format!("the write is larger than {limit} bytes"))
-                .hint("Write fewer rows at a time, or raise [merge] max_bytes.")
-                .into())
+    let (mut told, mut written) = (Vec::new(), Vec::new());
+    for row in answer.rows {
+        let mut all = values(row)?;
+        written.push(all.split_off(copied.visible.min(all.len())));
+        if copied.visible > 0 {
+            let mut row = BytesMut::new();
+            write::data_row(&mut row, all.iter().map(|value| value.as_deref()));
+            told.push(row.freeze());
         }
-        None => Ok((completion, written)),
     }
+    Ok((answer.completion.map(Frame::into_bytes), told, written))
 }
 
 /// Writes the same rows on another server.
@@ -129,34 +101,15 @@ async fn write_again(
     copied: &CopiedWrite,
     written: &Written,
 ) -> Result<(), Trouble> {
-    executor.executed(server);
-    let connection = executor.connection(server);
-    let mut error = None;
+    let mut keeping = Keeping::again(executor.fleet.config.load().merge.max_bytes);
     let mut touched = 0_u64;
     for some in written.chunks(AT_ONCE) {
-        for row in some {
-            let parameter = |value: &Option<Bytes>| value.clone();
-            let values: Vec<Option<Bytes>> = row.iter().map(parameter).collect();
-            let parameters: Vec<Parameter<'_>> = values
-                .iter()
-                .map(|value| Parameter { type_oid: 0, binary: false, value: value.as_deref() })
-                .collect();
-            LegAsk { text: &copied.again, parameters: &parameters, formats: &[] }.write(connection.out());
-            connection.owe_ready();
-        }
-        while connection.owed() > 0 {
-            let frame = reply(connection, peer).await?;
-            match frame.tag() {
-                b'C' => {
-                    touched += view::affected(&frame);
-                }
-                b'E' => error = error.or(Some(view::error_fields(&frame).without_place())),
-                _ => {}
-            }
-        }
-        if let Some(fields) = error {
-            return Err(fields.into());
-        }
+        let parameters: Vec<Vec<Parameter<'_>>> =
+            some.iter().map(|row| row.iter().map(text_of).collect()).collect();
+        let ask = |parameters| LegAsk { text: &copied.again, parameters, formats: &[] };
+        let asks: Vec<LegAsk<'_>> = parameters.iter().map(|row| ask(row.as_slice())).collect();
+        let answers = executor.ask_kept(peer, server, &asks, &mut keeping).await?;
+        touched += answers.iter().map(Answered::count).sum::<u64>();
     }
     match touched == written.len() as u64 {
         true => Ok(()),
@@ -164,4 +117,9 @@ async fn write_again(
             .hint("\"herdctl check\" names the difference.")
             .into()),
     }
+}
+
+/// A value as a parameter whose type the server infers.
+fn text_of(value: &Option<Bytes>) -> Parameter<'_> {
+    Parameter { type_oid: 0, binary: false, value: value.as_deref() }
 }

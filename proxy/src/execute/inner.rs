@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use router::ids::ServerId;
 use router::plan::{Computed, Parameter};
 use router::sql::{Learned, Question, Statement};
 
@@ -45,6 +46,23 @@ impl Executor {
         Ok(Computed { types, rows })
     }
 
+    /// The parameters, each with the type that a server infers for it; those that are declared stay as they
+    /// are.
+    ///
+    /// # Errors
+    /// What the server says of the statement.
+    pub(super) async fn typed<'a>(
+        &mut self,
+        peer: &mut Peer,
+        server: ServerId,
+        statement: &Statement,
+        parameters: &[Parameter<'a>],
+    ) -> Result<Vec<Parameter<'a>>, Trouble> {
+        let types = types_of_parameters(self.connection(server), peer, statement, parameters).await?;
+        let typed = |(parameter, type_oid): (&Parameter<'a>, u32)| Parameter { type_oid, ..*parameter };
+        Ok(parameters.iter().zip(types).map(typed).collect())
+    }
+
     /// A statement of the proxy's own making.
     pub(super) fn inner_statement(&mut self, text: &str) -> Result<Arc<Statement>, Trouble> {
         let path = self.search_path();
@@ -58,11 +76,7 @@ impl Executor {
     }
 }
 
-/// The types of a statement's parameters as a server infers them, those that are declared included.
-///
-/// # Errors
-/// What the server says of the statement.
-pub(super) async fn types_of_parameters(
+async fn types_of_parameters(
     connection: &mut Lent,
     peer: &mut Peer,
     statement: &Statement,

@@ -6,16 +6,14 @@ use router::ids::ServerId;
 use router::plan::{Argument, Computed, Division, Insert, InsertPart, Leg, Parameter};
 
 use crate::error::ClientError;
+use crate::execute::answered::{Keeping, tell_columns};
 use crate::execute::everywhere::sum;
 use crate::execute::executor::{Decision, Executor, Hindrance};
-use crate::execute::inner::types_of_parameters;
-use crate::execute::leg::{LegAsk, reply};
+use crate::execute::leg::LegAsk;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
-use crate::wire::frame::Frame;
-use crate::wire::view;
 
 /// Runs the INSERT. RETURNING gives its rows in the order in which the statement has them.
 ///
@@ -40,11 +38,7 @@ pub(super) async fn run(
     let mut parameters = ask.parameters.to_vec();
     if insert.needs_types(&parameters) || insert.is_misfit() {
         executor.branch(first, decision).await?;
-        let connection = executor.connection(first.server);
-        let types = types_of_parameters(connection, peer, insert.statement(), &parameters).await?;
-        for (parameter, type_oid) in parameters.iter_mut().zip(types) {
-            parameter.type_oid = type_oid;
-        }
+        parameters = executor.typed(peer, first.server, insert.statement(), &parameters).await?;
     }
     let computed = match insert.question() {
         Some(question) => executor.answer(peer, question, &parameters).await?,
@@ -59,72 +53,23 @@ pub(super) async fn run(
     let parts = insert.parts(division).map_err(Trouble::from)?;
     let mut returned: Vec<Option<Bytes>> = Vec::new();
     let mut completions = Vec::new();
+    let mut keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
     for (number, part) in parts.iter().enumerate() {
         executor.branch(leg_of(legs, part.server)?, decision).await?;
         let values = arguments(part, &parameters, &computed);
-        let ask = Ask { parameters: &values, ..ask };
-        let answer = run_part(executor, peer, ask, part, number == 0).await;
-        let answer = answer.inspect_err(|trouble| {
-            if !matches!(trouble, Trouble::Told) {
-                executor.drop_branch(part.server);
+        let leg = LegAsk { text: &part.text, parameters: &values, formats: ask.formats };
+        for answer in executor.ask_kept(peer, part.server, &[leg], &mut keeping).await? {
+            if let (0, Some(description)) = (number, &answer.description) {
+                tell_columns(peer, ask, rows, description)?;
             }
-        })?;
-        completions.extend(answer.completion);
-        place(&mut returned, &part.rows, answer.rows);
+            completions.extend(answer.completion);
+            place(&mut returned, &part.rows, answer.rows);
+        }
     }
     for row in returned.into_iter().flatten() {
         rows.push(peer, row).await?;
     }
     Ok(sum(&completions))
-}
-
-/// What one part answered.
-struct Answer {
-    rows: Vec<Bytes>,
-    completion: Option<Frame>,
-}
-
-async fn run_part(
-    executor: &mut Executor,
-    peer: &mut Peer,
-    ask: Ask<'_>,
-    part: &InsertPart,
-    first: bool,
-) -> Result<Answer, Trouble> {
-    executor.executed(part.server);
-    let limit = executor.fleet.config.load().merge.max_bytes;
-    let connection = executor.connection(part.server);
-    LegAsk { text: &part.text, parameters: ask.parameters, formats: ask.formats }.write(connection.out());
-    connection.owe_ready();
-    let mut answer = Answer { rows: Vec::new(), completion: None };
-    let (mut error, mut bytes) = (None, 0);
-    while connection.owed() > 0 {
-        let frame = reply(connection, peer).await?;
-        match frame.tag() {
-            b'C' => answer.completion = Some(frame),
-            b'E' => error = error.or(Some(view::error_fields(&frame).without_place())),
-            b'D' => {
-                bytes += frame.len() as u64;
-                answer.rows.push(frame.into_bytes());
-            }
-            b'T' if first && ask.describe => peer.out().extend_from_slice(frame.bytes()),
-            b'N' => peer.out().extend_from_slice(frame.bytes()),
-            _ => {}
-        }
-    }
-    match error {
-        Some(fields) => {
-            executor.cancellable.tell(peer.out(), &fields);
-            Err(Trouble::Told)
-        }
-        None if bytes > limit => Err(ClientError::new(
-            "53400",
-            format!("the rows that INSERT returns are larger than {limit} bytes"),
-        )
-        .hint("Insert fewer rows at a time, or raise [merge] max_bytes.")
-        .into()),
-        None => Ok(answer),
-    }
 }
 
 /// The leg of a server.

@@ -5,6 +5,8 @@
 //! | `executor` | plans a statement and gets the connections it needs |
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
+//! | `insert`, `chosen`, `copies` | writes whose rows belong to several servers |
+//! | `inner`, `answered` | statements that are parts of the client's, and what they answer |
 //! | `numbers` | what sequences gave the session |
 //! | `sequences`, `set_values` | sequences over several servers: kept apart, set |
 //! | `room` | what a transaction allocates, handed on to the next |
@@ -24,6 +26,7 @@
 
 mod aim;
 pub mod alike;
+mod answered;
 pub mod at_once;
 pub mod branches;
 pub mod cancel;

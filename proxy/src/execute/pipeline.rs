@@ -269,7 +269,7 @@ impl Executor {
         server: ServerId,
         frame: &Frame,
     ) -> Result<(), Trouble> {
-        let leg = Leg { server, text: None, fences: Vec::new() };
+        let leg = Leg::on(server);
         let directory = self.database.directory.load();
         let decision = Decision { plan: plan_of(leg.clone()), directory };
         match self.branch(&leg, &decision).await {
@@ -306,7 +306,7 @@ impl Executor {
         let all = (0..directory.servers().len()).filter_map(|index| u16::try_from(index).ok()).map(ServerId);
         let mut last = None;
         for server in held.into_iter().chain(all) {
-            let leg = Leg { server, text: None, fences: Vec::new() };
+            let leg = Leg::on(server);
             let alive =
                 self.fleet.server(&self.database, server).is_some_and(|server| server.primary().is_some());
             if !alive && last.is_some() {

@@ -80,8 +80,7 @@ impl Executor {
                         let aim = Aim::of(ask.statement.text(), &decision.plan.legs, self.before);
                         return Err(trouble.aimed(&aim));
                     }
-                    self.transaction.branches.clear();
-                    self.transaction.listed = None;
+                    self.transaction.begin_anew();
                 }
             }
         }

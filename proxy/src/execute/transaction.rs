@@ -160,6 +160,12 @@ impl Transaction {
         }
     }
 
+    /// Its branches are lost before anything was done in them: it may begin anew.
+    pub fn begin_anew(&mut self) {
+        self.branches.clear();
+        self.listed = None;
+    }
+
     /// True inside the client's own transaction.
     pub fn is_explicit(&self) -> bool {
         self.mode == Mode::Explicit

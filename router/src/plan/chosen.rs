@@ -77,10 +77,9 @@ pub(super) fn over_several(
         ));
     }
     let write = ChosenWrite { statement: Arc::new(statement.share()), relation, chosen };
-    let leg = |server| Leg { server, text: None, fences: Vec::new() };
     let plan = Plan {
         way: Way::Chosen(Arc::new(write)),
-        legs: servers.into_iter().map(leg).collect(),
+        legs: servers.into_iter().map(Leg::on).collect(),
         role: Role::Primary,
         tenants,
         why: "rows are locked, chosen, then written by their keys".into(),

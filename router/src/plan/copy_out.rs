@@ -27,10 +27,9 @@ pub(super) fn over_several(
     };
     let question = Question { text, parameters: Vec::new() };
     let copy = CopyOut { question, format: format_of(options)? };
-    let leg = |server| Leg { server, text: None, fences: Vec::new() };
     let plan = Plan {
         way: Way::CopyOut(Arc::new(copy)),
-        legs: servers.into_iter().map(leg).collect(),
+        legs: servers.into_iter().map(Leg::on).collect(),
         role: request.role(),
         tenants,
         why: "rows of several servers".into(),

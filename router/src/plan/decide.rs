@@ -193,7 +193,7 @@ impl Request<'_> {
         tenants: Tenants,
         why: impl Into<Cow<'static, str>>,
     ) -> Plan {
-        let legs = [super::Leg { server, text, fences: Vec::new() }].into();
+        let legs = [super::Leg { text, ..super::Leg::on(server) }].into();
         Plan { way: Way::Single, legs, role: self.role(), tenants, why: why.into() }
     }
 
@@ -208,10 +208,9 @@ impl Request<'_> {
 
     /// COPY FROM STDIN.
     pub(super) fn copy_in(&self, copy: CopyIn, tenants: Tenants) -> Plan {
-        let leg = |server| super::Leg { server, text: None, fences: Vec::new() };
         Plan {
             way: Way::CopyIn(std::sync::Arc::new(copy)),
-            legs: self.directory.holders().into_iter().map(leg).collect(),
+            legs: self.directory.holders().into_iter().map(super::Leg::on).collect(),
             role: Role::Primary,
             tenants,
             why: "each row goes to its tenant's server".into(),

@@ -13,7 +13,7 @@ pub(super) fn on_all(request: &Request<'_>, why: &'static str) -> Result<Verdict
         return Ok(Verdict::Run(request.single(ServerId::HOME, None, Tenants::None, why)));
     }
     let server = |index| ServerId(u16::try_from(index).unwrap_or(u16::MAX));
-    let legs = (0..count).map(|index| Leg { server: server(index), text: None, fences: Vec::new() });
+    let legs = (0..count).map(|index| Leg::on(server(index)));
     Ok(Verdict::Run(Plan {
         way: Way::Everywhere(Answer::First),
         legs: legs.collect(),

@@ -92,10 +92,9 @@ pub(super) fn over_several(
         only: request.tenant.clone(),
         now: request.session.now.now().to_owned(),
     };
-    let leg = |server| Leg { server, text: None, fences: Vec::new() };
     let plan = Plan {
         way: Way::Insert(Arc::new(insert)),
-        legs: servers.into_iter().map(leg).collect(),
+        legs: servers.into_iter().map(Leg::on).collect(),
         role: Role::Primary,
         tenants,
         why: "each row goes to its tenant's server".into(),

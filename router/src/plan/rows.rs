@@ -511,7 +511,7 @@ fn over_several(
     let legs = servers.into_iter().zip(texts);
     let plan = Plan {
         way,
-        legs: legs.map(|(server, leg)| Leg { server, text: Some(text(leg)), fences: Vec::new() }).collect(),
+        legs: legs.map(|(server, leg)| Leg::of_text(server, text(leg))).collect(),
         role: request.role(),
         tenants,
         why: "rows of several servers".into(),
@@ -533,7 +533,7 @@ fn cursor(
     let place = place.ok_or_else(|| several_servers(request.statement))?;
     let over_arrays = format!("{prefix}{}", plan.over_arrays).into();
     let plan = GatherPlan { over_arrays, place: Some(place), ..plan };
-    let leg = |(server, text)| Leg { server, text: Some(text), fences: Vec::new() };
+    let leg = |(server, text): (ServerId, Arc<str>)| Leg::of_text(server, text);
     let plan = Plan {
         way: Way::Gather(Arc::new(plan)),
         legs: servers.into_iter().zip(texts).map(leg).collect(),

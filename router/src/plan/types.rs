@@ -58,6 +58,18 @@ pub struct Leg {
     pub fences: Fences,
 }
 
+impl Leg {
+    /// The client's own text on this server, with no fence yet.
+    pub fn on(server: ServerId) -> Leg {
+        Leg { server, text: None, fences: Fences::new() }
+    }
+
+    /// This text on this server, with no fence yet.
+    pub fn of_text(server: ServerId, text: impl Into<Arc<str>>) -> Leg {
+        Leg { text: Some(text.into()), ..Leg::on(server) }
+    }
+}
+
 /// Names of token tables in schema `pgherd`; almost always empty.
 pub type Fences = Vec<String>;
 

@@ -23,7 +23,7 @@ pub(super) fn over_several(
     let legs = servers.into_iter().map(|server| {
         let text = visible(request, &text, server)?;
         let text = if prefix.is_empty() { text } else { format!("{prefix}{text}").into() };
-        Ok(Leg { server, text: Some(text), fences: Vec::new() })
+        Ok(Leg::of_text(server, text))
     });
     let plan = Plan {
         way: Way::Everywhere(Answer::Sum),

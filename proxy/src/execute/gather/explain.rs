@@ -74,13 +74,10 @@ async fn explain(
         false => Vec::new(),
     };
     let place = plan.place.unwrap_or(legs.first().map_or(ServerId::HOME, |leg| leg.server));
-    executor
-        .branch(&router::plan::Leg { server: place, text: None, fences: Vec::new() }, decision)
-        .await
-        .map_err(|hindrance| match hindrance {
-            Hindrance::Trouble(trouble) => trouble,
-            Hindrance::Replan => crate::error::ClientError::internal("a leg without a fence met one").into(),
-        })?;
+    executor.branch(&router::plan::Leg::on(place), decision).await.map_err(|hindrance| match hindrance {
+        Hindrance::Trouble(trouble) => trouble,
+        Hindrance::Replan => crate::error::ClientError::internal("a leg without a fence met one").into(),
+    })?;
     let connection = executor.connection(place);
     let text = format!("{prefix}{}", plan.over_arrays);
     let ask = Ask { formats: &[0], ..ask };

@@ -39,7 +39,7 @@ pub(in crate::execute) async fn run(
     if let Some(place) = plan.place
         && legs.iter().all(|leg| leg.server != place)
     {
-        all.push(Leg { server: place, text: None, fences: Vec::new() });
+        all.push(Leg::on(place));
     }
     for number in 0.. {
         for leg in &all {

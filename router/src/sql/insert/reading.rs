@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use pg_raw_parse::nodes::{InsertStmt, OnConflictAction, RawStmt, SelectStmt, SetOperation};
+use pg_raw_parse::nodes::{OnConflictAction, RawStmt, SelectStmt, SetOperation};
 use pg_raw_parse::{ConstValue, Node};
 
 use super::columns::{Columns, MISFIT};
 use super::question::{Question, question_of_query, unknown};
 use super::values::{Values, read_values};
-use crate::catalog::{Catalog, Relation, RelationKind, SearchPath};
+use crate::catalog::{Catalog, Relation, SearchPath};
 use crate::plan::Refusal;
 use crate::sql::keys::KeySet;
-use crate::sql::shape::check_insert_clauses;
+use crate::sql::shape::{check_insert_clauses, sharded_table};
 
 /// What an INSERT says of its rows.
 #[derive(Debug, Clone)]
@@ -61,7 +61,8 @@ pub(crate) fn read_insert(
     path: &SearchPath,
 ) -> Result<Reading, Refusal> {
     let Node::InsertStmt(insert) = statement.stmt() else { return Err(unknown()) };
-    let relation = target_of(insert, catalog, path)?;
+    let relation = insert.relation().and_then(|target| sharded_table(target, catalog, path));
+    let relation = relation.ok_or_else(unknown)?;
     check_insert_clauses(insert, catalog, path)?;
     let rows = match insert.select_stmt() {
         Node::SelectStmt(select) if select.values_lists().is_empty() => {
@@ -79,20 +80,6 @@ pub(crate) fn read_insert(
         Some(_) => Conflict::Update,
     };
     Ok(Reading { relation, rows, conflict, returning: insert.returning_clause().is_some() })
-}
-
-fn target_of(insert: &InsertStmt, catalog: &Catalog, path: &SearchPath) -> Result<Arc<Relation>, Refusal> {
-    let target = insert.relation().ok_or_else(unknown)?;
-    let name = target.relname().unwrap_or_default();
-    let relation = catalog.relation(target.schemaname(), name, path).ok_or_else(unknown)?;
-    match &relation.kind {
-        RelationKind::Sharded { .. } => Ok(Arc::clone(relation)),
-        RelationKind::Reference
-        | RelationKind::ReferenceView
-        | RelationKind::ShardedView { .. }
-        | RelationKind::Sequence
-        | RelationKind::Unsafe { .. } => Err(unknown()),
-    }
 }
 
 /// `INSERT ... SELECT 'x', NULL`: PostgreSQL gives them the type of the column that they are for.

@@ -44,4 +44,4 @@ pub(crate) use expression::is_plain;
 pub(crate) use names::{function_name, output_name};
 pub(crate) use outputs::without_places;
 pub(crate) use split::split;
-pub(crate) use write::{check_insert_clauses, is_same_anywhere, is_stamped, split_write};
+pub(crate) use write::{check_insert_clauses, is_same_anywhere, is_stamped, sharded_table, split_write};

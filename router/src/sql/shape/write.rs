@@ -127,16 +127,7 @@ impl<'a> Analysis<'a> {
     }
 
     fn relation_of(&self, target: &RangeVar) -> Result<Arc<Relation>, Refusal> {
-        let name = target.relname().unwrap_or_default();
-        let relation = self.catalog.relation(target.schemaname(), name, self.path).ok_or_else(not_by_each)?;
-        match &relation.kind {
-            RelationKind::Sharded { .. } => Ok(Arc::clone(relation)),
-            RelationKind::Reference
-            | RelationKind::ReferenceView
-            | RelationKind::ShardedView { .. }
-            | RelationKind::Sequence
-            | RelationKind::Unsafe { .. } => Err(not_by_each()),
-        }
+        sharded_table(target, self.catalog, self.path).ok_or_else(not_by_each)
     }
 
     /// The names of an UPDATE or DELETE, once its tables are tied to the written one.
@@ -204,6 +195,19 @@ impl<'a> Analysis<'a> {
             };
         }
         Ok(())
+    }
+}
+
+/// The sharded table of this name.
+pub(crate) fn sharded_table(name: &RangeVar, catalog: &Catalog, path: &SearchPath) -> Option<Arc<Relation>> {
+    let relation = catalog.relation(name.schemaname(), name.relname().unwrap_or_default(), path)?;
+    match &relation.kind {
+        RelationKind::Sharded { .. } => Some(Arc::clone(relation)),
+        RelationKind::Reference
+        | RelationKind::ReferenceView
+        | RelationKind::ShardedView { .. }
+        | RelationKind::Sequence
+        | RelationKind::Unsafe { .. } => None,
     }
 }
 
