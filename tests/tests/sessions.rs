@@ -411,6 +411,35 @@ async fn a_setting_that_a_transaction_committed_stays_with_its_session() {
 }
 
 #[tokio::test]
+async fn a_setting_by_a_function_is_what_the_server_made_of_it() {
+    let daemon = daemon().await;
+    let mut session = daemon.session("app").await.unwrap();
+    session.ask("SELECT set_config('work_mem', (1 + 4) || 'MB', false)").await.unwrap();
+    let mut extended = daemon.session("app").await.unwrap();
+    pipeline(&mut extended, &["SELECT set_config('work_mem', (1 + 4) || 'MB', false)"]).await;
+    for session in [&mut session, &mut extended] {
+        session.ask("SELECT set_config('app.never', 'x', false) WHERE false").await.unwrap();
+        session.ask("BEGIN").await.unwrap();
+        session.ask("SELECT count(*) FROM notes").await.unwrap();
+        let late = "SELECT set_config('app.whose', body, false) FROM notes WHERE tenant_id = 4";
+        assert!(session.ask(late).await.unwrap().fault.is_none());
+        session.ask("COMMIT").await.unwrap();
+        let named = "SELECT set_config(name, '7s', false) FROM pg_settings WHERE name = 'lock_timeout'";
+        assert_eq!(session.ask(named).await.unwrap().value(), "7s");
+        for tenant in 1..=12 {
+            let question = format!(
+                "SELECT concat_ws(' ', current_setting('work_mem'), current_setting('app.whose', true),
+                        current_setting('app.never', true), current_setting('lock_timeout'))
+                 FROM notes WHERE tenant_id = {tenant} AND note_id = 1"
+            );
+            assert_eq!(session.ask(&question).await.unwrap().value(), "5MB first 7s", "tenant {tenant}");
+        }
+    }
+    let several = session.ask("SELECT set_config('app.whose', body, false) FROM notes").await.unwrap();
+    assert_eq!(several.fault.unwrap().sqlstate, "0A000");
+}
+
+#[tokio::test]
 async fn a_savepoint_undoes_settings_on_servers_that_came_later() {
     let mut session = daemon().await.session("app").await.unwrap();
     for sql in [
@@ -802,6 +831,9 @@ async fn a_tenant_given_to_set_config_as_a_parameter_holds_for_the_transaction()
         let seen = session.ask("SELECT tenant_id FROM notes WHERE note_id = 1").await.unwrap();
         assert_eq!(seen.rows.len(), 12, "{seen}");
     }
+    session.ask("SET app.tenant = '3'").await.unwrap();
     let answer = session.extended("SELECT set_config('app.tenant', $1, false)", &[None]).await.unwrap();
-    assert_eq!(answer.sqlstate(), "0A000", "{answer}");
+    assert_eq!(answer.value(), "", "NULL takes it back: {answer}");
+    let seen = session.ask("SELECT tenant_id FROM notes WHERE note_id = 1").await.unwrap();
+    assert_eq!(seen.rows.len(), 12, "{seen}");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use router::ids::ServerId;
-use router::sql::{Access, Kind as Sort, Learned, Statement};
+use router::sql::{Access, ConfigValue, Kind as Sort, Learned, Statement};
 use tracing::Instrument;
 
 use crate::client::extended::{check_parameters, is_ours, text};
@@ -94,6 +94,9 @@ impl Session {
         check_parameters(&bind, &prepared, &statement)?;
         let parameters = parameters_of(&prepared, &bind);
         let config = self.config_of(&statement, &parameters)?;
+        if config.iter().any(|call| call.value == ConfigValue::Asked) {
+            return Ok(Begun::Waits);
+        }
         let (current, idle) = (self.current(), self.expects.is_empty());
         let at = |server| current == Some(server) || (current.is_none() && idle);
         let (decision, stands) =

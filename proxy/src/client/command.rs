@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use router::ids::{ServerId, quote_literal};
 use router::plan::Parameter;
-use router::sql::{ConfigCall, Discarded, Kind, SetScope, Statement};
+use router::sql::{ConfigCall, ConfigValue, Discarded, Kind, SetScope, Statement};
 
 use crate::client::session::Session;
 use crate::error::ClientError;
@@ -385,7 +385,7 @@ impl Session {
             Ask { statement: &statement, parameters: &parameters, formats: &[], describe: self.describes };
         let config = self.config_of(&statement, &parameters)?;
         let completion = self.executor.run_prepared(&mut self.peer, ask, &prepared).await?;
-        self.track(config, None).await?;
+        self.track(config, self.executor.alone).await?;
         Ok(completion)
     }
 
@@ -400,33 +400,44 @@ impl Session {
     ) -> Result<Vec<ConfigCall>, Trouble> {
         let mut calls = statement.sets_config().to_vec();
         for call in &mut calls {
-            if let Some(number) = call.parameter.take() {
+            if let ConfigValue::Parameter(number) = call.value {
                 let parameter = parameters.get(usize::from(number).wrapping_sub(1));
-                call.value = parameter.and_then(text_of).ok_or_else(|| {
-                    ClientError::unsupported(
-                        "set_config with a value that is no text",
-                        "Give its parameter as text that is not NULL.",
-                    )
-                })?;
+                call.value = parameter.and_then(text_of).map_or(ConfigValue::Asked, ConfigValue::Text);
             }
-            check_readable(&call.name, &call.value)?;
+            match &call.value {
+                ConfigValue::Text(value) => check_readable(&call.name, value)?,
+                ConfigValue::Parameter(_) | ConfigValue::Asked => check_readable(&call.name, "?")?,
+            }
         }
         Ok(calls)
     }
 
     /// What calls of `set_config` on a server mean for the session, and for its other servers.
+    ///
+    /// # Errors
+    /// PostgreSQL's own.
     pub(super) async fn track(
         &mut self,
         calls: Vec<ConfigCall>,
         server: Option<ServerId>,
     ) -> Result<(), Trouble> {
-        for call in calls {
-            self.executor.set_elsewhere(server, &set_config(&call)).await?;
-            let scope = if call.local { SetScope::Local } else { SetScope::Session };
-            let setting = self.whole(&call.name, scope, Setting::of(&call.name, &call.value));
-            match call.local {
-                true => self.executor.settings.set_local(&call.name, setting),
-                false => self.executor.settings.set(&call.name, setting),
+        for ConfigCall { name, value, local } in calls {
+            let value = match value {
+                ConfigValue::Text(value) => value,
+                ConfigValue::Parameter(_) | ConfigValue::Asked => {
+                    let Some(server) = server else {
+                        return Err(ClientError::internal("a setting of nobody knows which server").into());
+                    };
+                    let Some(value) = self.executor.setting_at(server, &name).await? else { continue };
+                    value
+                }
+            };
+            self.executor.set_elsewhere(server, &set_config(&name, &value, local)).await?;
+            let scope = if local { SetScope::Local } else { SetScope::Session };
+            let setting = self.whole(&name, scope, Setting::of(&name, &value));
+            match local {
+                true => self.executor.settings.set_local(&name, setting),
+                false => self.executor.settings.set(&name, setting),
             }
         }
         Ok(())
@@ -478,9 +489,8 @@ fn text_of(parameter: &Parameter<'_>) -> Option<String> {
 }
 
 /// The call that does on another connection what the client's did.
-fn set_config(call: &ConfigCall) -> String {
-    let (name, value) = (quote_literal(&call.name), quote_literal(&call.value));
-    format!("SELECT pg_catalog.set_config({name}, {value}, {})", call.local)
+fn set_config(name: &str, value: &str, local: bool) -> String {
+    format!("SELECT pg_catalog.set_config({}, {}, {local})", quote_literal(name), quote_literal(value))
 }
 
 /// A WARNING to the client.

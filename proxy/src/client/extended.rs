@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use router::ids::ServerId;
 use router::plan::{Parameter, Role, Way};
-use router::sql::{Kind as Sort, Statement};
+use router::sql::{ConfigValue, Kind as Sort, Statement};
 
 use crate::client::portal::{Bound, Portal, Stand, parameters_of};
 use crate::client::session::Session;
@@ -146,7 +146,8 @@ impl Session {
             }
             let parameters = parameters_of(&prepared, &bind);
             config = self.config_of(statement, &parameters)?;
-            stand = self.place((statement, planned), &prepared, &parameters, &bind).await?;
+            let asks = config.iter().any(|call| call.value == ConfigValue::Asked);
+            stand = self.place((statement, planned), &prepared, &parameters, &bind, asks).await?;
         }
         let bound = match stand {
             Stand::OnServer(_) => None,
@@ -218,13 +219,15 @@ impl Session {
         Ok(frame.expect("a whole message was written"))
     }
 
-    /// Plans a bound statement, where it has no plan; where it is one server's, the Bind goes there.
+    /// Plans a bound statement, where it has no plan; where it is one server's, the Bind goes there, unless it
+    /// `asks` what it has set.
     async fn place(
         &mut self,
         (statement, mut planned): (&Statement, Option<Box<Decision>>),
         prepared: &Prepared,
         parameters: &[Parameter<'_>],
         bind: &Bind<'_>,
+        asks: bool,
     ) -> Result<Stand, Trouble> {
         loop {
             let permits = self.executor.transaction.passes.len();
@@ -233,7 +236,7 @@ impl Session {
                 None => self.executor.decide(statement, parameters).await?,
             };
             let leg = &decision.plan.legs[0];
-            let apart = statement.is_explain() || statement.changes_schema();
+            let apart = asks || statement.is_explain() || statement.changes_schema();
             if apart || !matches!(decision.plan.way, Way::Single) {
                 self.executor.transaction.passes.truncate(permits);
                 return Ok(Stand::Waiting);

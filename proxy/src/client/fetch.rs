@@ -145,7 +145,7 @@ impl Session {
         let mut rows = Rows::kept(limit);
         let completion = self.executor.run(&mut self.peer, ask, &mut rows).await?;
         drop(parameters);
-        self.track(portal.config.clone(), None).await?;
+        self.track(portal.config.clone(), self.executor.alone).await?;
         portal.stand = Stand::Fetched(Box::new((rows.into_frames(), completion)));
         self.portals.insert(name, portal);
         Ok(())

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use router::catalog::SearchPath;
-use router::ids::ServerId;
 use router::sql::{Kind, Learned, Statement};
 
 use crate::client::session::Session;
@@ -42,12 +41,6 @@ impl Session {
         self.finish_query(outcome).await?;
         self.ready();
         self.peer.flush().await
-    }
-
-    /// The server of the only branch: what just ran need not be done there again.
-    fn only_server(&self) -> Option<ServerId> {
-        let mut servers = self.executor.transaction.branches.servers();
-        servers.next().filter(|_| servers.next().is_none())
     }
 
     /// Runs the statements in order; the last CommandComplete is the result.
@@ -129,9 +122,8 @@ impl Session {
         let config = self.config_of(statement, parameters)?;
         let ask = Ask { statement, parameters, formats: &[], describe: true };
         let completion = self.executor.run(&mut self.peer, ask, &mut Rows::through()).await?;
-        let server = self.only_server();
         if !config.is_empty() {
-            Box::pin(self.track(config, server)).await?;
+            Box::pin(self.track(config, self.executor.alone)).await?;
         }
         Ok(completion)
     }

@@ -103,6 +103,9 @@ impl Executor {
         if let Some(branch) = self.transaction.branches.get(server) {
             return (!branch.replica && !branch.is_outdated(server, decision)).then_some(Stands::Begun);
         }
+        if self.is_of_one_moment(decision) {
+            return None;
+        }
         let stands = match (self.transaction.mode, manner) {
             (Mode::Auto, Manner::Query | Manner::Pipeline) => Stands::Begun,
             (Mode::Explicit, Manner::Pipeline) if self.begins_plainly() => Stands::Begins,

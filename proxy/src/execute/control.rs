@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use router::ids::ServerId;
+use router::ids::{ServerId, quote_literal};
 use router::sql::{Kind, Learned, Statement};
 
 use crate::catalog;
@@ -94,6 +94,16 @@ impl Executor {
             must(&mut branch.connection, statement).await?;
         }
         Ok(())
+    }
+
+    /// The value of a setting on a branch; `None` where nobody has set it.
+    ///
+    /// # Errors
+    /// PostgreSQL's own.
+    pub async fn setting_at(&mut self, server: ServerId, name: &str) -> Result<Option<String>, Trouble> {
+        let text = format!("SELECT pg_catalog.current_setting({}, true)", quote_literal(name));
+        let outcome = self.connection(server).simple(&text).await?.ok()?;
+        Ok(outcome.value().map(str::to_owned))
     }
 
     /// Runs a command on the connection that the session keeps, if it keeps one.

@@ -1,4 +1,5 @@
-//! COPY ... FROM STDIN into a sharded table: each row to its tenant's server, all in one atomic commit.
+//! COPY ... FROM STDIN over several servers, in one atomic commit: each row to its tenant's server, or all
+//! rows to each server where each has a copy of the table.
 //!
 //! The client is told of one COPY, the first leg's. What a move freezes meanwhile is not waited for
 //! here: each leg holds its fences for the whole of the COPY.
@@ -6,7 +7,7 @@
 use bytes::Bytes;
 use router::copy::{CopyFault, Piece, RowSplitter};
 use router::ids::{ServerId, TenantKey};
-use router::plan::{CopyIn, Leg};
+use router::plan::{CopyIn, CopyRows, Leg};
 
 use crate::error::ClientError;
 use crate::execute::everywhere::sum;
@@ -47,7 +48,7 @@ pub(super) async fn run(
     peer.flush().await.map_err(Trouble::from)?;
     let legs = &decision.plan.legs;
     match distribute(executor, peer, decision, copy).await {
-        Ok(()) => finish(executor, legs).await.map(Some).map_err(Hindrance::Trouble),
+        Ok(()) => finish(executor, legs, copy).await.map(Some).map_err(Hindrance::Trouble),
         Err(trouble) => {
             give_up(executor, legs).await;
             Err(trouble.into())
@@ -82,24 +83,26 @@ async fn distribute(
     decision: &Decision,
     copy: &CopyIn,
 ) -> Result<(), Trouble> {
-    let mut splitter = RowSplitter::new(&copy.format);
+    let mut rows = match copy {
+        CopyIn::Rows(rows) => Some((RowSplitter::new(&rows.format), rows)),
+        CopyIn::Copies => None,
+    };
     loop {
         let frame = match peer.copied().await? {
             Copied::Data(part) => {
-                splitter.feed(&part);
-                hand_out(executor, &mut splitter, decision, copy).await?;
+                take(executor, &mut rows, decision, &part).await?;
                 continue;
             }
             Copied::Frame(frame) => frame,
         };
         match frame.tag() {
             b'd' => {
-                splitter.feed(frame.body());
-                hand_out(executor, &mut splitter, decision, copy).await?;
+                take(executor, &mut rows, decision, frame.body()).await?;
             }
             b'c' => {
+                let Some((splitter, copy)) = &mut rows else { return Ok(()) };
                 splitter.finish();
-                return hand_out(executor, &mut splitter, decision, copy).await;
+                return hand_out(executor, splitter, decision, copy).await;
             }
             b'f' => {
                 let reason = String::from_utf8_lossy(frame.body().strip_suffix(b"\0").unwrap_or_default());
@@ -114,11 +117,28 @@ async fn distribute(
     }
 }
 
+/// Hands on a part of the data, as far as it holds whole rows where they part.
+async fn take(
+    executor: &mut Executor,
+    rows: &mut Option<(RowSplitter, &CopyRows)>,
+    decision: &Decision,
+    part: &[u8],
+) -> Result<(), Trouble> {
+    if let Some((splitter, copy)) = rows {
+        splitter.feed(part);
+        return hand_out(executor, splitter, decision, copy).await;
+    }
+    for leg in &decision.plan.legs {
+        send(executor.connection(leg.server), part).await?;
+    }
+    Ok(())
+}
+
 async fn hand_out(
     executor: &mut Executor,
     splitter: &mut RowSplitter,
     decision: &Decision,
-    copy: &CopyIn,
+    copy: &CopyRows,
 ) -> Result<(), Trouble> {
     while let Some(piece) = splitter.next_piece().map_err(|fault| told(&fault, copy))? {
         match piece {
@@ -141,7 +161,7 @@ async fn hand_out(
     Ok(())
 }
 
-fn server_of(key: &TenantKey, decision: &Decision, copy: &CopyIn) -> Result<ServerId, Trouble> {
+fn server_of(key: &TenantKey, decision: &Decision, copy: &CopyRows) -> Result<ServerId, Trouble> {
     if copy.only.as_ref().is_some_and(|only| only != key) {
         return Err(ClientError::new(
             "42501",
@@ -164,8 +184,8 @@ async fn send(connection: &mut Lent, bytes: &[u8]) -> Result<(), Trouble> {
     }
 }
 
-/// Ends the COPY on each server; the CommandComplete with the sum of the rows.
-async fn finish(executor: &mut Executor, legs: &[Leg]) -> Result<Bytes, Trouble> {
+/// Ends the COPY on each server; the CommandComplete with the number of the rows.
+async fn finish(executor: &mut Executor, legs: &[Leg], copy: &CopyIn) -> Result<Bytes, Trouble> {
     for leg in legs {
         let connection = executor.connection(leg.server);
         write::copy_done(connection.out());
@@ -181,7 +201,18 @@ async fn finish(executor: &mut Executor, legs: &[Leg]) -> Result<Bytes, Trouble>
     }
     match failure {
         Some(error) => Err(error.into()),
-        None => sum(&completions).ok_or_else(|| ClientError::internal("COPY ended without a count").into()),
+        None => counted(&completions, copy)
+            .ok_or_else(|| ClientError::internal("COPY ended without a count, or with several").into()),
+    }
+}
+
+fn counted(completions: &[Frame], copy: &CopyIn) -> Option<Bytes> {
+    match (copy, completions) {
+        (CopyIn::Rows(_), completions) => sum(completions),
+        (CopyIn::Copies, [first, others @ ..]) => {
+            others.iter().all(|other| other.bytes() == first.bytes()).then(|| first.clone().into_bytes())
+        }
+        (CopyIn::Copies, []) => None,
     }
 }
 
@@ -208,7 +239,7 @@ async fn give_up(executor: &mut Executor, legs: &[Leg]) {
     }
 }
 
-fn told(fault: &CopyFault, copy: &CopyIn) -> Trouble {
+fn told(fault: &CopyFault, copy: &CopyRows) -> Trouble {
     let place = format!("COPY {}, line {}", copy.relation.name, fault.line);
     ClientError::new(fault.sqlstate(), fault.to_string()).detail(place).into()
 }

@@ -70,6 +70,8 @@ pub struct Executor {
     pub reported: Reported,
     /// How many characters of the client's message stand before the statement that runs.
     pub before: usize,
+    /// The server of the last statement, where it ran on one only.
+    pub alone: Option<ServerId>,
     /// The session's own writes, for pins of scope `session` and tokens.
     pub pin: SessionPin,
     /// What the client's cancel requests end.
@@ -151,6 +153,7 @@ impl Executor {
             held: None,
             reported: Reported::default(),
             before: 0,
+            alone: None,
             pin: SessionPin::default(),
             cancellable: Arc::default(),
             uncounted: Vec::new(),
@@ -331,7 +334,7 @@ impl Executor {
     }
 
     /// Takes the permit for a plan's servers; `false` where the directory has moved on.
-    fn enter(&mut self, directory: &Arc<Directory>, plan: &Plan) -> bool {
+    pub(super) fn enter(&mut self, directory: &Arc<Directory>, plan: &Plan) -> bool {
         let servers: SmallVec<[ServerId; 4]> = plan.legs.iter().map(|leg| leg.server).collect();
         if self.transaction.passes.last().is_some_and(|pass| pass.is_for(directory, &servers, &plan.tenants))
         {
@@ -391,6 +394,9 @@ impl Executor {
     /// settings, begun where the transaction needs it, with the leg's fences held.
     pub(crate) async fn branch(&mut self, leg: &Leg, decision: &Decision) -> Result<&mut Branch, Hindrance> {
         let begun = self.transaction.mode != Mode::Auto;
+        if self.is_of_one_moment(decision) {
+            Box::pin(self.begin_everywhere(&decision.directory)).await?;
+        }
         if self.transaction.branches.contains(leg.server) {
             Box::pin(self.leave_outdated(leg.server, decision)).await?;
         }
@@ -405,7 +411,12 @@ impl Executor {
         Ok(branch.expect("the branch was made above"))
     }
 
-    async fn open(&mut self, server: ServerId, decision: &Decision, begun: bool) -> Result<Branch, Trouble> {
+    pub(super) async fn open(
+        &mut self,
+        server: ServerId,
+        decision: &Decision,
+        begun: bool,
+    ) -> Result<Branch, Trouble> {
         let mut hold = None;
         self.holding.get_or_insert_with(Instant::now);
         let (mut connection, replica) = match self.held.take() {

@@ -2,7 +2,7 @@
 //! one server there is nothing to say, and the plan is PostgreSQL's to the letter.
 
 use bytes::{Bytes, BytesMut};
-use router::plan::{Plan, Way};
+use router::plan::{CopyIn, Plan, Way};
 use router::sql::{Kind, Statement};
 
 use crate::error::ClientError;
@@ -86,7 +86,10 @@ fn headline(plan: &Plan, names: &[String]) -> String {
         Way::Merge(_) => "merge",
         Way::Gather(_) => "gather",
         Way::Everywhere(_) => "everywhere, one atomic commit",
-        Way::CopyIn(_) => "copy, each row to its server",
+        Way::CopyIn(copy) => match **copy {
+            CopyIn::Rows(_) => "copy, each row to its server",
+            CopyIn::Copies => "copy, all rows to each server",
+        },
         Way::Copies(_) => "computed once, written everywhere, one atomic commit",
         Way::Chosen(_) => "locked, chosen, written by key, one atomic commit",
         Way::CopyOut(_) => "copy of a query's rows",

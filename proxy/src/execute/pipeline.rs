@@ -167,6 +167,7 @@ impl Executor {
                 Err(Hindrance::Trouble(trouble)) => return Err(trouble),
             }
             let text = leg.text.clone().unwrap_or_else(|| Arc::clone(&prepared.text));
+            self.alone = Some(leg.server);
             let name = self.ready_now(leg.server, &Prepared::new(text, prepared.types.clone())).await?;
             self.executed(leg.server);
             self.connection(leg.server).queue_query(execute_text(&name, ask.parameters).as_bytes());

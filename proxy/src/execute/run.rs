@@ -60,6 +60,7 @@ impl Executor {
             let answered = peer.written();
             match self.interpret(peer, ask, rows, &decision).await {
                 Ok(completion) => {
+                    self.alone = Some(decision.plan.legs[0].server).filter(|_| decision.plan.legs.len() == 1);
                     self.count(ask.statement, &decision, begun);
                     self.note(ask.statement, &decision);
                     if ask.statement.changes_schema() && self.transaction.mode != Mode::Auto {

@@ -6,10 +6,12 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use router::plan::Leg;
+use router::directory::Directory;
+use router::ids::ServerId;
+use router::plan::{Leg, Plan, Role, Tenants, Way};
 
 use crate::error::ClientError;
-use crate::execute::executor::{Executor, must};
+use crate::execute::executor::{Decision, Executor, Hindrance, must};
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Gate, Reading};
@@ -52,12 +54,7 @@ impl Executor {
         // Snapshots that the transaction has already are what they are.
         let taken = kept && legs.iter().all(|leg| self.has_executed(leg));
         if number > 0 && (kept || number >= MOST_TRIES) {
-            return Err(ClientError::new(
-                "40001",
-                "could not take one snapshot of several servers between the commits of others",
-            )
-            .hint("Run the transaction again.")
-            .into());
+            return Err(no_moment().into());
         }
         if kept && !taken && self.transaction.savepoints.is_empty() {
             Box::pin(self.begin_again(legs)).await?;
@@ -96,7 +93,58 @@ impl Executor {
         Ok(())
     }
 
+    /// True for the first decision of a transaction that only reads, keeps its first snapshot and does not
+    /// begin with a tenant's rows: what it reads later, of whatever server, is of the same moment. So pg_dump
+    /// reads.
+    pub(super) fn is_of_one_moment(&self, decision: &Decision) -> bool {
+        self.transaction.is_explicit()
+            && self.transaction.branches.is_empty()
+            && decision.plan.tenants == Tenants::None
+            && decision.directory.servers().len() > 1
+            && self.transaction.keeps_snapshot()
+            && self.transaction.only_reads()
+    }
+
+    /// Begins a transaction on all servers at one moment.
+    ///
+    /// # Errors
+    /// No primary answers; 40001 where commits over several servers leave no moment; the client cancels.
+    pub(super) async fn begin_everywhere(&mut self, directory: &Arc<Directory>) -> Result<(), Hindrance> {
+        let servers = (0..directory.servers().len()).filter_map(|index| u16::try_from(index).ok());
+        let legs = servers.map(|index| Leg::on(ServerId(index)));
+        let plan = Plan {
+            way: Way::Single,
+            legs: legs.collect(),
+            role: Role::Primary,
+            tenants: Tenants::All,
+            why: "".into(),
+        };
+        if !self.enter(directory, &plan) {
+            return Err(Hindrance::Replan);
+        }
+        let decision = Decision { plan, directory: Arc::clone(directory) };
+        for leg in &decision.plan.legs {
+            let branch = self.open(leg.server, &decision, true).await?;
+            self.transaction.branches.insert(leg.server, branch);
+        }
+        let gate = Arc::clone(&self.database.gate);
+        let reading = self.cancellable.unless_requested(gate.read()).await?;
+        for (_, branch) in self.transaction.branches.iter_mut() {
+            must(&mut branch.connection, "SELECT").await?;
+            branch.executed = true;
+        }
+        match gate.begun() == reading.since {
+            true => Ok(()),
+            false => Err(no_moment().into()),
+        }
+    }
+
     fn has_executed(&self, leg: &Leg) -> bool {
         self.transaction.branches.get(leg.server).is_some_and(|branch| branch.executed)
     }
+}
+
+fn no_moment() -> ClientError {
+    ClientError::new("40001", "could not take one snapshot of several servers between the commits of others")
+        .hint("Run the transaction again.")
 }

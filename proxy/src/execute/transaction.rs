@@ -177,6 +177,11 @@ impl Transaction {
         begin.contains("REPEATABLE") || begin.contains("SERIALIZABLE")
     }
 
+    /// True where the client said that it writes nothing.
+    pub fn only_reads(&self) -> bool {
+        self.begin.to_ascii_uppercase().contains("READ ONLY")
+    }
+
     /// The moves of the directory whose fences it holds.
     pub fn fenced(&self, directory: &Directory) -> Vec<MoveId> {
         let holds = |mark: &&MoveMark| {

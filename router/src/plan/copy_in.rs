@@ -1,29 +1,31 @@
 //! COPY FROM STDIN: how its data is written, and where each row's tenant key stands.
 
+use std::sync::Arc;
+
 use super::decide::Request;
 use super::place::Placing;
-use super::{CopyIn, Refusal, Tenants, Verdict};
-use crate::catalog::Relation;
+use super::{CopyIn, CopyRows, Leg, Plan, Refusal, Role, Tenants, Verdict, Way, everywhere, rows};
+use crate::catalog::{Column, Relation};
 use crate::copy::{CopyFormat, CsvLayout, Layout, TextLayout};
-use crate::sql::CopyOption;
+use crate::sql::{CopyOption, Learned, learn};
 
 /// Plans COPY FROM STDIN.
 pub(super) fn decide(
     request: &Request<'_>,
     columns: &[String],
     options: &[CopyOption],
+    filtered: bool,
 ) -> Result<Verdict, Refusal> {
     let touched = request.statement.touched();
     let Some(reference) = touched.sharded.first() else {
-        let copies =
-            !(touched.reads.is_empty() && touched.writes.is_empty() && touched.unsafe_tables.is_empty());
-        if copies && request.directory.servers().len() > 1 {
-            return Err(Refusal::unsupported(
-                "COPY into a table of which every server has a copy is not supported",
-                "Use INSERT with several rows.",
-            ));
-        }
-        return Ok(request.beside(request.stay(), "a table that is not sharded"));
+        let several = request.directory.servers().len() > 1;
+        return match (touched.unsafe_tables.first(), touched.writes.first()) {
+            (Some(relation), _) if several => Err(rows::unsafe_reason(relation)),
+            (_, Some(relation)) if several => copies(request, relation, columns, filtered),
+            (Some(_) | None, Some(_) | None) => {
+                Ok(request.beside(request.stay(), "a table that is not sharded"))
+            }
+        };
     };
     let relation = &reference.relation;
     let format = format_of(relation, columns, options)?;
@@ -36,8 +38,53 @@ pub(super) fn decide(
         Some(tenant) => drop(placing.tenants(request.directory, std::slice::from_ref(tenant))),
         None => placing.all(request.directory),
     }
-    let copy = CopyIn { relation: relation.clone(), format, only: request.tenant.clone() };
-    Ok(placing.verdict(request, request.copy_in(copy, tenants)))
+    let copy = CopyRows { relation: relation.clone(), format, only: request.tenant.clone() };
+    let plan = Plan {
+        way: Way::CopyIn(Arc::new(CopyIn::Rows(copy))),
+        legs: request.directory.holders().into_iter().map(Leg::on).collect(),
+        role: Role::Primary,
+        tenants,
+        why: "each row goes to its tenant's server".into(),
+    };
+    Ok(placing.verdict(request, plan))
+}
+
+/// A table of which every server has a copy: each takes all rows, as long as it stores the same.
+fn copies(
+    request: &Request<'_>,
+    relation: &Relation,
+    columns: &[String],
+    filtered: bool,
+) -> Result<Verdict, Refusal> {
+    if filtered {
+        return Err(Refusal::unsupported(
+            "COPY ... WHERE into a table of which every server has a copy",
+            "Leave the condition out, and delete what it would have left out.",
+        ));
+    }
+    if relation.has_triggers {
+        return Err(rows::triggers_reason(relation));
+    }
+    let left = |column: &&Column| !columns.is_empty() && !columns.contains(&column.name) && !column.generated;
+    let differs = |column: &&Column| column.default.as_deref().is_some_and(|sql| may_differ(request, sql));
+    if let Some(column) = relation.columns.iter().filter(left).find(differs) {
+        return Err(rows::default_reason(&column.name));
+    }
+    Ok(match everywhere::on_all(request, "every server has a copy")? {
+        Verdict::Run(plan) => Verdict::Run(Plan { way: Way::CopyIn(Arc::new(CopyIn::Copies)), ..plan }),
+        verdict @ (Verdict::Wait(_) | Verdict::Learn | Verdict::Refuse(_)) => verdict,
+    })
+}
+
+/// True for a default that two servers could compute otherwise.
+fn may_differ(request: &Request<'_>, default: &str) -> bool {
+    match learn(&format!("SELECT {default}"), request.catalog, request.statement.path()) {
+        Learned::Statements(statements) => statements.iter().any(|statement| {
+            let calls = statement.calls();
+            calls.differs.is_some() || calls.opaque.is_some()
+        }),
+        Learned::SyntaxError | Learned::TooComplex | Learned::Empty => true,
+    }
 }
 
 fn format_of(relation: &Relation, columns: &[String], options: &[CopyOption]) -> Result<CopyFormat, Refusal> {

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use super::place::Placing;
-use super::{
-    CopyIn, Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way, copy_in, everywhere, rows,
-};
+use super::{Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way, copy_in, everywhere, rows};
 use crate::catalog::Catalog;
 use crate::directory::Directory;
 use crate::ids::{ServerId, TenantKey};
@@ -79,7 +77,9 @@ fn decide(
         | Kind::Explain { .. }
         | Kind::DeclareCursor { .. }
         | Kind::Copy(CopyKind::Out { .. } | CopyKind::OutQuery { .. }) => rows::decide(&request),
-        Kind::Copy(CopyKind::In { columns, options, .. }) => copy_in::decide(&request, columns, options),
+        Kind::Copy(CopyKind::In { columns, options, filtered }) => {
+            copy_in::decide(&request, columns, options, *filtered)
+        }
         Kind::Truncate => everywhere::truncate(&request),
         Kind::Ddl { transactional, temporary } => {
             everywhere::schema_change(&request, *transactional, *temporary)
@@ -204,16 +204,5 @@ impl Request<'_> {
         let of_rows =
             matches!(self.subject().kind(), Kind::Query) && self.subject().calls().differs.is_none();
         Verdict::Run(if of_rows { plan } else { Plan { role: Role::Primary, ..plan } })
-    }
-
-    /// COPY FROM STDIN.
-    pub(super) fn copy_in(&self, copy: CopyIn, tenants: Tenants) -> Plan {
-        Plan {
-            way: Way::CopyIn(std::sync::Arc::new(copy)),
-            legs: self.directory.holders().into_iter().map(super::Leg::on).collect(),
-            role: Role::Primary,
-            tenants,
-            why: "each row goes to its tenant's server".into(),
-        }
     }
 }

@@ -23,8 +23,8 @@ pub use decide::plan;
 pub use gather::GatherPlan;
 pub use insert::{Argument, Computed, Division, Insert, InsertPart};
 pub use types::{
-    Answer, CopyIn, CopyOut, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView, TenantKeys,
-    Tenants, Verdict, Way,
+    Answer, CopyIn, CopyOut, CopyRows, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView,
+    TenantKeys, Tenants, Verdict, Way,
 };
 
 pub(crate) use fan_out::fan_out;

@@ -32,9 +32,16 @@ pub(super) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal> {
         return Ok(verdict);
     }
     explained_write(request, subject)?;
-    match &subject.calls().of_connection {
-        Some(name) => where_counted(request, name),
-        None => decide_rows(request, subject),
+    let verdict = match &subject.calls().of_connection {
+        Some(name) => where_counted(request, name)?,
+        None => decide_rows(request, subject)?,
+    };
+    match &verdict {
+        Verdict::Run(plan) if plan.legs.len() > 1 && subject.asks_settings() => Err(Refusal::unsupported(
+            "set_config in a statement over several servers",
+            "Select the value first, then set it.",
+        )),
+        Verdict::Run(_) | Verdict::Wait(_) | Verdict::Learn | Verdict::Refuse(_) => Ok(verdict),
     }
 }
 
@@ -101,8 +108,8 @@ fn check_calls(request: &Request<'_>, subject: &Statement) -> Result<(), Refusal
     let several = request.directory.servers().len() > 1;
     if subject.calls().unknown_config {
         return Err(Refusal::unsupported(
-            "set_config with a name or value that is no constant",
-            "Write its arguments as constants, or use SET.",
+            "set_config with a name that is no constant",
+            "Write the name and the third argument as constants, or use SET.",
         ));
     }
     match (&subject.calls().server, several) {
@@ -199,18 +206,26 @@ fn equal_everywhere(
         ));
     }
     if let Some(column) = touched.defaulted.first() {
-        return Err(Refusal::unsupported(
-            format!("the default of column \"{column}\" may differ from server to server"),
-            format!("Give \"{column}\" a value."),
-        ));
+        return Err(default_reason(column));
     }
     match touched.writes.iter().find(|relation| relation.has_triggers) {
-        Some(relation) => Err(Refusal::unsupported(
-            format!("table \"{}\" has triggers, which may do different things on each server", relation.name),
-            "Drop the triggers, or write on each server itself.",
-        )),
+        Some(relation) => Err(triggers_reason(relation)),
         None => Ok(()),
     }
+}
+
+pub(super) fn default_reason(column: &str) -> Refusal {
+    Refusal::unsupported(
+        format!("the default of column \"{column}\" may differ from server to server"),
+        format!("Give \"{column}\" a value."),
+    )
+}
+
+pub(super) fn triggers_reason(relation: &crate::catalog::Relation) -> Refusal {
+    Refusal::unsupported(
+        format!("table \"{}\" has triggers, which may do different things on each server", relation.name),
+        "Drop the triggers, or write on each server itself.",
+    )
 }
 
 /// What only a server with everything can run.
@@ -226,7 +241,7 @@ fn one_holder(request: &Request<'_>, name: &str, refusal: Refusal) -> Result<Ver
     }
 }
 
-fn unsafe_reason(relation: &crate::catalog::Relation) -> Refusal {
+pub(super) fn unsafe_reason(relation: &crate::catalog::Relation) -> Refusal {
     let reason = match &relation.kind {
         crate::catalog::RelationKind::Unsafe { reason } => reason.as_str(),
         _ => "it is not sharded",

@@ -110,9 +110,18 @@ pub enum Answer {
     Sum,
 }
 
-/// COPY FROM STDIN into a sharded table.
+/// COPY FROM STDIN over several servers.
 #[derive(Debug, Clone)]
-pub struct CopyIn {
+pub enum CopyIn {
+    /// Into a sharded table: each row to its tenant's server.
+    Rows(CopyRows),
+    /// Into a table of which every server has a copy: all rows to each.
+    Copies,
+}
+
+/// How the rows of a COPY find their servers.
+#[derive(Debug, Clone)]
+pub struct CopyRows {
     /// The table.
     pub relation: Arc<Relation>,
     /// How the data is written and where the tenant key stands in each row.

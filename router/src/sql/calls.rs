@@ -3,8 +3,9 @@
 use pg_raw_parse::nodes::FuncCall;
 use pg_raw_parse::{ConstValue, Node};
 
+use super::config::{ConfigCall, Settings};
 use super::functions::{Effect, effect_of, is_harmless};
-use super::kind::{ConfigCall, Hold};
+use super::kind::Hold;
 use super::walk::Survey;
 use crate::catalog::{Catalog, Volatility};
 
@@ -33,23 +34,24 @@ pub(crate) struct Calls {
     pub(crate) of_connection: Option<String>,
     /// The connection must be kept for the session.
     pub(crate) hold: Option<Hold>,
-    /// Calls of `set_config` with constants, or with a parameter as the value.
+    /// Calls of `set_config` of which it is known what they set.
     pub(crate) config: Vec<ConfigCall>,
-    /// A call of `set_config` with something else.
+    /// A call of `set_config` with another name than a constant, or another third argument.
     pub(crate) unknown_config: bool,
 }
 
 impl Calls {
     /// Judges the calls of a statement; a name that the catalog does not know is opaque.
-    pub(super) fn of(survey: &Survey<'_>, catalog: &Catalog) -> Calls {
+    pub(super) fn of(root: Node<'_>, survey: &Survey<'_>, catalog: &Catalog) -> Calls {
         let mut calls = Calls::default();
+        let settings = Settings::of(root);
         for call in &survey.calls {
-            calls.judge(call, catalog);
+            calls.judge(call, &settings, catalog);
         }
         calls
     }
 
-    fn judge(&mut self, call: &FuncCall, catalog: &Catalog) {
+    fn judge(&mut self, call: &FuncCall, settings: &Settings<'_>, catalog: &Catalog) {
         let names: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
         let name = names.last().copied().unwrap_or_default();
         let facts = catalog.functions.get(name);
@@ -85,7 +87,7 @@ impl Calls {
             Effect::Server => {
                 self.server.get_or_insert_with(|| name.to_owned());
             }
-            Effect::Config => match config_call(call) {
+            Effect::Config => match settings.call(call) {
                 Some(config) => self.config.push(config),
                 None => self.unknown_config = true,
             },
@@ -103,21 +105,6 @@ impl Calls {
 fn of_server(name: &str) -> bool {
     matches!(name, "now" | "transaction_timestamp" | "statement_timestamp" | "age")
         || ["pg_", "inet_", "txid_", "current_setting"].iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn config_call(call: &FuncCall) -> Option<ConfigCall> {
-    let args: Vec<Node<'_>> = call.args().iter().collect();
-    let [name, value, local] = args.as_slice() else { return None };
-    let local = match constant(*local)? {
-        text if matches!(text.as_str(), "t" | "true" | "on" | "1" | "yes") => true,
-        text if matches!(text.as_str(), "f" | "false" | "off" | "0" | "no") => false,
-        _ => return None,
-    };
-    let (value, parameter) = match *value {
-        Node::ParamRef(parameter) => (String::new(), Some(u16::try_from(parameter.number).ok()?)),
-        value => (constant(value)?, None),
-    };
-    Some(ConfigCall { name: constant(*name)?.to_ascii_lowercase(), value, parameter, local })
 }
 
 /// A constant in text form; a cast of one is read as the constant.

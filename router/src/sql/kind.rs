@@ -252,16 +252,3 @@ impl Hold {
         }
     }
 }
-
-/// A call of `set_config` with a constant name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigCall {
-    /// The setting's name in lower case.
-    pub name: String,
-    /// Its value; empty where it is a parameter's.
-    pub value: String,
-    /// The parameter whose value it is, counted from 1.
-    pub parameter: Option<u16>,
-    /// For the transaction only.
-    pub local: bool,
-}

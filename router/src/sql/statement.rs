@@ -9,8 +9,9 @@ use pg_raw_parse::nodes::RawStmt;
 use super::calls::{Calls, ROW_LOCKS};
 use super::classify::{Classified, classify};
 use super::comment::tenant_of;
+use super::config::{ConfigCall, ConfigValue};
 use super::keys::{Reference, Touched, Use, analyse};
-use super::kind::{Access, ConfigCall, CopyKind, Hold, Kind};
+use super::kind::{Access, CopyKind, Hold, Kind};
 use super::literals::Literal;
 use super::parse::{Learned, SqlStatement, learn};
 use super::rewrite::{Filter, restrict_statement};
@@ -80,7 +81,7 @@ impl Said {
             said.note(root, &survey, catalog);
         } else if let Some(call) = called(sql.raw().stmt()) {
             let survey = survey(call)?;
-            said.calls = Calls::of(&survey, catalog);
+            said.calls = Calls::of(call, &survey, catalog);
             said.parameters = highest(&survey);
         }
         if said.calls.setval {
@@ -92,7 +93,7 @@ impl Said {
     }
 
     fn note(&mut self, root: Node<'_>, survey: &Survey<'_>, catalog: &Catalog) {
-        self.calls = Calls::of(survey, catalog);
+        self.calls = Calls::of(root, survey, catalog);
         self.hold = self.hold.or(self.calls.hold);
         if survey.reads_clock {
             self.calls.differs.get_or_insert_with(|| "current_timestamp".to_owned());
@@ -214,9 +215,14 @@ impl Statement {
         self.said.hold
     }
 
-    /// The settings that it changes by calling `set_config` with constants.
+    /// The settings that it changes by calling `set_config`.
     pub fn sets_config(&self) -> &[ConfigCall] {
         &self.said.calls.config
+    }
+
+    /// True where only a server can say what it has set.
+    pub fn asks_settings(&self) -> bool {
+        self.sets_config().iter().any(|call| call.value == ConfigValue::Asked)
     }
 
     /// How many parameters it has: the highest `$n`.

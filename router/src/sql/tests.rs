@@ -132,11 +132,29 @@ fn set_config_is_tracked() {
     let mut catalog = catalog();
     let facts = catalog.functions["random"];
     catalog.functions.insert("set_config".into(), facts);
-    let Learned::Statements(statements) =
-        learn("select set_config('App.Tenant', '5', true)", &catalog, &path())
-    else {
-        panic!("it parses");
-    };
-    let call = ConfigCall { name: "app.tenant".into(), value: "5".into(), parameter: None, local: true };
-    assert_eq!(statements[0].sets_config(), [call]);
+    for (text, name, value, local) in [
+        ("select set_config('App.Tenant', '5', true)", "app.tenant", ConfigValue::Text("5".into()), true),
+        ("select set_config('a.b', $1, false)", "a.b", ConfigValue::Parameter(1), false),
+        ("select set_config('a.b', current_user, false)", "a.b", ConfigValue::Asked, false),
+        ("select set_config('a.b', 'x', false) where $1", "a.b", ConfigValue::Asked, false),
+        ("select case when $1 then set_config('a.b', 'x', false) end", "a.b", ConfigValue::Asked, false),
+        (
+            "select set_config(name, 'x', false) from pg_settings where name = 'work_mem'",
+            "work_mem",
+            ConfigValue::Asked,
+            false,
+        ),
+    ] {
+        let Learned::Statements(statements) = learn(text, &catalog, &path()) else {
+            panic!("it parses: {text}");
+        };
+        let call = ConfigCall { name: name.into(), value, local };
+        assert_eq!(statements[0].sets_config(), [call], "{text}");
+    }
+    for text in ["select set_config(name, 'x', false) from t", "select set_config($1, 'x', false)"] {
+        let Learned::Statements(statements) = learn(text, &catalog, &path()) else {
+            panic!("it parses: {text}");
+        };
+        assert!(statements[0].calls().unknown_config, "{text}");
+    }
 }
