@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use router::merge::{Bounds, LegColumn, MergeError, MergePlan, Merger, Step};
 use router::plan::{Leg, Parameter};
+use router::sql::Kind;
 
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
@@ -40,7 +41,11 @@ pub(super) async fn run(
         for leg in legs {
             executor.branch(leg, decision).await?;
         }
-        let together = executor.together(legs, number).await?;
+        let together = match ask.statement.kind() {
+            // What has written is not asked again.
+            Kind::Write => executor.apart(),
+            _ => executor.together(legs, number).await?,
+        };
         let outcome = stream(executor, peer, ask, rows, legs, plan, &together).await;
         drop(together);
         match outcome {

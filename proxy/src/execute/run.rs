@@ -119,7 +119,7 @@ impl Executor {
                 }
             }
             Way::Merge(plan) => {
-                if fenced {
+                if fenced || matches!(ask.statement.kind(), Kind::Write) {
                     self.open_implicit();
                 }
                 Box::pin(merge::run(self, peer, ask, rows, decision, plan)).await

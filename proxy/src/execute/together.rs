@@ -76,6 +76,17 @@ impl Executor {
         })
     }
 
+    /// Snapshots that each server takes as it comes to it.
+    pub(super) fn apart(&self) -> Together {
+        Together {
+            gate: Arc::clone(&self.database.gate),
+            since: 0,
+            left: AtomicUsize::new(usize::MAX),
+            torn: AtomicBool::new(false),
+            guard: Mutex::new(None),
+        }
+    }
+
     /// A branch in which a statement was prepared, and none executed, has a snapshot of that time: it begins
     /// anew, which nobody can tell.
     async fn begin_again(&mut self, legs: &[Leg]) -> Result<(), Trouble> {

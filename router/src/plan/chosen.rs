@@ -57,6 +57,12 @@ pub(super) fn over_several(
     tenants: Tenants,
 ) -> Result<Verdict, Refusal> {
     let statement = request.statement;
+    if statement.writes_in_with() {
+        return Err(Refusal::unsupported(
+            "a CTE writes beside a write that needs rows of several servers",
+            "Write in statements of their own, in one transaction.",
+        ));
+    }
     let written = statement.touched().sharded.iter().find(|reference| reference.used == Use::Change);
     let relation = written.map(|reference| Arc::clone(&reference.relation));
     let relation = relation.ok_or_else(|| {

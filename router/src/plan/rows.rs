@@ -356,10 +356,11 @@ fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
     if let Some(refusal) = uncertain_insert {
         return match request.directory.holders().as_slice() {
             [_] if request.directory.marks().is_empty() => of_all(request),
-            holders if is_insert(request) => {
+            holders if matches!(request.statement.kind(), Kind::Write) => {
                 let mut placing = Placing::default();
                 placing.all(request.directory);
-                over_several(request, holders.into(), placing, Tenants::All)
+                let planned = over_several(request, holders.into(), placing, Tenants::All);
+                planned.map_err(|why| if is_insert(request) { why } else { refusal })
             }
             _ => Err(refusal),
         };

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use super::decide::Request;
 use super::place::Placing;
-use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way};
-use crate::ids::ServerId;
+use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way, fan_out};
+use crate::ids::{MoveId, ServerId};
 use crate::sql::{self, Filter};
 
 /// Plans a write that concerns these servers: each does it for its own rows. `prefix` is that of EXPLAIN.
@@ -19,6 +19,9 @@ pub(super) fn over_several(
     prefix: &str,
 ) -> Result<Verdict, Refusal> {
     let subject = request.subject();
+    if subject.selects_rows() {
+        return of_select(request, servers, placing, tenants, prefix);
+    }
     let text = sql::split_write(subject.raw(), request.catalog, subject.path(), request.session.now.now())?;
     let legs = servers.into_iter().map(|server| {
         let text = visible(request, &text, server)?;
@@ -31,6 +34,36 @@ pub(super) fn over_several(
         role: Role::Primary,
         tenants,
         why: "each server writes its own rows".into(),
+    };
+    Ok(placing.verdict(request, plan))
+}
+
+/// Plans a SELECT whose CTEs write: each server writes its own rows, and what it gives of them is merged.
+fn of_select(
+    request: &Request<'_>,
+    servers: SmallVec<[ServerId; 4]>,
+    placing: Placing,
+    tenants: Tenants,
+    prefix: &str,
+) -> Result<Verdict, Refusal> {
+    let subject = request.subject();
+    let hidden: Vec<Vec<MoveId>> =
+        servers.iter().map(|server| request.directory.hidden_on(*server)).collect();
+    let hidden: Vec<&[MoveId]> = hidden.iter().map(Vec::as_slice).collect();
+    let now = request.session.now.now();
+    let merged = fan_out(subject.raw(), request.catalog, subject.path(), now, &hidden)?;
+    let way = match merged.merge.is_concatenation() {
+        // One server after the other, so that two of them cannot wait for each other crosswise.
+        true => Way::Everywhere(Answer::Sum),
+        false => Way::Merge(Arc::new(merged.merge)),
+    };
+    let leg = |(server, text)| Leg::of_text(server, format!("{prefix}{text}"));
+    let plan = Plan {
+        way,
+        legs: servers.into_iter().zip(merged.texts).map(leg).collect(),
+        role: Role::Primary,
+        tenants,
+        why: "each server writes its own rows, what they give is merged".into(),
     };
     Ok(placing.verdict(request, plan))
 }

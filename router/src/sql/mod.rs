@@ -44,6 +44,7 @@ mod statement;
 mod template;
 mod views;
 mod walk;
+mod with;
 
 pub(crate) use calls::ROW_LOCKS;
 pub(crate) use chosen::{Chosen, Numbered, chosen};

@@ -18,6 +18,7 @@ use super::rewrite::{Filter, restrict_statement};
 use super::sequence::{SequenceOptions, SetValues, options_of, set_values};
 use super::views::expand;
 use super::walk::{Survey, survey};
+use super::with::writes_in_with;
 use crate::catalog::{Catalog, RelationKind, SearchPath};
 use crate::plan::{Parameter, Refusal};
 
@@ -319,6 +320,16 @@ impl Statement {
     /// The same, of one who is not a template's instance, for whoever keeps it.
     pub(crate) fn share(&self) -> Statement {
         Statement { said: Arc::clone(&self.said), instance: None }
+    }
+
+    /// True for SELECT.
+    pub(crate) fn selects_rows(&self) -> bool {
+        matches!(self.raw().stmt(), Node::SelectStmt(_))
+    }
+
+    /// True where one of its CTEs writes.
+    pub(crate) fn writes_in_with(&self) -> bool {
+        writes_in_with(self.raw().stmt())
     }
 
     /// True for INSERT.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use pg_raw_parse::nodes::{FuncCall, RangeVar, SelectStmt, SetOperation, WithClause};
+use pg_raw_parse::nodes::{FuncCall, RangeVar, ResTarget, SelectStmt, SetOperation, WithClause};
 use pg_raw_parse::{Node, list::NodeList};
 
 use super::region::Place;
@@ -264,12 +264,16 @@ impl<'a> Analysis<'a> {
         }
         let place = Place { scope, range: 0..self.scopes[scope].items.len() };
         let columns = self.target_columns(select, &place)?;
-        // Grouping sets and ROLLUP make NULLs, which are no keys.
+        Some(self.output_of(columns))
+    }
+
+    /// Columns as the block around sees them. Grouping sets and ROLLUP make NULLs, which are no keys.
+    pub(super) fn output_of(&self, columns: Vec<ItemColumn>) -> Vec<OutputColumn> {
         let column = |column: ItemColumn| OutputColumn {
             name: column.name,
             keys: column.node.map(|node| (self.nodes[node].key_type, self.nodes[node].set.clone())),
         };
-        Some(columns.into_iter().map(column).collect())
+        columns.into_iter().map(column).collect()
     }
 
     fn clauses_after(&mut self, select: &'a SelectStmt, scope: usize) {
@@ -282,8 +286,17 @@ impl<'a> Analysis<'a> {
 
     /// The columns of a target list, with the key columns that stand there plainly.
     pub(super) fn target_columns(&self, select: &SelectStmt, place: &Place) -> Option<Vec<ItemColumn>> {
+        self.columns_of(select.target_list().iter(), place)
+    }
+
+    /// The columns of a list of targets.
+    pub(super) fn columns_of<'t>(
+        &self,
+        targets: impl Iterator<Item = &'t ResTarget>,
+        place: &Place,
+    ) -> Option<Vec<ItemColumn>> {
         let mut columns = Vec::new();
-        for target in select.target_list() {
+        for target in targets {
             if let Node::ColumnRef(column) = target.val()
                 && matches!(column.fields().iter().next_back(), Some(Node::A_Star(_)))
             {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use pg_raw_parse::nodes::{
     DeleteStmt, InsertStmt, MergeMatchKind, MergeStmt, MergeWhenClause, OnConflictClause, ResTarget,
-    UpdateStmt,
+    ReturningClause, UpdateStmt,
 };
 use pg_raw_parse::{ConstValue, Node, list::CastNodeList};
 
@@ -33,11 +33,13 @@ impl<'a> Analysis<'a> {
         }
         self.add_condition(&mut region, update.where_clause(), scope);
         self.solve(region);
+        let before = self.touched.reassigned.len();
         self.assignments(update.target_list(), relation.as_deref(), scope);
-        self.returning(update.returning_clause().map(|clause| clause.exprs()), scope);
+        let stays = self.touched.reassigned.len() == before;
+        let output = self.returning(update.returning_clause(), scope).filter(|_| stays);
         self.look_and_restore(saved);
         self.ctes.truncate(ctes);
-        None
+        output
     }
 
     pub(super) fn delete(&mut self, delete: &'a DeleteStmt, parent: Parent) -> Output {
@@ -53,16 +55,24 @@ impl<'a> Analysis<'a> {
         }
         self.add_condition(&mut region, delete.where_clause(), scope);
         self.solve(region);
-        self.returning(delete.returning_clause().map(|clause| clause.exprs()), scope);
+        let output = self.returning(delete.returning_clause(), scope);
         self.look_and_restore(saved);
         self.ctes.truncate(ctes);
-        None
+        output
     }
 
-    fn returning(&mut self, exprs: Option<&'a pg_raw_parse::list::NodeList>, scope: usize) {
-        if let Some(exprs) = exprs {
-            self.pending_list(exprs, scope);
+    /// What RETURNING gives; `None` where its columns are not certain.
+    fn returning(&mut self, returning: Option<&'a ReturningClause>, scope: usize) -> Output {
+        let returning = returning?;
+        self.pending_list(returning.exprs(), scope);
+        let target = |node| if let Node::ResTarget(target) = node { Some(target) } else { None };
+        let targets: Option<Vec<&ResTarget>> = returning.exprs().iter().map(target).collect();
+        // OLD and NEW under other names.
+        if !returning.options().is_empty() {
+            return None;
         }
+        let place = Place { scope, range: 0..self.scopes[scope].items.len() };
+        self.columns_of(targets?.into_iter(), &place).map(|columns| self.output_of(columns))
     }
 
     /// SET clauses: their subqueries, and what they do to the tenant column.
@@ -110,7 +120,13 @@ impl<'a> Analysis<'a> {
             self.touched.defaulted.extend(left.map(|column| column.name.clone()));
         }
         let keys = self.inserted(insert.select_stmt(), position, tenant.as_ref(), parent);
-        if let (Some(relation), Some(_)) = (&relation, &tenant) {
+        let mut key = None;
+        if let (Some(relation), Some((_, key_type))) = (&relation, &tenant) {
+            key = keys.as_ref().map(|keys| {
+                let node = self.key(*key_type);
+                self.nodes[node].set = keys.clone();
+                node
+            });
             let (used, keys) = match (position, keys) {
                 (None, _) => (Use::InsertMissing, KeySet::All),
                 (Some(_), None) => (Use::InsertUnknown, KeySet::All),
@@ -118,23 +134,36 @@ impl<'a> Analysis<'a> {
             };
             self.references.push((Reference { relation: Arc::clone(relation), used, keys }, 0));
         }
-        self.target_item(insert, relation.as_deref(), scope);
+        self.target_item(insert, relation.as_deref(), key, scope);
+        let before = self.touched.reassigned.len();
         if let Some(conflict) = insert.on_conflict_clause() {
             self.conflict(conflict, relation.as_deref(), scope);
         }
-        self.returning(insert.returning_clause().map(|clause| clause.exprs()), scope);
+        let stays = self.touched.reassigned.len() == before;
+        let output = self.returning(insert.returning_clause(), scope).filter(|_| stays);
         self.look_and_restore(saved);
         self.ctes.truncate(ctes);
-        None
+        output
     }
 
-    /// The target of an INSERT, as ON CONFLICT and RETURNING see it: no key column restricts anything.
-    fn target_item(&mut self, insert: &InsertStmt, relation: Option<&Relation>, scope: usize) {
+    /// The target of an INSERT, as ON CONFLICT and RETURNING see it: a row of it has a key that is inserted,
+    /// for one that is there already has the same.
+    fn target_item(
+        &mut self,
+        insert: &InsertStmt,
+        relation: Option<&Relation>,
+        key: Option<usize>,
+        scope: usize,
+    ) {
         let name = insert.relation().and_then(|target| {
             target.alias().and_then(|alias| alias.aliasname()).or(target.relname()).map(str::to_owned)
         });
         let columns = relation.map(|relation| {
-            let column = |column: &Column| ItemColumn { name: column.name.clone(), node: None };
+            let tenant = relation.tenant_column().map(|(column, _)| column.name.as_str());
+            let column = |column: &Column| ItemColumn {
+                name: column.name.clone(),
+                node: key.filter(|_| tenant == Some(column.name.as_str())),
+            };
             relation.columns.iter().map(column).collect()
         });
         self.scopes[scope].items.push(Item { name, columns, within: None });
@@ -246,7 +275,7 @@ impl<'a> Analysis<'a> {
         for when in merge.merge_when_clauses() {
             self.merge_clause(when, relation.as_ref(), &place);
         }
-        self.returning(merge.returning_clause().map(|clause| clause.exprs()), scope);
+        self.returning(merge.returning_clause(), scope);
         self.look_and_restore(saved);
         self.ctes.truncate(ctes);
         None
@@ -256,9 +285,13 @@ impl<'a> Analysis<'a> {
         self.pending(when.condition(), place.scope);
         self.pending_list(when.values(), place.scope);
         self.pending_list(when.target_list(), place.scope);
+        let inserts = when.command_type == pg_raw_parse::nodes::CmdType::CMD_INSERT;
         let Some((relation, (column, key_type))) =
             relation.and_then(|relation| Some((relation, relation.tenant_column()?)))
         else {
+            let left = relation.into_iter().filter(|_| inserts).flat_map(|relation| &relation.columns);
+            let left = left.filter(|column| column.has_default && !column.generated);
+            self.touched.defaulted.extend(left.map(|column| column.name.clone()));
             return;
         };
         let targets: Vec<&ResTarget> = when
@@ -267,7 +300,7 @@ impl<'a> Analysis<'a> {
             .filter_map(|node| if let Node::ResTarget(target) = node { Some(target) } else { None })
             .collect();
         let named = targets.iter().position(|target| target.name() == Some(column.name.as_str()));
-        if when.values().is_empty() && when.command_type != pg_raw_parse::nodes::CmdType::CMD_INSERT {
+        if when.values().is_empty() && !inserts {
             if let Some(position) = named {
                 let set = self.stored(targets[position].val(), column, key_type).unwrap_or(KeySet::All);
                 self.touched.reassigned.push(set);

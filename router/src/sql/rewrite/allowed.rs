@@ -64,6 +64,8 @@ fn is_clause(node: &NodeMut<'_, '_>) -> bool {
             | NodeMut::InsertStmt(_)
             | NodeMut::UpdateStmt(_)
             | NodeMut::DeleteStmt(_)
+            | NodeMut::MergeStmt(_)
+            | NodeMut::MergeWhenClause(_)
             | NodeMut::ResTarget(_)
             | NodeMut::RangeVar(_)
             | NodeMut::RangeSubselect(_)

@@ -7,8 +7,8 @@ use pg_raw_parse::list::NodeList;
 use pg_raw_parse::list_mut::NodeListMut;
 use pg_raw_parse::make::{MemoryToken, Unique, try_owned};
 use pg_raw_parse::nodes::{
-    BoolExprType, CommonTableExpr, DeleteStmtMut, InsertStmtMut, RawStmt, SelectStmtMut, UpdateStmtMut,
-    WithClauseMut,
+    BoolExprType, CommonTableExpr, DeleteStmtMut, InsertStmtMut, MergeMatchKind, MergeStmtMut, RawStmt,
+    SelectStmtMut, UpdateStmtMut, WithClauseMut,
 };
 use pg_raw_parse::transform::{Assignable, Transform, transform_node};
 use pg_raw_parse::{Node, NodeMut, nodes};
@@ -64,7 +64,11 @@ fn query_of(statement: Node<'_>) -> Option<Node<'_>> {
         query => query,
     };
     match query {
-        Node::SelectStmt(_) | Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) => Some(query),
+        Node::SelectStmt(_)
+        | Node::InsertStmt(_)
+        | Node::UpdateStmt(_)
+        | Node::DeleteStmt(_)
+        | Node::MergeStmt(_) => Some(query),
         _ => None,
     }
 }
@@ -274,6 +278,42 @@ impl<'mem> Transform<'mem> for Restrict<'mem, '_> {
         if !outcome.predicates.is_empty() {
             let condition = self.conjunction(outcome.predicates, node.where_clause());
             node.set_where_clause(condition);
+        }
+        self.ctes.truncate(scope);
+    }
+
+    /// Rows of the source that are left out are not there at all; those of the target match nothing.
+    fn transform_merge_stmt<'mutref>(&mut self, mut node: MergeStmtMut<'mem, 'mutref>) {
+        let scope = self.ctes.len();
+        self.enter(node.with_clause_mut());
+        self.transform_node_of(node.source_relation_mut());
+        self.transform_node_of(node.join_condition_mut());
+        self.transform_merge_when_clause_list(node.merge_when_clauses_mut());
+        if let Some(returning) = node.returning_clause_mut() {
+            self.transform_returning_clause(returning);
+        }
+        let of_source = MergeMatchKind::MERGE_WHEN_NOT_MATCHED_BY_SOURCE;
+        if node.merge_when_clauses().iter().any(|when| when.match_kind == of_source) {
+            self.refuse(unknown_node());
+        }
+        let mut names = Vec::new();
+        collect_names(node.source_relation(), &mut names);
+        let all = with_target(&names, node.relation());
+        match self.restrict_item(node.source_relation_mut(), Place::Inside, &all) {
+            Ok(outcome) => {
+                if let Some(item) = outcome.replacement {
+                    node.set_source_relation(item);
+                }
+                if !outcome.predicates.is_empty() {
+                    self.refuse(unknown_node());
+                }
+            }
+            Err(refusal) => self.refuse(refusal),
+        }
+        let predicates: Vec<_> = self.restrict_target(node.relation(), &names).into_iter().collect();
+        if !predicates.is_empty() {
+            let condition = self.conjunction(predicates, node.join_condition());
+            node.set_join_condition(condition);
         }
         self.ctes.truncate(scope);
     }

@@ -112,6 +112,10 @@ fn the_predicate_stands_where_it_filters_the_table_alone() {
             "insert into users (tenant_id, id) select 5, id from orders on conflict (tenant_id, id) do update set name = excluded.name",
             "INSERT INTO users (tenant_id, id) SELECT 5, id FROM orders WHERE orders.tenant_id = 5 ON CONFLICT (tenant_id, id) DO UPDATE SET name = excluded.name",
         ),
+        (
+            "merge into users u using orders o on u.id = o.user_id when matched then delete when not matched then do nothing",
+            "MERGE INTO users u USING (SELECT * FROM orders WHERE orders.tenant_id = 5) o ON u.tenant_id = 5 AND u.id = o.user_id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN DO NOTHING",
+        ),
         ("select relname from pg_class", "SELECT relname FROM pg_class"),
         (
             "explain analyze delete from users",
@@ -150,13 +154,13 @@ fn what_cannot_be_restricted_is_refused() {
         "select 1 from countries c left join users u tablesample system (1) using (id)",
         "delete from users where current of c",
         "update users set name = 'x' from audit.users where true",
-        "merge into users u using orders o on u.id = o.user_id when matched then delete",
+        "merge into users u using orders o on u.id = o.user_id when not matched by source then delete",
         "truncate users",
         "copy users to stdout",
         "explain create table t as select * from users",
         "create table t as select * from users",
         "select * into t from users",
-        "with m as (merge into users u using orders o on true when matched then delete returning *) select 1 from m",
+        "merge into users u using (users o join orders p using (id)) on u.id = p.ctid when matched then delete",
     ] {
         let refusal = of_tenant(text).expect_err(text);
         assert_eq!(refusal.sqlstate, "0A000", "{text}");

@@ -114,13 +114,10 @@ impl<'a> Analysis<'a> {
             ));
         }
         for cte in with.ctes() {
-            let Node::SelectStmt(select) = cte.ctequery() else {
-                return Err(Refusal::unsupported(
-                    "a CTE that writes runs for one tenant only",
-                    "restrict the statement to one tenant",
-                ));
+            let mut table = match cte.ctequery() {
+                Node::SelectStmt(select) => self.subquery(select, parent, Role::Table)?,
+                write => self.clone().write(write)?,
             };
-            let mut table = self.subquery(select, parent, Role::Table)?;
             let names = cte.aliascolnames().iter().filter_map(Node::as_str);
             for (column, name) in table.columns.iter_mut().flatten().zip(names) {
                 name.clone_into(&mut column.name);
@@ -231,17 +228,7 @@ impl<'a> Block<'a, '_> {
     /// The columns that the block gives to the block around it.
     fn columns(&self) -> Result<Option<Vec<TableColumn>>, Refusal> {
         let Some(outputs) = self.outputs()? else { return Ok(None) };
-        Ok(outputs.into_iter().map(|output| self.column(output)).collect())
-    }
-
-    fn column(&self, output: Output<'a>) -> Option<TableColumn> {
-        let resolved = output.expression.resolve(&self.scope).filter(|resolved| !resolved.outer);
-        Some(TableColumn {
-            facts: output.expression.facts(&self.scope),
-            tenant: resolved.as_ref().is_some_and(|resolved| resolved.column.tenant),
-            nullable: resolved.as_ref().is_none_or(|resolved| resolved.column.nullable),
-            name: output.name?,
-        })
+        Ok(outputs.into_iter().map(|output| output.column(&self.scope)).collect())
     }
 
     /// True where each group has the rows of one tenant only.

@@ -156,7 +156,7 @@ impl<'a> Analysis<'a> {
     }
 
     /// One side of an outer join: it must be right by itself.
-    fn add_closed(
+    pub(super) fn add_closed(
         &self,
         node: Node<'a>,
         scope: &mut Scope<'_>,

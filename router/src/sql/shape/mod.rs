@@ -16,7 +16,7 @@
 //! | `rows`, `groups`, `limit` | the merge of rows, of groups, and how many |
 //! | `core` | for statements that are gathered: what servers can join by themselves |
 //! | `leg`, `clock` | the text for one server |
-//! | `write` | which writes each server does for its own rows |
+//! | `write`, `merge_into` | which writes each server does for its own rows |
 
 mod analysis;
 mod clock;
@@ -28,6 +28,7 @@ mod functions;
 mod groups;
 mod leg;
 mod limit;
+mod merge_into;
 mod names;
 mod outputs;
 mod rows;

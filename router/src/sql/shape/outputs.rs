@@ -1,13 +1,13 @@
 //! What a block gives, column by column, and what the names and numbers in ORDER BY and GROUP BY mean.
 
-use pg_raw_parse::nodes::{ColumnRef, SelectStmt};
+use pg_raw_parse::nodes::{ColumnRef, ResTarget, SelectStmt};
 use pg_raw_parse::{ConstValue, Node};
 
 use super::expression::unknown_expression;
 use super::facts::Facts;
 use super::from::Item;
 use super::names::{fields_of, output_name};
-use super::scope::{Fields, Resolved, Scope};
+use super::scope::{Fields, Resolved, Scope, TableColumn};
 use super::types::infer;
 use crate::plan::Refusal;
 
@@ -24,6 +24,19 @@ pub(super) struct Output<'a> {
     pub(super) expression: Expression<'a>,
     /// Its name; `None` where it is not certain.
     pub(super) name: Option<String>,
+}
+
+impl Output<'_> {
+    /// The column that it is to the block around; `None` where its name is not certain.
+    pub(super) fn column(self, scope: &Scope<'_>) -> Option<TableColumn> {
+        let resolved = self.expression.resolve(scope).filter(|resolved| !resolved.outer);
+        Some(TableColumn {
+            facts: self.expression.facts(scope),
+            tenant: resolved.as_ref().is_some_and(|resolved| resolved.column.tenant),
+            nullable: resolved.as_ref().is_none_or(|resolved| resolved.column.nullable),
+            name: self.name?,
+        })
+    }
 }
 
 impl<'a> Expression<'a> {
@@ -90,8 +103,17 @@ pub(super) fn outputs<'a>(
         let hide = |output: Output<'a>| Output { expression: Expression::Column(Vec::new()), ..output };
         return Ok(Some(row.iter().enumerate().map(of_value).map(hide).collect()));
     }
+    outputs_of(select.target_list().iter(), scope, items)
+}
+
+/// The outputs of a list of targets; `None` where a `*` cannot be counted.
+pub(super) fn outputs_of<'a>(
+    targets: impl Iterator<Item = &'a ResTarget>,
+    scope: &Scope<'_>,
+    items: &[Item],
+) -> Result<Option<Vec<Output<'a>>>, Refusal> {
     let mut outputs = Vec::new();
-    for target in select.target_list() {
+    for target in targets {
         match target.val() {
             Node::ColumnRef(column) if is_star(column) => match star_of(column, scope, items)? {
                 Some(columns) => outputs.extend(columns.into_iter().map(|fields| Output {

@@ -1,5 +1,6 @@
 //! Which UPDATE, DELETE and INSERT ... SELECT over rows of all tenants each server does for its own rows,
-//! so that together they do what one server with all rows would do.
+//! so that together they do what one server with all rows would do; by themselves, or in a WITH clause, where
+//! what they return is one more table whose rows are at home.
 //!
 //! Every sharded table of the statement is tied to the written one by the tenant column, and what is
 //! computed is the same on every server. INSERT ... SELECT gives each row the tenant of the row that it
@@ -17,9 +18,10 @@ use pg_raw_parse::nodes::{
 use super::analysis::{Analysis, Role};
 use super::clock::text_reads_clock;
 use super::expression::unknown_expression;
-use super::from::{Conditions, not_joined_by_tenant, unite_by_condition};
+use super::from::{Conditions, Item, not_joined_by_tenant, unite_by_condition};
 use super::leg::{Leg, leg_text};
-use super::scope::{Reach, Scope};
+use super::outputs::outputs_of;
+use super::scope::{Reach, Scope, TableReference};
 use crate::catalog::{Catalog, Column, Relation, RelationKind, SearchPath};
 use crate::plan::Refusal;
 
@@ -31,13 +33,7 @@ pub(crate) fn split_write(
     path: &SearchPath,
     now: &str,
 ) -> Result<Arc<str>, Refusal> {
-    let analysis = Analysis::new(catalog, path);
-    match statement.stmt() {
-        Node::UpdateStmt(update) => analysis.check_update(update)?,
-        Node::DeleteStmt(delete) => analysis.check_delete(delete)?,
-        Node::InsertStmt(insert) => analysis.check_insert(insert)?,
-        _ => return Err(not_by_each()),
-    }
+    Analysis::new(catalog, path).write(statement.stmt())?;
     leg_text(statement, &Leg::default(), now)
 }
 
@@ -54,37 +50,40 @@ pub(crate) fn check_insert_clauses(
     path: &SearchPath,
 ) -> Result<(), Refusal> {
     let target = insert.relation().ok_or_else(not_by_each)?;
-    Analysis::new(catalog, path).check_clauses_of(insert, target)
+    Analysis::new(catalog, path).check_clauses_of(insert, target).map(|_| ())
 }
 
 impl<'a> Analysis<'a> {
-    fn check_update(mut self, update: &'a UpdateStmt) -> Result<(), Refusal> {
-        self.enter(update.with_clause())?;
-        let target = update.relation().ok_or_else(not_by_each)?;
-        let scope = self.written(target, update.from_clause(), update.where_clause())?;
-        let relation = self.relation_of(target)?;
-        let defaulted = |target: &&ResTarget| matches!(target.val(), Node::SetToDefault(_));
-        let defaulted = update.target_list().iter().filter(defaulted).filter_map(ResTarget::name);
-        let mut columns = defaulted.filter_map(|name| relation.columns.get(relation.column(name)?));
-        if columns.any(is_stamped) {
-            return Err(Refusal::unsupported(
-                "a column is set to its default, which reads the clock of each server",
-                "Set it to now().",
-            ));
+    /// The table that a write's RETURNING is, spread over the servers as the written rows are.
+    pub(super) fn write(self, node: Node<'a>) -> Result<TableReference, Refusal> {
+        match node {
+            Node::UpdateStmt(update) => self.check_update(update),
+            Node::DeleteStmt(delete) => self.check_delete(delete),
+            Node::InsertStmt(insert) => self.check_insert(insert),
+            Node::MergeStmt(merge) => self.check_merge_into(merge),
+            _ => Err(not_by_each()),
         }
-        self.check_assignments(update.target_list().iter(), &scope)?;
-        self.check_returning(update.returning_clause(), &scope)
     }
 
-    fn check_delete(mut self, delete: &'a DeleteStmt) -> Result<(), Refusal> {
+    fn check_update(mut self, update: &'a UpdateStmt) -> Result<TableReference, Refusal> {
+        self.enter(update.with_clause())?;
+        let target = update.relation().ok_or_else(not_by_each)?;
+        let written = self.written(target, update.from_clause(), update.where_clause())?;
+        let relation = self.relation_of(target)?;
+        check_defaults(update.target_list().iter(), &relation)?;
+        self.check_assignments(update.target_list().iter(), &written.scope)?;
+        self.returned(update.returning_clause(), &written)
+    }
+
+    fn check_delete(mut self, delete: &'a DeleteStmt) -> Result<TableReference, Refusal> {
         self.enter(delete.with_clause())?;
         let target = delete.relation().ok_or_else(not_by_each)?;
-        let scope = self.written(target, delete.using_clause(), delete.where_clause())?;
-        self.check_returning(delete.returning_clause(), &scope)
+        let written = self.written(target, delete.using_clause(), delete.where_clause())?;
+        self.returned(delete.returning_clause(), &written)
     }
 
     /// INSERT ... SELECT whose rows stay on the server of the rows that they are made from.
-    fn check_insert(mut self, insert: &'a InsertStmt) -> Result<(), Refusal> {
+    fn check_insert(mut self, insert: &'a InsertStmt) -> Result<TableReference, Refusal> {
         self.enter(insert.with_clause())?;
         let target = insert.relation().ok_or_else(not_by_each)?;
         let relation = self.relation_of(target)?;
@@ -114,20 +113,29 @@ impl<'a> Analysis<'a> {
         self.check_clauses_of(insert, target)
     }
 
-    fn check_clauses_of(&self, insert: &'a InsertStmt, target: &'a RangeVar) -> Result<(), Refusal> {
-        let mut scope = Scope::inside(None);
-        self.add_item(Node::RangeVar(target), &mut scope, &mut Conditions::default())?;
-        self.check_conflict(insert.on_conflict_clause(), &scope)?;
-        self.check_returning(insert.returning_clause(), &scope)
+    fn check_clauses_of(
+        &self,
+        insert: &'a InsertStmt,
+        target: &'a RangeVar,
+    ) -> Result<TableReference, Refusal> {
+        self.relation_of(target)?;
+        let mut written = Written { scope: Scope::inside(None), items: Vec::new() };
+        let item = self.add_item(Node::RangeVar(target), &mut written.scope, &mut Conditions::default())?;
+        written.items.push(item);
+        self.check_conflict(insert.on_conflict_clause(), &written.scope)?;
+        self.returned(insert.returning_clause(), &written)
     }
 
-    /// CTEs that read.
-    fn enter(&mut self, with: Option<&'a WithClause>) -> Result<(), Refusal> {
+    pub(super) fn enter(&mut self, with: Option<&'a WithClause>) -> Result<(), Refusal> {
         with.map_or(Ok(()), |with| self.add_ctes(with, None))
     }
 
-    fn relation_of(&self, target: &RangeVar) -> Result<Arc<Relation>, Refusal> {
-        sharded_table(target, self.catalog, self.path).ok_or_else(not_by_each)
+    /// The table that is written; a CTE of its name is another one.
+    pub(super) fn relation_of(&self, target: &RangeVar) -> Result<Arc<Relation>, Refusal> {
+        match self.cte(target.relname().unwrap_or_default()) {
+            None => sharded_table(target, self.catalog, self.path).ok_or_else(not_by_each),
+            Some(_) => Err(not_by_each()),
+        }
     }
 
     /// The names of an UPDATE or DELETE, once its tables are tied to the written one.
@@ -136,13 +144,13 @@ impl<'a> Analysis<'a> {
         target: &'a RangeVar,
         from: &'a NodeList,
         condition: Node<'a>,
-    ) -> Result<Scope<'static>, Refusal> {
+    ) -> Result<Written, Refusal> {
         self.relation_of(target)?;
         let mut scope = Scope::inside(None);
         let mut conditions = Conditions::default();
-        self.add_item(Node::RangeVar(target), &mut scope, &mut conditions)?;
+        let mut items = vec![self.add_item(Node::RangeVar(target), &mut scope, &mut conditions)?];
         for item in from {
-            self.add_item(item, &mut scope, &mut conditions)?;
+            items.push(self.add_item(item, &mut scope, &mut conditions)?);
         }
         conditions.holding.push(condition);
         for holding in &conditions.holding {
@@ -153,10 +161,10 @@ impl<'a> Analysis<'a> {
             return Err(not_joined_by_tenant());
         }
         self.check_all(conditions.holding.into_iter().chain(conditions.other), &scope)?;
-        Ok(scope)
+        Ok(Written { scope, items })
     }
 
-    fn check_assignments(
+    pub(super) fn check_assignments(
         &self,
         targets: impl Iterator<Item = &'a ResTarget>,
         scope: &Scope<'_>,
@@ -182,19 +190,52 @@ impl<'a> Analysis<'a> {
         self.check(conflict.where_clause(), scope).map(|_| ())
     }
 
-    fn check_returning(
+    /// What RETURNING gives: rows of tenants of the server that wrote them.
+    pub(super) fn returned(
         &self,
         returning: Option<&'a ReturningClause>,
-        scope: &Scope<'_>,
-    ) -> Result<(), Refusal> {
-        let Some(returning) = returning else { return Ok(()) };
-        for item in returning.exprs() {
+        written: &Written,
+    ) -> Result<TableReference, Refusal> {
+        let mut targets = Vec::new();
+        for item in returning.map(ReturningClause::exprs).into_iter().flatten() {
             match item {
-                Node::ResTarget(target) => self.check(target.val(), scope)?,
+                Node::ResTarget(target) => {
+                    self.check(target.val(), &written.scope)?;
+                    targets.push(target);
+                }
                 _ => return Err(unknown_expression()),
-            };
+            }
         }
-        Ok(())
+        // OLD and NEW under other names.
+        let plain = returning.is_none_or(|returning| returning.options().is_empty());
+        let outputs = outputs_of(targets.into_iter(), &written.scope, &written.items)?.filter(|_| plain);
+        let columns = outputs.and_then(|outputs| {
+            outputs.into_iter().map(|output| output.column(&written.scope)).collect::<Option<Vec<_>>>()
+        });
+        Ok(TableReference { name: String::new(), columns, sharded: true })
+    }
+}
+
+/// The tables of a write, the written one first.
+pub(super) struct Written {
+    pub(super) scope: Scope<'static>,
+    pub(super) items: Vec<Item>,
+}
+
+/// Refuses DEFAULT for columns whose default reads the clock.
+pub(super) fn check_defaults<'a>(
+    targets: impl Iterator<Item = &'a ResTarget>,
+    relation: &Relation,
+) -> Result<(), Refusal> {
+    let defaulted = targets.filter(|target| matches!(target.val(), Node::SetToDefault(_)));
+    let mut columns =
+        defaulted.filter_map(ResTarget::name).filter_map(|name| relation.columns.get(relation.column(name)?));
+    match columns.any(is_stamped) {
+        true => Err(Refusal::unsupported(
+            "a column is set to its default, which reads the clock of each server",
+            "Set it to now().",
+        )),
+        false => Ok(()),
     }
 }
 
@@ -222,7 +263,7 @@ fn names_of(insert: &InsertStmt) -> Vec<&str> {
     insert.cols().iter().filter_map(name).collect()
 }
 
-fn not_by_each() -> Refusal {
+pub(super) fn not_by_each() -> Refusal {
     Refusal::unsupported(
         "this write over rows of several servers cannot be done by each for its own rows",
         "Name one tenant: in the statement, with SET, or in a comment.",
