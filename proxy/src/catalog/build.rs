@@ -8,7 +8,8 @@ use router::catalog::{
 };
 
 use super::compare::Difference;
-use super::facts::{CollationFacts, ColumnFacts, DatabaseFacts, Facts, FunctionRow, RelationFacts};
+use super::defaults::DatabaseFacts;
+use super::facts::{CollationFacts, ColumnFacts, Facts, FunctionRow, RelationFacts};
 use super::sharding::Kinds;
 use super::{sharding, views};
 
@@ -38,6 +39,8 @@ pub fn build(facts: &Facts, tenant_column: &str, version: u64, differences: &[Di
         tenant_column: tenant_column.to_owned(),
         key_type,
         default_collation_is_c,
+        oldest: facts.database.version,
+        unequal: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 
-use super::facts::{ColumnFacts, Facts, KeyFacts};
+use super::facts::{CollationFacts, ColumnFacts, Facts, KeyFacts};
 
 /// A relation that two servers hold differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +92,10 @@ fn describe_column(text: &mut String, column: &ColumnFacts) {
     let ColumnFacts { name, type_name, .. } = column;
     let _ = write!(text, "column {name} {type_name}");
     if let Some(collation) = &column.collation {
-        let _ = write!(text, " collate {}", collation.name);
+        let CollationFacts { name, provider, collate, locale, deterministic } = collation;
+        let locale = collate.as_ref().or(locale.as_ref()).map_or("", String::as_str);
+        let kind = if *deterministic { "" } else { ", not deterministic" };
+        let _ = write!(text, " collate {name} ({provider} {locale}{kind})");
     }
     if column.not_null {
         text.push_str(" not null");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use super::defaults::DatabaseFacts;
 use super::questions::Builtin;
 
 /// One reading. Two readings of unchanged catalogs have one fingerprint.
@@ -45,14 +46,6 @@ impl Facts {
         let tables = self.relations.iter().filter(|relation| matches!(relation.kind.as_str(), "r" | "p"));
         tables.map(|relation| (&*relation.schema, &*relation.name))
     }
-}
-
-/// The database's default collation.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub(super) struct DatabaseFacts {
-    pub(super) collate: String,
-    /// `c`, `i` or `b`; `None` before PostgreSQL 15, which has libc only.
-    pub(super) provider: Option<String>,
 }
 
 /// A row of `pg_class`.
@@ -102,6 +95,8 @@ pub(super) struct CollationFacts {
     /// `d` (the database's), `c`, `i` or `b`.
     pub(super) provider: String,
     pub(super) collate: Option<String>,
+    /// ICU's or the builtin provider's.
+    pub(super) locale: Option<String>,
     pub(super) deterministic: bool,
 }
 

@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::build::{build, trust};
 use super::compare::{Difference, differences};
+use super::defaults::{Defaults, unequal};
 use super::facts::Facts;
 use super::questions::{Builtin, ReadError, Reader, fingerprint, understand};
 use crate::config::{DatabaseConfig, NodeAddress};
@@ -41,6 +42,8 @@ pub struct LiveCatalog {
     database: String,
     tenant_column: String,
     harmless: Vec<String>,
+    /// What sessions begin with, on the home server.
+    defaults: ArcSwap<Defaults>,
     published: ArcSwap<Catalog>,
     /// The latest reading of each server. Held over a whole refresh, so that refreshes follow one
     /// another and the last one to end read last.
@@ -99,6 +102,7 @@ impl LiveCatalog {
             database: database.name.clone(),
             tenant_column: database.tenant_column.clone(),
             harmless: database.harmless_functions.clone(),
+            defaults: ArcSwap::default(),
             published: ArcSwap::from_pointee(empty),
             readings: Mutex::default(),
             builtin: ArcSwap::from_pointee(Builtin::default()),
@@ -120,6 +124,11 @@ impl LiveCatalog {
     /// The catalog of this moment.
     pub fn load(&self) -> Arc<Catalog> {
         self.published.load_full()
+    }
+
+    /// What a session of this role begins with, as far as statements are planned by it.
+    pub fn defaults(&self, role: &str) -> Vec<(String, String)> {
+        self.defaults.load().of_role(role)
     }
 
     /// True where the schema has changed since what is published was read.
@@ -205,6 +214,10 @@ impl LiveCatalog {
     ) -> Result<Arc<Catalog>, RefreshFailed> {
         let done = self.done.load(Ordering::Acquire);
         let Readings { facts, readers } = readings;
+        if self.load().unequal.is_some() {
+            // A connection knows the settings that it began with, and those may be mended now.
+            readers.clear();
+        }
         let mut failure = None;
         let (mut changed, mut any) = (false, false);
         let before = &*facts;
@@ -264,6 +277,19 @@ impl LiveCatalog {
             readings.facts.iter().map(|(name, facts)| (&**name, facts)).collect();
         named.sort_by_key(|(name, _)| *name);
         differences(&named)
+    }
+
+    /// What differed between the servers' databases themselves when they were last read.
+    pub async fn unequal(&self, servers: &Servers) -> Vec<String> {
+        let readings = self.readings.lock().await;
+        let in_order: Vec<(&str, &Facts)> = servers
+            .iter()
+            .filter_map(|server| {
+                let name = server.name();
+                Some((name, readings.facts.get(name)?))
+            })
+            .collect();
+        unequal(&in_order)
     }
 
     /// Refreshes after bursts of DDL and, for DDL behind the proxy's back, from time to time; never ends
@@ -345,7 +371,13 @@ impl LiveCatalog {
         let with_tables = readings.iter().find(|(_, facts)| !facts.relations.is_empty());
         let Some((_, home)) = with_tables.or(readings.first()) else { return };
         let differences = differences(readings);
-        let catalog = self.built(home, self.load().version + 1, &differences);
+        let mut catalog = self.built(home, self.load().version + 1, &differences);
+        catalog.oldest = readings.iter().map(|(_, facts)| facts.database.version).min().unwrap_or(0);
+        catalog.unequal = unequal(readings).into_iter().next();
+        if let Some(what) = &catalog.unequal {
+            tracing::error!(database = self.database, "the servers' databases differ: {what}");
+        }
+        self.defaults.store(Arc::new(Defaults::of(home)));
         self.builtin.store(Arc::new(home.builtin.clone()));
         for relation in catalog.relations.values() {
             if let RelationKind::Unsafe { reason } = &relation.kind {

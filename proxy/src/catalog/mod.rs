@@ -8,10 +8,12 @@
 //! | `sharding` | pure: which tables can be sharded, and why others can not |
 //! | `views` | pure: what a view reads in the end |
 //! | `compare` | pure: where servers hold different things |
+//! | `defaults` | the database itself: its collation, and the settings that sessions begin with |
 //! | `live` | the published catalog, renewed after DDL and from time to time |
 
 mod build;
 mod compare;
+mod defaults;
 mod facts;
 mod live;
 mod questions;
@@ -20,6 +22,7 @@ mod views;
 
 pub use build::build;
 pub use compare::{Difference, differences};
+pub use defaults::{Defaults, unequal};
 pub use facts::Facts;
 pub use live::{LiveCatalog, RefreshFailed};
 pub use questions::{ReadError, question, read};

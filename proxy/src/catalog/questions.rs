@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio_postgres::{Client, Statement};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::defaults;
 use super::facts::{Facts, FunctionRow};
 
 /// The catalog could not be read.
@@ -38,9 +39,6 @@ const RELATIONS_FROM: &str = "pg_class c JOIN pg_namespace n ON n.oid = c.relnam
 const LOCKED: &str = "ARRAY(SELECT relation FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
      AND relation IS NOT NULL AND pid <> pg_backend_pid())";
 
-const DATABASE: &str = "SELECT datcollate AS collate, to_jsonb(d) ->> 'datlocprovider' AS provider \
-     FROM pg_database d WHERE datname = current_database()";
-
 const RELATIONS: &str = "SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind AS kind, \
        c.relpersistence = 'u' AS unlogged, \
        c.relrowsecurity OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) \
@@ -65,7 +63,8 @@ const COLUMNS: &str = "SELECT a.attrelid::int8 AS relation, a.attnum AS number, 
        a.attidentity AS identity, a.attgenerated AS generated, \
        CASE WHEN l.oid IS NOT NULL THEN json_build_object('name', l.collname, \
          'provider', CASE WHEN l.oid = 100 THEN 'd' ELSE l.collprovider::text END, \
-         'collate', l.collcollate, 'deterministic', l.collisdeterministic) END AS collation \
+         'collate', l.collcollate, \
+         'locale', coalesce(to_jsonb(l) ->> 'colllocale', to_jsonb(l) ->> 'colliculocale'), 'deterministic', l.collisdeterministic) END AS collation \
      FROM pg_attribute a JOIN (SELECT c.oid FROM {relations} AND {schema} AND c.relkind <> 'S') c \
        ON c.oid = a.attrelid \
      JOIN pg_type t ON t.oid = a.atttypid \
@@ -135,8 +134,9 @@ pub(super) struct Builtin {
 
 /// The question, for whoever asks it inside a transaction; [`understand`] takes its answer.
 pub fn question() -> String {
+    let database = defaults::question();
     let parts = [
-        DATABASE,
+        &database,
         RELATIONS,
         COLUMNS,
         KEYS,

@@ -9,7 +9,7 @@ use router::ids::quote_identifier;
 
 use super::finding::{Finding, Weight};
 use super::regions;
-use super::settings::{EQUAL, Standing, ask};
+use super::settings::{LIBRARIES, Standing, ask};
 use crate::catalog::LiveCatalog;
 use crate::config::DatabaseConfig;
 use crate::replicas::{NodeRole, Servers};
@@ -74,7 +74,7 @@ async fn check_database(servers: &Servers, database: &str) -> Vec<Finding> {
             }
         }
     }
-    found.extend(unequal(&standings));
+    found.extend(other_versions(&standings));
     found
 }
 
@@ -86,18 +86,17 @@ async fn standing(servers: &Servers, server: &str, database: &str) -> Result<(St
     Ok((standing, skew))
 }
 
-fn unequal(standings: &[(&str, Standing)]) -> Vec<Finding> {
+/// Texts sort by the library's version, where they do not sort by bytes.
+fn other_versions(standings: &[(&str, Standing)]) -> Vec<Finding> {
     let Some(((first, expected), others)) = standings.split_first() else { return Vec::new() };
     let mut found = Vec::new();
     for (server, standing) in others {
-        let pairs = EQUAL.iter().zip(expected.equal.iter().zip(&standing.equal));
-        for (name, (one, other)) in pairs.filter(|(_, (one, other))| one != other) {
-            found.push(Finding {
-                weight: Weight::Error,
-                server: (*server).to_owned(),
-                what: format!("{name} is {other}, on {first} it is {one}"),
-                fix: format!("make {name} the same on all servers"),
-            });
+        let pairs = LIBRARIES.iter().zip(expected.versions.iter().zip(&standing.versions));
+        for (library, (one, other)) in pairs.filter(|(_, (one, other))| one != other) {
+            let what = format!(
+                "the collations of {library} are of version \"{other}\", on {first} of \"{one}\": texts may sort otherwise"
+            );
+            found.push(warning(server, what, "run the servers on one version of the operating system"));
         }
     }
     found
@@ -115,6 +114,14 @@ async fn check_tables(servers: &Servers, live: &LiveCatalog) -> Vec<Finding> {
             server: String::new(),
             what: format!("{}.{} differs: {}", difference.schema, difference.name, difference.what),
             fix: "make it the same on all servers".to_owned(),
+        });
+    }
+    for what in live.unequal(servers).await {
+        found.push(Finding {
+            weight: Weight::Error,
+            server: String::new(),
+            what: format!("the databases differ: {what}"),
+            fix: "make it the same on all servers; until then nothing runs over several".to_owned(),
         });
     }
     for relation in catalog.relations.values() {

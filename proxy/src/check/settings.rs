@@ -4,9 +4,8 @@ use tokio_postgres::Client;
 
 use super::finding::{Finding, Weight};
 
-/// What must be equal on all servers, with its names in the order of [`Standing::equal`].
-pub(super) const EQUAL: [&str; 5] =
-    ["encoding", "collation", "collation provider", "TimeZone", "standard_conforming_strings"];
+/// Libraries whose collations order texts, in the order of [`Standing::versions`].
+pub(super) const LIBRARIES: [&str; 2] = ["libc", "ICU"];
 
 /// One database of one server, as far as it matters.
 #[derive(Debug)]
@@ -20,8 +19,9 @@ pub(super) struct Standing {
     replication: bool,
     may_create: bool,
     may_see: bool,
-    /// The values of [`EQUAL`].
-    pub(super) equal: Vec<String>,
+    encoding: String,
+    /// The versions of the collations of [`LIBRARIES`]; empty where there are none.
+    pub(super) versions: Vec<String>,
     /// The server's clock, in seconds since 1970.
     pub(super) clock: f64,
     /// Tables that the admin role neither owns nor is a member of the owner of.
@@ -33,10 +33,10 @@ SELECT current_setting('server_version_num')::int4, current_setting('wal_level')
        current_setting('max_replication_slots')::int4, current_setting('max_wal_senders')::int4,
        current_setting('max_prepared_transactions')::int4, r.rolsuper, r.rolreplication,
        has_database_privilege(current_database(), 'CREATE'), pg_has_role('pg_read_all_stats', 'MEMBER'),
-       ARRAY[pg_encoding_to_char(d.encoding)::text,
-             coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale', d.datcollate::text),
-             coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
-             current_setting('TimeZone'), current_setting('standard_conforming_strings')],
+       pg_encoding_to_char(d.encoding)::text,
+       ARRAY[coalesce((SELECT max(pg_collation_actual_version(oid)) FROM pg_collation WHERE collprovider = 'c'), ''),
+             coalesce((SELECT max(pg_collation_actual_version(oid)) FROM pg_collation
+                       WHERE collname = 'und-x-icu'), '')],
        extract(epoch FROM clock_timestamp())::float8,
        ARRAY(SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pgherd')
@@ -57,9 +57,10 @@ pub(super) async fn ask(client: &Client) -> Result<Standing, tokio_postgres::Err
         replication: row.try_get(6)?,
         may_create: row.try_get(7)?,
         may_see: row.try_get(8)?,
-        equal: row.try_get(9)?,
-        clock: row.try_get(10)?,
-        foreign: row.try_get(11)?,
+        encoding: row.try_get(9)?,
+        versions: row.try_get(10)?,
+        clock: row.try_get(11)?,
+        foreign: row.try_get(12)?,
     })
 }
 
@@ -104,7 +105,7 @@ impl Standing {
             setting("max_prepared_transactions = 100"),
         );
         note(
-            self.equal.first().is_some_and(|encoding| encoding != "UTF8"),
+            self.encoding != "UTF8",
             Weight::Error,
             format!("database {database} is not in UTF8"),
             "create it anew with ENCODING 'UTF8'".to_owned(),

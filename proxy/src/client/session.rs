@@ -114,7 +114,9 @@ impl Session {
         let entry = ClientEntry::of(&startup);
         let encrypted = entry.encrypted;
         let startup = *startup;
-        let settings = Settings::starting_with(startup.parameters).shared(&database.beginnings);
+        let defaults = database.catalog.defaults(&startup.user);
+        let beginning = defaults.into_iter().chain(startup.parameters);
+        let settings = Settings::starting_with(beginning).shared(&database.beginnings);
         let limit = usize::try_from(config.proxy.max_statement_bytes).unwrap_or(usize::MAX);
         let mut executor = Executor::new(Arc::clone(fleet), database, login, settings);
         let (entry, secret) = fleet.registry.enter(entry, Arc::clone(&executor.cancellable));

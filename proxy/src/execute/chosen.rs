@@ -17,6 +17,7 @@ use crate::execute::leg::LegAsk;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
+use crate::execute::whole::not_whole;
 use crate::net::peer::Peer;
 use crate::wire::write;
 
@@ -45,15 +46,25 @@ pub(super) async fn run(
     {
         parameters = executor.typed(peer, first.server, chosen.statement(), &parameters).await?;
     }
-    let locked = executor.answer(peer, chosen.lock(), &parameters).await?;
+    let first = decision
+        .plan
+        .legs
+        .first()
+        .ok_or_else(|| Trouble::from(ClientError::internal("a write without legs")))?
+        .server;
+    let locked = executor.answer(peer, first, chosen.lock(), &parameters).await?;
     let mut left: HashSet<Vec<Option<Bytes>>> = locked.rows.into_iter().collect();
-    let Computed { types, rows: meant } = executor.answer(peer, chosen.choose(), &parameters).await?;
+    let Computed { types, rows: meant, binary } =
+        executor.answer(peer, first, chosen.choose(), &parameters).await?;
     let mut deeds = Vec::new();
     for row in meant {
         // Once, and not what came into being after the rows were locked.
         if left.remove(row.get(..chosen.keys()).unwrap_or_default()) {
-            let deed = chosen.deed(&decision.directory, &types, &row).map_err(Trouble::from)?;
-            deeds.push((deed, Computed { types: types.clone(), rows: vec![row] }));
+            let deed = chosen.deed(&decision.directory, (&types, &binary), &row).map_err(Trouble::from)?;
+            if matches!(deed, RowDeed::Move { .. }) && !executor.writes_whole_values() {
+                return Err(Trouble::from(not_whole()).into());
+            }
+            deeds.push((deed, Computed { types: types.clone(), rows: vec![row], binary: binary.clone() }));
         }
     }
     let count = deeds.len();
@@ -61,7 +72,7 @@ pub(super) async fn run(
         && let Some(leg) = decision.plan.legs.first()
     {
         // No row has this key: what RETURNING has is told all the same.
-        let known = Computed { rows: vec![vec![None; types.len()]], types };
+        let known = Computed { rows: vec![vec![None; types.len()]], types, binary };
         deeds.push((RowDeed::Write(chosen.write_on(leg.server, &known.types)), known));
     }
     let keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);

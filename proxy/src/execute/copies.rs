@@ -14,6 +14,7 @@ use crate::execute::leg::LegAsk;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
+use crate::execute::whole::{is_whole_in_binary, not_whole};
 use crate::net::peer::Peer;
 use crate::wire::frame::Frame;
 use crate::wire::{view, write};
@@ -37,11 +38,15 @@ pub(super) async fn run(
     for leg in legs {
         executor.branch(leg, decision).await?;
     }
+    let binary = !executor.writes_whole_values();
+    if binary && !copied.types.iter().copied().all(is_whole_in_binary) {
+        return Err(Trouble::from(not_whole()).into());
+    }
     let mut servers = legs.iter().map(|leg| leg.server);
     let Some(first) = servers.next() else { return Ok(None) };
-    let (completion, told, written) = write_first(executor, peer, ask, rows, first, copied).await?;
+    let (completion, told, written) = write_first(executor, peer, ask, rows, (first, binary), copied).await?;
     for server in servers {
-        write_again(executor, peer, server, copied, &written).await?;
+        write_again(executor, peer, (server, binary), copied, &written).await?;
     }
     for row in told {
         rows.push(peer, row).await?;
@@ -57,7 +62,7 @@ async fn write_first(
     peer: &mut Peer,
     ask: Ask<'_>,
     rows: &mut Rows,
-    server: ServerId,
+    (server, binary): (ServerId, bool),
     copied: &CopiedWrite,
 ) -> Result<(Option<Bytes>, Vec<Bytes>, Written), Trouble> {
     let asked = |index: usize| match ask.formats {
@@ -65,8 +70,8 @@ async fn write_first(
         [all] => *all,
         each => each.get(index).copied().unwrap_or(0),
     };
-    let formats: Vec<i16> =
-        (0..copied.visible).map(asked).chain(std::iter::repeat_n(0, copied.values)).collect();
+    let own = std::iter::repeat_n(i16::from(binary), copied.values);
+    let formats: Vec<i16> = (0..copied.visible).map(asked).chain(own).collect();
     let first = LegAsk { text: &copied.first, parameters: ask.parameters, formats: &formats };
     let mut keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
     let answers = executor.ask_kept(peer, server, &[first], &mut keeping).await?;
@@ -97,15 +102,16 @@ async fn write_first(
 async fn write_again(
     executor: &mut Executor,
     peer: &mut Peer,
-    server: ServerId,
+    (server, binary): (ServerId, bool),
     copied: &CopiedWrite,
     written: &Written,
 ) -> Result<(), Trouble> {
     let mut keeping = Keeping::again(executor.fleet.config.load().merge.max_bytes);
     let mut touched = 0_u64;
     for some in written.chunks(AT_ONCE) {
+        let untyped = |value| untyped(value, binary);
         let parameters: Vec<Vec<Parameter<'_>>> =
-            some.iter().map(|row| row.iter().map(text_of).collect()).collect();
+            some.iter().map(|row| row.iter().map(untyped).collect()).collect();
         let ask = |parameters| LegAsk { text: &copied.again, parameters, formats: &[] };
         let asks: Vec<LegAsk<'_>> = parameters.iter().map(|row| ask(row.as_slice())).collect();
         let answers = executor.ask_kept(peer, server, &asks, &mut keeping).await?;
@@ -120,6 +126,6 @@ async fn write_again(
 }
 
 /// A value as a parameter whose type the server infers.
-fn text_of(value: &Option<Bytes>) -> Parameter<'_> {
-    Parameter { type_oid: 0, binary: false, value: value.as_deref() }
+fn untyped(value: &Option<Bytes>, binary: bool) -> Parameter<'_> {
+    Parameter { type_oid: 0, binary, value: value.as_deref() }
 }

@@ -194,9 +194,13 @@ impl Executor {
         {
             return path.clone();
         }
+        let user = match self.settings.value("role").or(self.settings.value("session_authorization")) {
+            None | Some("none" | "default") => &self.login.user,
+            Some(role) => role,
+        };
         let path = match self.settings.value("search_path") {
-            None => SearchPath::standard(&self.login.user),
-            Some(list) => parse_path(list, &self.login.user),
+            None => SearchPath::standard(user),
+            Some(list) => SearchPath::read(list, user),
         };
         let path = (*self.database.paths.share(Arc::new(path))).clone();
         self.path = Some((stamp, path.clone()));
@@ -629,19 +633,6 @@ pub(super) fn not_lent(server: &str, database: &str, error: &CheckoutError) -> C
         CheckoutError::Failing(_) => ClientError::cannot_connect(server, error.to_string()),
         CheckoutError::ShuttingDown => ClientError::shutting_down(),
     }
-}
-
-/// A search path as `SET search_path` has it: names separated by commas, in double quotes or folded to
-/// lower case.
-fn parse_path(list: &str, user: &str) -> SearchPath {
-    let name = |part: &str| match part.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some("$user") => user.to_owned(),
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => part.trim().to_lowercase(),
-    };
-    SearchPath(
-        list.split(',').map(name).map(|name| if name == "$user" { user.to_owned() } else { name }).collect(),
-    )
 }
 
 /// Runs a statement of the proxy's own, which must succeed.

@@ -13,6 +13,7 @@ use crate::execute::leg::reply;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
+use crate::execute::whole::whole_formats;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
 use crate::wire::frame::{SERVER_LIMIT, cut};
@@ -21,13 +22,15 @@ use crate::wire::{view, write};
 
 impl Executor {
     /// Asks a question on whatever servers it concerns, on primaries, in the open transaction; its
-    /// answer in text format. `parameters` are the statement's.
+    /// answer in text format, or in binary where text would not be all of a value. `parameters` are the
+    /// statement's; `first` is a server of which there is a branch.
     ///
     /// # Errors
     /// The planner's refusal, a server's error, 53400 where the answer is too large.
     pub(super) async fn answer(
         &mut self,
         peer: &mut Peer,
+        first: ServerId,
         question: &Question,
         parameters: &[Parameter<'_>],
     ) -> Result<Computed, Trouble> {
@@ -36,14 +39,19 @@ impl Executor {
         let parameters: Option<Vec<Parameter<'_>>> = question.parameters.iter().map(own).collect();
         let parameters = parameters.ok_or_else(unreadable)?;
         let mut rows = Rows::kept(self.fleet.config.load().merge.max_bytes);
-        let ask = Ask { statement: &statement, parameters: &parameters, formats: &[], describe: false };
+        let formats = match self.writes_whole_values() {
+            true => Vec::new(),
+            false => whole_formats(self.connection(first), peer, &question.text, &parameters).await?,
+        };
+        let ask = Ask { statement: &statement, parameters: &parameters, formats: &formats, describe: false };
         let before = std::mem::replace(&mut self.transaction.reads_to_write, true);
         let outcome = Box::pin(self.run(peer, ask, &mut rows)).await;
         self.transaction.reads_to_write = before;
         outcome?;
         let types = rows.types().to_vec();
         let rows = rows.into_frames().into_iter().map(values).collect::<Result<_, _>>()?;
-        Ok(Computed { types, rows })
+        let binary = formats.iter().map(|format| *format == 1).collect();
+        Ok(Computed { types, rows, binary })
     }
 
     /// The parameters, each with the type that a server infers for it; those that are declared stay as they

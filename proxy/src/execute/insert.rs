@@ -41,7 +41,12 @@ pub(super) async fn run(
         parameters = executor.typed(peer, first.server, insert.statement(), &parameters).await?;
     }
     let computed = match insert.question() {
-        Some(question) => executor.answer(peer, question, &parameters).await?,
+        Some(question) => {
+            if !executor.writes_whole_values() {
+                executor.branch(first, decision).await?;
+            }
+            executor.answer(peer, first.server, question, &parameters).await?
+        }
         None => Computed::default(),
     };
     let division = Division {
@@ -97,7 +102,7 @@ pub(super) fn value_of<'a>(
         Argument::Computed { row, column, type_oid } => {
             let value = computed.rows.get(*row).and_then(|row| row.get(*column));
             let value = value.and_then(|value| value.as_deref());
-            Parameter { type_oid: *type_oid, binary: false, value }
+            Parameter { type_oid: *type_oid, binary: *type_oid != 0 && computed.is_binary(*column), value }
         }
     }
 }

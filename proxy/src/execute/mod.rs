@@ -20,6 +20,7 @@
 //! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
 //! | `together` | the snapshots of several servers, between commits |
 //! | `isolation` | what a transaction may see of the others |
+//! | `whole` | values that travel as text, and when they cannot |
 //! | `settings`, `control` | a session's state on whatever connection it gets |
 //! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
@@ -69,3 +70,4 @@ mod together;
 pub mod transaction;
 pub mod trouble;
 mod two_phase;
+mod whole;

@@ -25,6 +25,11 @@ pub struct Catalog {
     pub key_type: Option<KeyType>,
     /// True where the database's default collation orders text by bytes (`C`, `POSIX`).
     pub default_collation_is_c: bool,
+    /// The oldest server's version as `server_version_num`; 0 where it is not known.
+    pub oldest: u32,
+    /// What differs between the servers' databases themselves, as their collations: an answer made of
+    /// several would be nobody's.
+    pub unequal: Option<String>,
 }
 
 /// A table, view or other relation that a FROM clause can name.
@@ -169,6 +174,42 @@ impl SearchPath {
     pub fn standard(user: &str) -> SearchPath {
         SearchPath([user.to_owned(), "public".to_owned()].into())
     }
+
+    /// A list as SHOW search_path has it, for this user: names separated by commas, in double quotes or
+    /// folded to lower case.
+    pub fn read(list: &str, user: &str) -> SearchPath {
+        let mut names = Vec::new();
+        let mut rest = list.trim_start();
+        while !rest.is_empty() {
+            let (name, after) = match rest.strip_prefix('"') {
+                Some(quoted) => {
+                    let end = end_of_quoted(quoted);
+                    (quoted[..end].replace("\"\"", "\""), quoted.get(end + 1..).unwrap_or_default())
+                }
+                None => {
+                    let end = rest.find(',').unwrap_or(rest.len());
+                    (rest[..end].trim().to_lowercase(), &rest[end..])
+                }
+            };
+            names.push(if name == "$user" { user.to_owned() } else { name });
+            rest = after.trim_start().trim_start_matches(',').trim_start();
+        }
+        SearchPath(names.into())
+    }
+}
+
+/// Where the quote stands that ends a name; a doubled one is inside.
+fn end_of_quoted(quoted: &str) -> usize {
+    let bytes = quoted.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match (byte, bytes.get(at + 1)) {
+            (b'"', Some(b'"')) => at += 2,
+            (b'"', _) => return at,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
 }
 
 impl Catalog {
@@ -214,5 +255,23 @@ impl Relation {
     /// Schema and name, quoted.
     pub fn quoted_name(&self) -> String {
         format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_path_is_read_as_postgresql_reads_it() {
+        for (list, names) in [
+            ("a, Public", vec!["a", "public"]),
+            ("\"$user\",\"A, b\", \"x\"\"y\" ,c", vec!["ann", "A, b", "x\"y", "c"]),
+            ("$user", vec!["ann"]),
+            ("", vec![]),
+            ("\"unclosed", vec!["unclosed"]),
+        ] {
+            assert_eq!(SearchPath::read(list, "ann").0.as_ref(), names.as_slice(), "{list}");
+        }
     }
 }

@@ -137,18 +137,19 @@ impl ChosenWrite {
         }
     }
 
-    /// What is done to a row that was chosen; `types` are those of the columns of `choose`.
+    /// What is done to a row that was chosen; `types` are those of the columns of `choose`, `binary` says
+    /// which of them are in the binary format.
     ///
     /// # Errors
     /// Its tenant cannot be told.
     pub fn deed(
         &self,
         directory: &Directory,
-        types: &[u32],
+        (types, binary): (&[u32], &[bool]),
         row: &[Option<Bytes>],
     ) -> Result<RowDeed, Refusal> {
         let key = |column: usize| {
-            let one = Computed { types: types.to_vec(), rows: vec![row.to_vec()] };
+            let one = Computed { types: types.to_vec(), rows: vec![row.to_vec()], binary: binary.to_vec() };
             key_of(&self.relation, &one, 0, column, false)
         };
         let missing = || super::rows::unknown_key_of(&self.relation);

@@ -20,11 +20,30 @@ pub fn plan(
 ) -> Verdict {
     let literals = statement.literals();
     let values = literals.as_deref().unwrap_or(parameters);
-    match decide(statement, directory, catalog, session, values) {
+    let decided = decide(statement, directory, catalog, session, values)
+        .and_then(|verdict| of_equal_databases(verdict, statement, catalog));
+    match decided {
         Ok(verdict) if literals.is_some() => of_template(verdict),
         Err(_) if literals.is_some() => Verdict::Learn,
         Ok(verdict) => verdict,
         Err(refusal) => Verdict::Refuse(refusal),
+    }
+}
+
+/// Where the servers' databases themselves differ, what several of them say does not fit together. Schema
+/// changes go on: they may mend it.
+fn of_equal_databases(
+    verdict: Verdict,
+    statement: &Statement,
+    catalog: &Catalog,
+) -> Result<Verdict, Refusal> {
+    let several = matches!(&verdict, Verdict::Run(plan) if plan.legs.len() > 1);
+    match &catalog.unequal {
+        Some(what) if several && !matches!(statement.kind(), Kind::Ddl { .. }) => Err(Refusal::unsupported(
+            format!("the servers' databases differ: {what}"),
+            "Make them the same; \"herdctl check\" names all differences. What concerns one server goes on.",
+        )),
+        Some(_) | None => Ok(verdict),
     }
 }
 
@@ -69,6 +88,11 @@ fn decide(
         Some(tenant) => Some(tenant.clone()),
         None => comment_tenant(statement, catalog)?,
     };
+    if let Some(refusal) = statement.misreading()
+        && (directory.servers().len() > 1 || tenant.is_some())
+    {
+        return Err(refusal.clone());
+    }
     let request = Request { statement, directory, catalog, session, parameters, tenant };
     match statement.kind() {
         Kind::Query

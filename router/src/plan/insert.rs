@@ -33,13 +33,22 @@ pub struct Insert {
     now: String,
 }
 
-/// What a question's answer says, in text format.
+/// What a question's answer says.
 #[derive(Debug, Clone, Default)]
 pub struct Computed {
     /// The types of its columns, as OIDs.
     pub types: Vec<u32>,
     /// Its rows.
     pub rows: Vec<Vec<Option<Bytes>>>,
+    /// Which of its columns are in the binary format; empty: none.
+    pub binary: Vec<bool>,
+}
+
+impl Computed {
+    /// True for a column in the binary format.
+    pub fn is_binary(&self, column: usize) -> bool {
+        self.binary.get(column).copied().unwrap_or(false)
+    }
 }
 
 /// Some rows of an INSERT, for one server.
@@ -263,6 +272,9 @@ pub(super) fn key_of(
             format!("the value for column \"{}\" is of another type than the column", tenant.name),
             "Cast it to the column's type.",
         ));
+    }
+    if computed.is_binary(column) && key_type != KeyType::Text {
+        return key_type.read_binary(value).map(Some).ok_or_else(refusal);
     }
     let text = std::str::from_utf8(value).map_err(|_| refusal())?;
     let most = usize::try_from(tenant.type_modifier.saturating_sub(4)).unwrap_or(usize::MAX);

@@ -27,6 +27,8 @@ pub struct CopiedWrite {
     pub again: Arc<str>,
     /// How many values that takes.
     pub values: usize,
+    /// The types of those, as OIDs.
+    pub types: Vec<u32>,
 }
 
 /// What the statement does to rows.
@@ -93,7 +95,9 @@ pub(crate) fn copied_write(statement: &RawStmt, relation: &Relation) -> Result<C
     };
     let visible = visible(returning, relation)?;
     let first = with_values(statement, target, &values)?;
-    Ok(CopiedWrite { first, visible, again: again.into(), values: values.len() })
+    let type_of = |name: &&str| relation.column(name).and_then(|at| relation.columns.get(at));
+    let types = values.iter().map(|name| type_of(name).map_or(0, |column| column.type_oid)).collect();
+    Ok(CopiedWrite { first, visible, again: again.into(), values: values.len(), types })
 }
 
 type Parts<'a> = (&'a RangeVar, Deed, Option<&'a ReturningClause>);

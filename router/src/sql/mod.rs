@@ -12,6 +12,7 @@
 //! | `calls`, `functions` | what the functions that it calls do |
 //! | `sequence` | what it does to sequences: their options, `setval` |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
+//! | `misread` | what older servers read otherwise than the parser |
 //! | `normal` | a text without its values, for log lines |
 //! | `literals`, `template` | a text without its literals; one reading for all texts that differ in those |
 //! | `views` | views over sharded tables, written out |
@@ -34,6 +35,7 @@ pub(crate) mod keys;
 mod kind;
 mod lex;
 mod literals;
+mod misread;
 mod normal;
 mod parse;
 mod rewrite;

@@ -59,7 +59,11 @@ pub(super) fn set(statement: &VariableSetStmt, node: Node<'_>) -> Kind {
             let values: Option<Vec<(String, String)>> = statement.args().iter().map(setting_value).collect();
             match (values, printed(node)) {
                 (Some(values), _) => {
-                    let (values, literals): (Vec<String>, Vec<String>) = values.into_iter().unzip();
+                    let (mut values, literals): (Vec<String>, Vec<String>) = values.into_iter().unzip();
+                    if name == "search_path" {
+                        // SHOW has them as names, and so are they read.
+                        values = values.iter().map(|schema| as_name(schema)).collect();
+                    }
                     let text = set_text(&name, scope, &literals.join(", "));
                     Kind::Set { name, scope, value: Some(values.join(", ")), text }
                 }
@@ -78,6 +82,18 @@ pub(super) fn set(statement: &VariableSetStmt, node: Node<'_>) -> Kind {
         VariableSetKind::VAR_RESET => Kind::Reset(name),
         VariableSetKind::VAR_RESET_ALL => Kind::ResetAll,
         _ => Kind::Other,
+    }
+}
+
+/// A name as it must be written to be read as it is.
+fn as_name(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    match name.bytes().all(plain)
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && !name.is_empty()
+    {
+        true => name.to_owned(),
+        false => quote_identifier(name),
     }
 }
 

@@ -13,6 +13,7 @@ use super::config::{ConfigCall, ConfigValue};
 use super::keys::{Reference, Touched, Use, analyse};
 use super::kind::{Access, CopyKind, Hold, Kind};
 use super::literals::Literal;
+use super::misread::misreading;
 use super::parse::{Learned, SqlStatement, learn};
 use super::rewrite::{Filter, restrict_statement};
 use super::sequence::{SequenceOptions, SetValues, options_of, set_values};
@@ -50,6 +51,8 @@ struct Said {
     set_values: Option<SetValues>,
     /// A refusal that holds wherever it would run.
     refusal: Option<Refusal>,
+    /// What a server of this fleet reads otherwise than the parser does.
+    misreading: Option<Refusal>,
 }
 
 /// A text in a template's shape.
@@ -75,6 +78,7 @@ impl Said {
             sequence_options: options_of(sql.raw().stmt()),
             set_values: None,
             refusal,
+            misreading: misreading(sql.text(), catalog.oldest),
             sql: sql.clone(),
         };
         if let Some(root) = analysed_part(sql.raw().stmt()) {
@@ -194,6 +198,11 @@ impl Statement {
     /// What kind of statement it is.
     pub fn kind(&self) -> &Kind {
         &self.said.kind
+    }
+
+    /// What a server of this fleet reads otherwise than it was read here.
+    pub fn misreading(&self) -> Option<&Refusal> {
+        self.said.misreading.as_ref()
     }
 
     /// Its text, to the byte; of several in one text, without the others.

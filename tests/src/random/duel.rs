@@ -110,6 +110,7 @@ impl<'stage> Duel<'stage> {
     /// One unit: pgherd first; what it refuses is not put to the oracle, so that both go on with the same rows.
     async fn settle(&mut self, unit: &Unit, seed: u64, number: u64) -> Result<Outcome> {
         let mut dice = StdRng::seed_from_u64(seed ^ number);
+        let settings = settings(&mut dice);
         let ways: Vec<Way> = unit.statements.iter().map(|statement| way(&mut dice, statement)).collect();
         let (mut ours, mut oracle) = match self.sessions.take() {
             Some(sessions) => sessions,
@@ -118,6 +119,10 @@ impl<'stage> Duel<'stage> {
                 self.oracle.session(self.database).await?,
             ),
         };
+        for setting in &settings {
+            ours.simple(setting).await?;
+            oracle.simple(setting).await?;
+        }
         let mut replies = Vec::new();
         for (statement, way) in unit.statements.iter().zip(&ways) {
             let reply = match timeout(PATIENCE, Reply::ask(&mut ours, statement, *way)).await {
@@ -134,7 +139,7 @@ impl<'stage> Duel<'stage> {
                 if unit.statements.len() > 1 {
                     ours.simple("ROLLBACK").await.context("a refused transaction cannot be rolled back")?;
                 }
-                self.sessions = Some((ours, oracle));
+                self.sessions = Some(as_before((ours, oracle), &settings).await?);
                 return Ok(Outcome::Refused(why));
             }
             replies.push(reply);
@@ -150,7 +155,7 @@ impl<'stage> Duel<'stage> {
                 Outcome::Refused(why) => outcome = Outcome::Refused(why),
                 Outcome::Different(how) => {
                     return Ok(Outcome::Different(format!(
-                        "{way:?}: {} -- {:?}\n  {how}",
+                        "{settings:?} {way:?}: {} -- {:?}\n  {how}",
                         statement.sql, statement.parameters
                     )));
                 }
@@ -159,7 +164,7 @@ impl<'stage> Duel<'stage> {
         if unit.writes {
             self.written.push(unit.text());
         }
-        self.sessions = Some((ours, oracle));
+        self.sessions = Some(as_before((ours, oracle), &settings).await?);
         Ok(outcome)
     }
 
@@ -184,6 +189,42 @@ impl<'stage> Duel<'stage> {
             Err(_) => "no answer".to_owned(),
         }
     }
+}
+
+/// What changes how values are written or read; answers are the same all the same.
+const SETTINGS: [&str; 14] = [
+    "SET extra_float_digits TO 0",
+    "SET extra_float_digits TO -7",
+    "SET DateStyle TO 'SQL, DMY'",
+    "SET DateStyle TO 'German'",
+    "SET DateStyle TO 'Postgres, MDY'",
+    "SET IntervalStyle TO sql_standard",
+    "SET IntervalStyle TO iso_8601",
+    "SET IntervalStyle TO postgres_verbose",
+    "SET bytea_output TO escape",
+    "SET TimeZone TO 'Asia/Kolkata'",
+    "SET TimeZone TO 'America/New_York'",
+    "SET array_nulls TO off",
+    "SET transform_null_equals TO on",
+    "SET search_path TO pg_temp, public, pg_catalog",
+];
+
+/// For most units none, for others some.
+fn settings(dice: &mut StdRng) -> Vec<&'static str> {
+    let count = if dice.random_bool(0.2) { dice.random_range(1..4) } else { 0 };
+    (0..count).map(|_| SETTINGS[dice.random_range(0..SETTINGS.len())]).collect()
+}
+
+/// Both sessions without these settings.
+async fn as_before(
+    (mut ours, mut oracle): (Session, Session),
+    settings: &[&str],
+) -> Result<(Session, Session)> {
+    if !settings.is_empty() {
+        ours.simple("RESET ALL").await?;
+        oracle.simple("RESET ALL").await?;
+    }
+    Ok((ours, oracle))
 }
 
 /// How a statement is sent. Transaction control is not asked for rows in parts: its portal runs once.

@@ -200,7 +200,9 @@ impl Grammar {
         }
         let list: Vec<&str> = keys.iter().map(|key| key.sql.as_str()).collect();
         let list = list.join(", ");
-        match self.weighted(&[80, 8, 6, 6]) {
+        // Before version 18 PostgreSQL takes a constant for one value in all grouping sets when it sorts.
+        let sets = if keys.iter().all(|key| names_a_column(&key.sql)) { [80, 8, 6, 6] } else { [1, 0, 0, 0] };
+        match self.weighted(&sets) {
             0 => (format!(" GROUP BY {list}"), false),
             1 => (format!(" GROUP BY ROLLUP ({list})"), true),
             2 => (format!(" GROUP BY CUBE ({list})"), true),
@@ -264,4 +266,10 @@ impl Grammar {
             _ => format!(" LIMIT {rows}"),
         }
     }
+}
+
+/// True where the text has a name with its qualifier.
+fn names_a_column(sql: &str) -> bool {
+    let bytes = sql.as_bytes();
+    bytes.windows(3).any(|part| part[0].is_ascii_digit() && part[1] == b'.' && part[2].is_ascii_lowercase())
 }

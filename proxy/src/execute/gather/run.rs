@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use router::ids::ServerId;
-use router::plan::{GatherPlan, Leg, Parameter};
+use router::plan::{GatherPlan, Leg, Parameter, PartColumn};
 use router::sql::Kind;
 
 use super::answer::{relay, write_over_arrays, write_rest};
@@ -15,6 +15,7 @@ use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::together::Together;
 use crate::execute::trouble::Trouble;
+use crate::execute::whole::not_whole;
 use crate::net::peer::Peer;
 use crate::wire::write;
 
@@ -33,6 +34,11 @@ pub(in crate::execute) async fn run(
     if executor.needs_bracket() && matches!(ask.statement.kind(), Kind::DeclareCursor { .. }) {
         let message = "DECLARE CURSOR can only be used in transaction blocks";
         return Err(ClientError::new("25P01", message).into());
+    }
+    if !executor.writes_whole_values()
+        && plan.parts.iter().flat_map(|part| &part.columns).any(PartColumn::travels_as_text)
+    {
+        return Err(Trouble::from(not_whole()).into());
     }
     let legs = &decision.plan.legs;
     let mut all: Vec<Leg> = legs.to_vec();

@@ -109,6 +109,11 @@ impl PartColumn {
         KINDS.contains(&self.element_oid) && !self.as_text && self.collation.is_none()
     }
 
+    /// True where PostgreSQL's text of it is sent.
+    pub fn travels_as_text(&self) -> bool {
+        self.as_text
+    }
+
     /// The expression that a server sends for the value of `expression`.
     pub(super) fn sent(&self, expression: &str) -> String {
         if self.as_text { format!("{expression}::text") } else { expression.to_owned() }
