@@ -52,6 +52,15 @@ pub(crate) enum Command {
         #[arg(long)]
         spread: bool,
     },
+    /// Changes of the schema that run on one server after the other, and are not done on all.
+    Schema {
+        /// Go on with this one.
+        #[arg(long, value_name = "ID", conflicts_with = "forget")]
+        resume: Option<u64>,
+        /// Remove the record of this one; what the servers have of it stays.
+        #[arg(long, value_name = "ID")]
+        forget: Option<u64>,
+    },
     /// Clients and server connections by database and user.
     Pools,
     /// Who is connected.

@@ -61,6 +61,15 @@ async fn run(cli: Cli) -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         }
+        Command::Schema { resume: Some(id), .. } => {
+            output::print(&console.ask(&format!("SCHEMA RESUME {id}")).await?, style)
+        }
+        Command::Schema { forget: Some(id), .. } => {
+            output::print(&console.ask(&format!("SCHEMA FORGET {id}")).await?, style)
+        }
+        Command::Schema { resume: None, forget: None } => {
+            output::print(&console.ask("SHOW SCHEMA").await?, style)
+        }
         Command::Pools => output::print(&console.ask("SHOW POOLS").await?, style),
         Command::Clients => output::print(&console.ask("SHOW CLIENTS").await?, style),
         Command::Databases => output::print(&console.ask("SHOW DATABASES").await?, style),

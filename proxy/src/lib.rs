@@ -18,6 +18,7 @@ pub mod execute;
 pub mod fleet;
 #[cfg(test)]
 mod imports;
+pub mod in_turn;
 pub mod metrics;
 pub mod mover;
 pub mod net;

@@ -4,9 +4,10 @@
 //! | --- | --- |
 //! | `hidden` | a tenant whose rows here are a move's copy: statements without a tenant skip them |
 //! | `decision` | the outcome of a transaction over several servers whose decider is this one |
+//! | `in_turn` | a change of the schema that runs on one server after the other, and is not done on all |
 //!
-//! Clients' own roles read the first and insert into the second inside their transactions, so both
-//! are granted to all.
+//! Clients' own roles read the first and insert into the second inside their transactions, so these
+//! are granted to all; the third is the proxy's own.
 
 use std::time::Duration;
 
@@ -30,11 +31,23 @@ CREATE TABLE IF NOT EXISTS pgherd.decision (
     at timestamptz NOT NULL DEFAULT now()
 );
 GRANT SELECT, INSERT ON pgherd.decision TO PUBLIC;
+CREATE TABLE IF NOT EXISTS pgherd.in_turn (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    statement text NOT NULL,
+    object text,
+    path text NOT NULL,
+    role text NOT NULL,
+    began timestamptz NOT NULL DEFAULT now(),
+    done text[] NOT NULL DEFAULT '{}',
+    error text
+);
+CREATE UNIQUE INDEX IF NOT EXISTS in_turn_work ON pgherd.in_turn (md5(statement), path, role);
 COMMIT";
 
 /// A role without the right to create must not fail where all is there already.
 const STANDS: &str = "SELECT pg_catalog.to_regclass('pgherd.hidden') IS NOT NULL \
-     AND pg_catalog.to_regclass('pgherd.decision') IS NOT NULL";
+     AND pg_catalog.to_regclass('pgherd.decision') IS NOT NULL \
+     AND pg_catalog.to_regclass('pgherd.in_turn') IS NOT NULL";
 
 /// The tables could not be made on a server.
 #[derive(Debug, thiserror::Error)]

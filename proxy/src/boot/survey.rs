@@ -5,7 +5,7 @@ use router::directory::Directory;
 use router::ids::{ServerId, quote_identifier};
 use tokio_postgres::Client;
 
-use crate::catalog::{ReadError, build, read};
+use crate::catalog::{Drift, ReadError, build, read};
 
 /// A tenant whose rows are not where the directory would look for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) struct Holdings {
 /// Looks into every table of a server.
 pub(super) async fn survey(client: &Client, tenant_column: &str) -> Result<Holdings, ReadError> {
     let facts = read(client).await?;
-    let catalog = build(&facts, tenant_column, 1, &[]);
+    let catalog = build(&facts, tenant_column, 1, &Drift::default());
     let (mut tenants, mut others) = (false, false);
     for (schema, name) in facts.tables() {
         let table = format!("{}.{}", quote_identifier(schema), quote_identifier(name));

@@ -7,7 +7,7 @@ use router::catalog::{
     Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, Volatility, Written,
 };
 
-use super::compare::Difference;
+use super::compare::{Difference, Drift};
 use super::defaults::DatabaseFacts;
 use super::facts::{CollationFacts, ColumnFacts, Facts, FunctionRow, RelationFacts};
 use super::sharding::Kinds;
@@ -15,20 +15,20 @@ use super::{sharding, views};
 
 /// The catalog that one server's facts make; what the servers hold differently is unsafe in it, and
 /// so is what reads that.
-pub fn build(facts: &Facts, tenant_column: &str, version: u64, differences: &[Difference]) -> Catalog {
+pub fn build(facts: &Facts, tenant_column: &str, version: u64, drift: &Drift) -> Catalog {
     let default_collation_is_c = default_is_c(&facts.database);
     let mut columns: HashMap<u32, Vec<(i16, Column)>> = HashMap::new();
     for row in &facts.columns {
         columns.entry(row.relation).or_default().push((row.number, column(row, default_collation_is_c)));
     }
     let (mut kinds, key_type) = sharding::classify(facts, &columns, tenant_column);
-    distrust(facts, &mut kinds, differences);
+    distrust(facts, &mut kinds, &drift.unlike);
     views::classify(facts, &mut kinds);
-    distrust(facts, &mut kinds, differences);
+    distrust(facts, &mut kinds, &drift.unlike);
     let relations = facts.relations.iter().map(|row| {
         let kind = kinds.remove(&row.oid).unwrap_or(RelationKind::Sequence);
         let own = columns.remove(&row.oid).unwrap_or_default();
-        ((row.schema.clone(), row.name.clone()), Arc::new(relation(row, kind, own, facts)))
+        ((row.schema.clone(), row.name.clone()), Arc::new(relation(row, kind, own, (facts, drift))))
     });
     Catalog {
         version,
@@ -54,10 +54,17 @@ fn distrust(facts: &Facts, kinds: &mut Kinds, differences: &[Difference]) {
     }
 }
 
-fn relation(row: &RelationFacts, kind: RelationKind, columns: Vec<(i16, Column)>, facts: &Facts) -> Relation {
+fn relation(
+    row: &RelationFacts,
+    kind: RelationKind,
+    columns: Vec<(i16, Column)>,
+    (facts, drift): (&Facts, &Drift),
+) -> Relation {
     let place = |number: &i16| columns.iter().position(|(own, _)| own == number);
     // The keys come primary first.
-    let keys = facts.keys.iter().filter(|key| key.relation == row.oid && key.plain);
+    let everywhere =
+        |name: &String| !drift.partial.contains(&(row.schema.clone(), row.name.clone(), name.clone()));
+    let keys = facts.keys.iter().filter(|key| key.relation == row.oid && key.plain && everywhere(&key.name));
     let unique_keys = keys.filter_map(|key| key.columns.iter().map(place).collect()).collect();
     Relation {
         oid: row.oid,

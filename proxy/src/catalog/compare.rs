@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 
-use super::facts::{CollationFacts, ColumnFacts, Facts, KeyFacts};
+use super::facts::{CollationFacts, ColumnFacts, Facts, KeyFacts, RelationFacts};
 
 /// A relation that two servers hold differently.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +16,98 @@ pub struct Difference {
     pub what: String,
 }
 
+/// How the servers differ, as far as the planner must know.
+#[derive(Clone, Debug, Default)]
+pub struct Drift {
+    /// The relations that cannot be used.
+    pub unlike: Vec<Difference>,
+    /// Unique keys that not all servers have, by schema, relation and name: nothing may count on them. An index
+    /// that is being made on one server after the other is one for a while.
+    pub partial: BTreeSet<(String, String, String)>,
+}
+
 /// Relations in words, by schema and name.
 type Described = BTreeMap<(String, String), String>;
 
 /// All differences between the first reading and the others. A server with no user relations at
 /// all is new and differs from nobody.
-pub fn differences(readings: &[(&str, &Facts)]) -> Vec<Difference> {
+pub(super) fn differences(readings: &[(&str, &Facts)]) -> Vec<Difference> {
+    compared(readings, |_| true)
+}
+
+/// What of that keeps the planner from using a relation, or from counting on a key. Where a unique key is within
+/// a tenant, or of a table that every server has a copy of, a server that lacks it gives no wrong answer.
+pub(super) fn drift(readings: &[(&str, &Facts)], tenant_column: &str) -> Drift {
+    let unlike = compared(readings, |key| !key.is_local(tenant_column));
+    let keys: Vec<BTreeSet<_>> = readings
+        .iter()
+        .filter(|(_, facts)| !facts.relations.is_empty())
+        .map(|(_, facts)| held(facts).iter().filter_map(Held::named).collect())
+        .collect();
+    let everywhere = |key: &(String, String, String, String)| keys.iter().all(|server| server.contains(key));
+    let partial = keys.iter().flatten().filter(|key| !everywhere(key)).cloned();
+    let partial = partial.map(|(schema, relation, name, _)| (schema, relation, name)).collect();
+    Drift { unlike, partial }
+}
+
+/// A unique key or an exclusion constraint with the names of what it is about.
+struct Held<'a> {
+    relation: &'a RelationFacts,
+    key: &'a KeyFacts,
+    columns: Vec<&'a str>,
+    of_tenant: Vec<&'a str>,
+}
+
+impl Held<'_> {
+    /// True where it holds within each server, or on every copy.
+    fn is_local(&self, tenant_column: &str) -> bool {
+        let has_tenant = self.of_tenant.contains(&tenant_column);
+        self.key.exclusion.is_none() && (!has_tenant || self.columns.contains(&tenant_column))
+    }
+
+    /// Its schema, relation, name and definition, where it is one to count on.
+    fn named(&self) -> Option<(String, String, String, String)> {
+        let (relation, key) = (self.relation, self.key);
+        let definition = self.columns.join(", ");
+        key.plain.then(|| (relation.schema.clone(), relation.name.clone(), key.name.clone(), definition))
+    }
+}
+
+fn held(facts: &Facts) -> Vec<Held<'_>> {
+    let mut columns: HashMap<u32, Vec<&ColumnFacts>> = HashMap::new();
+    facts.columns.iter().for_each(|column| columns.entry(column.relation).or_default().push(column));
+    let relations: HashMap<u32, &RelationFacts> =
+        facts.relations.iter().map(|relation| (relation.oid, relation)).collect();
+    let of = |key| held_key(key, &relations, &columns);
+    facts.keys.iter().filter_map(of).collect()
+}
+
+fn held_key<'a>(
+    key: &'a KeyFacts,
+    relations: &HashMap<u32, &'a RelationFacts>,
+    columns: &HashMap<u32, Vec<&'a ColumnFacts>>,
+) -> Option<Held<'a>> {
+    let own = columns.get(&key.relation).map(Vec::as_slice).unwrap_or_default();
+    let name = |number: &i16| {
+        own.iter()
+            .find(|column| column.number == *number)
+            .map_or("(expression)", |column| column.name.as_str())
+    };
+    Some(Held {
+        relation: relations.get(&key.relation)?,
+        key,
+        columns: key.columns.iter().map(name).collect(),
+        of_tenant: own.iter().map(|column| column.name.as_str()).collect(),
+    })
+}
+
+/// The differences with those keys that count.
+fn compared(readings: &[(&str, &Facts)], counts: impl Fn(&Held<'_>) -> bool) -> Vec<Difference> {
     if readings.len() < 2 {
         return Vec::new();
     }
     let described: Vec<(&str, Described)> =
-        readings.iter().map(|(server, facts)| (*server, describe(facts))).collect();
+        readings.iter().map(|(server, facts)| (*server, describe(facts, &counts))).collect();
     let mut held = described.iter().filter(|(_, relations)| !relations.is_empty());
     let Some((first, expected)) = held.next() else { return Vec::new() };
     let mut found: BTreeMap<(String, String), String> = BTreeMap::new();
@@ -58,12 +139,14 @@ fn part(first: &str, one: &str, server: &str, other: &str) -> String {
 }
 
 /// Each relation in words, one line a part.
-fn describe(facts: &Facts) -> Described {
+fn describe(facts: &Facts, counts: impl Fn(&Held<'_>) -> bool) -> Described {
     let mut described = BTreeMap::new();
     let (mut columns, mut keys) =
-        (HashMap::<u32, Vec<&ColumnFacts>>::new(), HashMap::<u32, Vec<&KeyFacts>>::new());
+        (HashMap::<u32, Vec<&ColumnFacts>>::new(), HashMap::<u32, Vec<Held<'_>>>::new());
     facts.columns.iter().for_each(|column| columns.entry(column.relation).or_default().push(column));
-    facts.keys.iter().for_each(|key| keys.entry(key.relation).or_default().push(key));
+    for key in held(facts).into_iter().filter(counts) {
+        keys.entry(key.relation.oid).or_default().push(key);
+    }
     for relation in &facts.relations {
         let mut text = format!("relkind {}\n", relation.kind);
         let columns = columns.remove(&relation.oid).unwrap_or_default();
@@ -71,14 +154,7 @@ fn describe(facts: &Facts) -> Described {
             describe_column(&mut text, column);
         }
         for key in keys.remove(&relation.oid).unwrap_or_default() {
-            let name = |number: &i16| {
-                columns
-                    .iter()
-                    .find(|column| column.number == *number)
-                    .map_or("(expression)", |column| &column.name)
-            };
-            let names: Vec<&str> = key.columns.iter().map(name).collect();
-            let _ = writeln!(text, "key {} ({})", key.name, names.join(", "));
+            let _ = writeln!(text, "key {} ({})", key.key.name, key.columns.join(", "));
         }
         if let Some(definition) = &relation.definition {
             text.push_str(definition);

@@ -20,7 +20,7 @@ use router::catalog::{Catalog, RelationKind};
 use tokio::sync::{Mutex, Notify};
 
 use super::build::{build, trust};
-use super::compare::{Difference, differences};
+use super::compare::{Difference, Drift, differences, drift};
 use super::defaults::{Defaults, unequal};
 use super::facts::Facts;
 use super::questions::{Builtin, ReadError, Reader, fingerprint, understand};
@@ -45,6 +45,8 @@ pub struct LiveCatalog {
     /// What sessions begin with, on the home server.
     defaults: ArcSwap<Defaults>,
     published: ArcSwap<Catalog>,
+    /// How the servers differed when that was built.
+    drift: ArcSwap<Drift>,
     /// The latest reading of each server. Held over a whole refresh, so that refreshes follow one
     /// another and the last one to end read last.
     readings: Mutex<Readings>,
@@ -104,6 +106,7 @@ impl LiveCatalog {
             harmless: database.harmless_functions.clone(),
             defaults: ArcSwap::default(),
             published: ArcSwap::from_pointee(empty),
+            drift: ArcSwap::default(),
             readings: Mutex::default(),
             builtin: ArcSwap::from_pointee(Builtin::default()),
             done: AtomicU64::new(0),
@@ -357,11 +360,11 @@ impl LiveCatalog {
         static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
         let facts = understand(answer, &self.builtin.load())?;
         let version = NEXT.fetch_add(1, Ordering::Relaxed);
-        Ok(self.built(&facts, version, &[]))
+        Ok(self.built(&facts, version, &Drift { unlike: Vec::new(), ..(**self.drift.load()).clone() }))
     }
 
-    fn built(&self, facts: &Facts, version: u64, differences: &[Difference]) -> Catalog {
-        let mut catalog = build(facts, &self.tenant_column, version, differences);
+    fn built(&self, facts: &Facts, version: u64, drift: &Drift) -> Catalog {
+        let mut catalog = build(facts, &self.tenant_column, version, drift);
         trust(&mut catalog, &self.harmless);
         catalog
     }
@@ -370,8 +373,9 @@ impl LiveCatalog {
     fn publish(&self, readings: &[(&str, &Facts)]) {
         let with_tables = readings.iter().find(|(_, facts)| !facts.relations.is_empty());
         let Some((_, home)) = with_tables.or(readings.first()) else { return };
-        let differences = differences(readings);
-        let mut catalog = self.built(home, self.load().version + 1, &differences);
+        let drift = drift(readings, &self.tenant_column);
+        let mut catalog = self.built(home, self.load().version + 1, &drift);
+        self.drift.store(Arc::new(drift));
         catalog.oldest = readings.iter().map(|(_, facts)| facts.database.version).min().unwrap_or(0);
         catalog.unequal = unequal(readings).into_iter().next();
         if let Some(what) = &catalog.unequal {

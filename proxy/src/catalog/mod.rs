@@ -21,7 +21,7 @@ mod sharding;
 mod views;
 
 pub use build::build;
-pub use compare::{Difference, differences};
+pub use compare::{Difference, Drift};
 pub use defaults::{Defaults, unequal};
 pub use facts::Facts;
 pub use live::{LiveCatalog, RefreshFailed};

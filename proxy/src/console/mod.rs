@@ -14,12 +14,14 @@
 //! | `board` | the web page's tables |
 //! | `moving` | moves: start, show, abort |
 //! | `sequences` | sequences over several servers |
+//! | `schema` | changes of the schema that are not done on all servers |
 
 mod acting;
 mod board;
 mod moving;
 mod placement;
 mod pooler;
+mod schema;
 mod sequences;
 mod serve;
 mod show;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::client::registry::ClientEntry;
 use crate::console::table::{Formats, Table};
 use crate::console::words::{self, Command, Patience};
-use crate::console::{acting, moving, placement, sequences, show};
+use crate::console::{acting, moving, placement, schema, sequences, show};
 use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
 use crate::fleet::{Database, Fleet};
@@ -273,6 +273,7 @@ impl Console {
             Command::MoveStart { dry_run: false, .. } | Command::MoveAbort(_) => moving::columns(),
             Command::MoveGc => Table::new(&["removed"]),
             Command::SpreadSequences => sequences::outcomes(),
+            Command::ResumeSchema(_) => schema::outcomes(),
             looking
                 if looking.only_looks() || matches!(looking, Command::Check | Command::MoveStart { .. }) =>
             {
@@ -388,6 +389,11 @@ impl Console {
             Command::Where(key) => placement::place(self.database()?, &key)?,
             Command::Check => show::check(&fleet).await?,
             Command::SpreadSequences => sequences::spread(&fleet, self.database()?).await?,
+            Command::ResumeSchema(id) => schema::resume(&fleet, self.database()?, id).await?,
+            Command::ForgetSchema(id) => {
+                schema::forget(&fleet, self.database()?, id).await?;
+                return done("SCHEMA FORGET");
+            }
             Command::MoveStart { tenants, shards, to, dry_run } => {
                 moving::start(self.database()?, tenants.as_deref(), shards.as_deref(), &to, dry_run).await?
             }

@@ -5,14 +5,14 @@ use std::net::SocketAddr;
 use router::catalog::RelationKind;
 
 use super::table::{Table, some};
-use super::{moving, placement, pooler, sequences, stats};
+use super::{moving, placement, pooler, schema, sequences, stats};
 use crate::check::Checked;
 use crate::config::Config;
 use crate::error::ClientError;
 use crate::fleet::{Database, Fleet};
 
 /// The subjects of SHOW.
-const SUBJECTS: [(&str, &str); 27] = [
+const SUBJECTS: [(&str, &str); 28] = [
     ("HELP", "these lines"),
     ("VERSION", "pgherd's version"),
     ("STATE", "is everything paused?"),
@@ -40,10 +40,11 @@ const SUBJECTS: [(&str, &str); 27] = [
     ("ACTIVE_MOVES", "moves that have not ended"),
     ("CATALOG", "the tables as pgherd sees them"),
     ("SEQUENCES", "sequences: do the servers count apart, and what each gives next"),
+    ("SCHEMA", "changes of the schema that are not done on all servers"),
 ];
 
 /// The other commands.
-const COMMANDS: [(&str, &str); 16] = [
+const COMMANDS: [(&str, &str); 17] = [
     ("PAUSE [db]", "lend no connections any more; done when all are back"),
     ("RESUME [db]", "lend again"),
     ("RECONNECT [db]", "close each server connection as soon as nobody uses it"),
@@ -60,6 +61,7 @@ const COMMANDS: [(&str, &str); 16] = [
     ("WHERE key", "tenant -> shard -> server, and why"),
     ("CHECK", "is the fleet ready? each finding with what to do"),
     ("SEQUENCES SPREAD", "bring apart the sequences that may give a number on two servers"),
+    ("SCHEMA RESUME id | SCHEMA FORGET id", "go on with an unfinished change of the schema; let it be"),
     ("MOVE START TENANTS 'k,k' TO server [DRY RUN]", "move tenants"),
     ("MOVE START SHARDS '0-99,200' TO server [DRY RUN]", "move shards"),
     ("MOVE SHOW id | MOVE ABORT id | MOVE GC", "one move; undo it; remove left-overs"),
@@ -115,6 +117,7 @@ pub(super) async fn run(
             catalog(database)
         }
         "SEQUENCES" => sequences::show(fleet, chosen()?).await?,
+        "SCHEMA" => schema::show(fleet, chosen()?).await?,
         _ => {
             return Err(ClientError::new("42704", format!("there is nothing called \"{subject}\" to show"))
                 .hint("SHOW HELP lists what there is."));

@@ -59,6 +59,10 @@ pub(super) enum Command {
     MoveGc,
     /// Bring sequences apart.
     SpreadSequences,
+    /// Go on with an unfinished change of the schema.
+    ResumeSchema(i64),
+    /// Let one be.
+    ForgetSchema(i64),
 }
 
 /// For whom a shutdown waits.
@@ -102,7 +106,9 @@ impl Command {
             | Command::MoveStart { .. }
             | Command::MoveAbort(_)
             | Command::MoveGc
-            | Command::SpreadSequences => false,
+            | Command::SpreadSequences
+            | Command::ResumeSchema(_)
+            | Command::ForgetSchema(_) => false,
         }
     }
 }
@@ -137,6 +143,8 @@ pub(super) fn read(text: &str) -> Result<Command, NoCommand> {
         ["WHERE", _] => Ok(Command::Where(tokens[1].clone())),
         ["CHECK"] => Ok(Command::Check),
         ["SEQUENCES", "SPREAD"] => Ok(Command::SpreadSequences),
+        ["SCHEMA", "RESUME", _] => change_id(words[2]).map(Command::ResumeSchema),
+        ["SCHEMA", "FORGET", _] => change_id(words[2]).map(Command::ForgetSchema),
         ["RELOAD"] => Ok(Command::Reload),
         ["PAUSE"] | ["PAUSE", _] => Ok(Command::Pause(database())),
         ["RESUME"] | ["RESUME", _] => Ok(Command::Resume(database())),
@@ -182,6 +190,10 @@ pub(super) fn read(text: &str) -> Result<Command, NoCommand> {
 
 fn move_id(word: &str) -> Result<MoveId, NoCommand> {
     word.parse().map(MoveId).map_err(|_| NoCommand(word.to_owned()))
+}
+
+fn change_id(word: &str) -> Result<i64, NoCommand> {
+    word.parse().map_err(|_| NoCommand(word.to_owned()))
 }
 
 fn client_id(word: &str) -> Result<i32, NoCommand> {
@@ -271,7 +283,16 @@ mod tests {
         for text in ["SHOW POOLS", "WHERE 1", "USE app", ""] {
             assert!(read(text).is_ok_and(|command| command.only_looks()), "{text}");
         }
-        for text in ["PAUSE", "KILL_CLIENT 1", "SHUTDOWN", "RELOAD", "MOVE GC", "DISABLE app", "CHECK"] {
+        for text in [
+            "PAUSE",
+            "KILL_CLIENT 1",
+            "SHUTDOWN",
+            "RELOAD",
+            "MOVE GC",
+            "DISABLE app",
+            "CHECK",
+            "SCHEMA RESUME 1",
+        ] {
             assert!(read(text).is_ok_and(|command| !command.only_looks()), "{text}");
         }
     }

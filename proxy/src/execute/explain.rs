@@ -90,6 +90,7 @@ fn headline(plan: &Plan, names: &[String]) -> String {
             CopyIn::Rows(_) => "copy, each row to its server",
             CopyIn::Copies => "copy, all rows to each server",
         },
+        Way::InTurn => "one server after the other",
         Way::Copies(_) => "computed once, written everywhere, one atomic commit",
         Way::Chosen(_) => "locked, chosen, written by key, one atomic commit",
         Way::CopyOut(_) => "copy of a query's rows",

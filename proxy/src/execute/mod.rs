@@ -7,6 +7,7 @@
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `insert`, `chosen`, `copies` | writes whose rows belong to several servers |
 //! | `inner`, `answered` | statements that are parts of the client's, and what they answer |
+//! | `in_turn` | what cannot run in a transaction: on one server after the other |
 //! | `numbers` | what sequences gave the session |
 //! | `sequences`, `set_values` | sequences over several servers: kept apart, set |
 //! | `room` | what a transaction allocates, handed on to the next |
@@ -46,6 +47,7 @@ mod explain;
 mod failpoint;
 pub mod finish;
 mod gather;
+mod in_turn;
 mod inner;
 mod insert;
 mod isolation;

@@ -17,7 +17,8 @@ use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::execute::{
-    chosen, copies, copy_in, copy_out, everywhere, explain, gather, insert, merge, sequences, set_values,
+    chosen, copies, copy_in, copy_out, everywhere, explain, gather, in_turn, insert, merge, sequences,
+    set_values,
 };
 use crate::net::peer::Peer;
 
@@ -140,6 +141,7 @@ impl Executor {
                 Box::pin(sequences::bring_apart(self, ask.statement, decision, &steps)).await?;
                 Ok(completion)
             }
+            Way::InTurn => Box::pin(in_turn::run(self, peer, ask, decision)).await,
             Way::Copies(copied) => {
                 self.open_implicit();
                 Box::pin(copies::run(self, peer, ask, rows, decision, copied)).await

@@ -57,7 +57,9 @@ impl From<&plan::Way> for Way {
             plan::Way::Single => Way::Single,
             plan::Way::Merge(_) => Way::Merge,
             plan::Way::Gather(_) => Way::Gather,
-            plan::Way::Everywhere(_) | plan::Way::Copies(_) | plan::Way::Chosen(_) => Way::Everywhere,
+            plan::Way::Everywhere(_) | plan::Way::Copies(_) | plan::Way::Chosen(_) | plan::Way::InTurn => {
+                Way::Everywhere
+            }
             plan::Way::CopyIn(_) => Way::CopyIn,
             plan::Way::CopyOut(_) => Way::CopyOut,
             plan::Way::Insert(_) => Way::Insert,

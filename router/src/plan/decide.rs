@@ -110,6 +110,7 @@ fn decide(
         }
         Kind::Lock { .. } => everywhere::lock(&request),
         Kind::Analyze => everywhere::on_all(&request, "statistics of every server"),
+        Kind::Upkeep => everywhere::upkeep(&request),
         Kind::Do | Kind::Call => code(&request),
         Kind::Copy(CopyKind::Server) | Kind::Maintenance => only_server(&request),
         Kind::Listen | Kind::Notify => {

@@ -49,14 +49,32 @@ pub(super) fn schema_change(
     if let (Some(held), false) = (request.session.held, request.statement.touched().unknown.is_empty()) {
         return Ok(request.beside(held, "a table of the session's connection"));
     }
-    let several = request.directory.servers().len() > 1;
-    if several && !transactional {
-        return Err(Refusal::unsupported(
-            "this statement cannot run inside a transaction, so it cannot run on several servers at once",
-            "Leave CONCURRENTLY out, or run it on each server itself.",
-        ));
+    match transactional {
+        true => on_all_schemas(request),
+        false => in_turn(request, on_all_schemas(request)?),
     }
-    on_all_schemas(request)
+}
+
+/// VACUUM and its kin: on one server after the other.
+pub(super) fn upkeep(request: &Request<'_>) -> Result<Verdict, Refusal> {
+    if let (Some(held), false) = (request.session.held, request.statement.touched().unknown.is_empty()) {
+        return Ok(request.beside(held, "a table of the session's connection"));
+    }
+    in_turn(request, on_all(request, "every server's tables")?)
+}
+
+/// The same with a transaction of its own on each server, where there are several.
+fn in_turn(request: &Request<'_>, verdict: Verdict) -> Result<Verdict, Refusal> {
+    let hindrance = request.statement.in_turn().and_then(|in_turn| in_turn.hindrance());
+    match (verdict, hindrance) {
+        (Verdict::Run(plan), Some((message, hint))) if plan.legs.len() > 1 => {
+            Err(Refusal::unsupported(message, hint))
+        }
+        (Verdict::Run(plan), _) if plan.legs.len() > 1 => Ok(Verdict::Run(Plan { way: Way::InTurn, ..plan })),
+        (verdict @ (Verdict::Run(_) | Verdict::Wait(_) | Verdict::Learn | Verdict::Refuse(_)), _) => {
+            Ok(verdict)
+        }
+    }
 }
 
 /// A change of the schema on all servers. It concerns all rows: a move that begins waits for it.

@@ -84,6 +84,8 @@ pub enum Way {
     Gather(Arc<GatherPlan>),
     /// One write on several servers in one atomic commit.
     Everywhere(Answer),
+    /// What cannot run in a transaction: on one server after the other.
+    InTurn,
     /// A write to a table of which every server has a copy, computed on the first leg only, in one
     /// atomic commit.
     Copies(Arc<CopiedWrite>),

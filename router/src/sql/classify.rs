@@ -13,7 +13,7 @@ use super::calls::constant;
 use super::keys::{Touched, Use, named};
 use super::kind::{CopyKind, CopyOption, Hold, Kind};
 use super::parse::{Learned, SqlStatement, learn};
-use super::{Statement, session};
+use super::{Statement, in_turn, session};
 use crate::catalog::{Catalog, SearchPath};
 use crate::ids::{quote_identifier, quote_literal};
 use crate::plan::Refusal;
@@ -84,7 +84,11 @@ pub(super) fn classify(sql: &SqlStatement, catalog: &Catalog, path: &SearchPath)
         Node::DoStmt(_) => Kind::Do.into(),
         Node::CallStmt(_) => Kind::Call.into(),
         Node::VacuumStmt(vacuum) if !vacuum.is_vacuumcmd => Kind::Analyze.into(),
-        Node::VacuumStmt(_) | Node::ClusterStmt(_) | Node::CheckPointStmt(_) => Kind::Maintenance.into(),
+        Node::VacuumStmt(vacuum) => {
+            let tables: Vec<&RangeVar> = vacuum.rels().iter().filter_map(|table| table.relation()).collect();
+            over(Kind::Upkeep, &tables, Use::Change)
+        }
+        Node::ClusterStmt(_) | Node::CheckPointStmt(_) => Kind::Upkeep.into(),
         _ => schema_change(node, catalog, path),
     })
 }
@@ -108,7 +112,8 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
             of_unknown(ddl(!create.concurrent), unknown)
         }
         Node::AlterTableStmt(alter) => {
-            of_unknown(ddl(true), alter.relation().and_then(|table| unknown_table(table, catalog, path)))
+            let unknown = alter.relation().and_then(|table| unknown_table(table, catalog, path));
+            of_unknown(ddl(in_turn::detached(alter).is_none()), unknown)
         }
         Node::DropStmt(drop) => of_unknown(ddl(!drop.concurrent), dropped(drop, catalog, path)),
         Node::RefreshMatViewStmt(_) => ddl(true),
@@ -117,8 +122,18 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
                 reindex.kind,
                 ReindexObjectType::REINDEX_OBJECT_INDEX | ReindexObjectType::REINDEX_OBJECT_TABLE
             );
-            let concurrent = reindex.params().iter().any(|option| option.defname() == Some("concurrently"));
-            if alone && !concurrent { ddl(true) } else { Kind::Maintenance.into() }
+            let of_table = reindex.kind == ReindexObjectType::REINDEX_OBJECT_TABLE;
+            let table = reindex.relation().filter(|_| of_table);
+            let known = table.and_then(|table| {
+                catalog.relation(table.schemaname(), table.relname().unwrap_or_default(), path)
+            });
+            // Of what is not known it is found out first.
+            let plain = !of_table || known.is_some_and(|table| !table.partitioned);
+            let kind = match alone && plain && !in_turn::is_concurrent(reindex) {
+                true => ddl(true),
+                false => Kind::Upkeep.into(),
+            };
+            of_unknown(kind, table.and_then(|table| unknown_table(table, catalog, path)))
         }
         Node::CreatedbStmt(_)
         | Node::DropdbStmt(_)

@@ -135,7 +135,10 @@ pub enum Kind {
     Call,
     /// ANALYZE.
     Analyze,
-    /// VACUUM, REINDEX, CLUSTER, CHECKPOINT ...: cannot run in a transaction, or concern one server.
+    /// VACUUM, CLUSTER, CHECKPOINT, REINDEX of more than one table: cannot run in a transaction, and change
+    /// no schema.
+    Upkeep,
+    /// CREATE DATABASE, ALTER SYSTEM, LOAD ...: concern one server.
     Maintenance,
     /// What pgherd does not know, or not in this form.
     Other,

@@ -11,6 +11,7 @@
 //! | `keys` | whose rows it can concern |
 //! | `calls`, `functions` | what the functions that it calls do |
 //! | `sequence` | what it does to sequences: their options, `setval` |
+//! | `in_turn` | what cannot run in a transaction, and so runs on one server after the other |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
 //! | `misread` | what older servers read otherwise than the parser |
 //! | `normal` | a text without its values, for log lines |
@@ -30,6 +31,7 @@ mod config;
 mod copies;
 mod functions;
 pub(crate) mod gather;
+mod in_turn;
 pub(crate) mod insert;
 pub(crate) mod keys;
 mod kind;
@@ -53,6 +55,7 @@ pub(crate) use chosen::{Chosen, Numbered, chosen};
 pub use config::{ConfigCall, ConfigValue};
 pub use copies::CopiedWrite;
 pub(crate) use copies::copied_write;
+pub use in_turn::{InTurn, Remedy};
 pub use insert::Question;
 pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};

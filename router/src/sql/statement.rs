@@ -177,6 +177,7 @@ impl Said {
             | Kind::Do
             | Kind::Call
             | Kind::Analyze
+            | Kind::Upkeep
             | Kind::Maintenance
             | Kind::Other => true,
         };

@@ -56,7 +56,7 @@ fn every_kind_is_known_by_name() {
         ("values (1)", "Query"),
         ("do 'begin end'", "Do"),
         ("call p()", "Call"),
-        ("vacuum users", "Maintenance"),
+        ("vacuum users", "Upkeep"),
         ("analyze users", "Analyze"),
         (
             "set local app.tenant = 'acme' -- c",
