@@ -62,6 +62,7 @@ fn catalog() -> Catalog {
         has_acting_keys: false,
         partitioned: false,
         has_triggers: false,
+        trigger_writes: None,
     };
     let key = (accounts.schema.clone(), accounts.name.clone());
     Catalog {

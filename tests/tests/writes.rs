@@ -813,3 +813,37 @@ async fn writes_in_with_over_all_tenants_are_those_of_one_server() {
     }
     nothing_is_left_prepared().await;
 }
+
+#[tokio::test]
+async fn code_that_would_write_one_copy_only_is_refused() {
+    let mut pair = Pair::new(
+        "audited",
+        "CREATE TABLE audit (id uuid DEFAULT gen_random_uuid() PRIMARY KEY, what text);
+         CREATE TABLE plain (tenant_id bigint PRIMARY KEY, n int);
+         CREATE TABLE watched (tenant_id bigint PRIMARY KEY, n int);
+         CREATE TABLE ruled (tenant_id bigint PRIMARY KEY, n int);
+         CREATE FUNCTION note(text) RETURNS void LANGUAGE sql AS $$ INSERT INTO audited.audit (what) VALUES ($1) $$;
+         CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM note(TG_OP); RETURN NEW; END $$;
+         CREATE TRIGGER watch BEFORE INSERT ON watched FOR EACH ROW EXECUTE FUNCTION watch();
+         CREATE RULE log AS ON INSERT TO ruled DO ALSO INSERT INTO audit (what) VALUES ('rule')",
+    )
+    .await;
+    pair.ours.ask("SET app.tenant = '1'").await.unwrap();
+    for (statement, writer) in [
+        ("SELECT note('x')", "note"),
+        ("DO $$ BEGIN INSERT INTO audit (what) VALUES ('x'); END $$", "DO"),
+        ("DO $$ BEGIN PERFORM note('x'); END $$", "DO"),
+        ("INSERT INTO watched VALUES (1, 1)", "watch"),
+        ("COPY watched FROM STDIN", "watch"),
+        ("INSERT INTO ruled VALUES (1, 1)", "a rule"),
+    ] {
+        let answer = pair.ours.ask(statement).await.unwrap();
+        let fault = answer.fault.as_ref().unwrap_or_else(|| panic!("{statement}: {answer}"));
+        let expected = format!(
+            "{writer} writes \"audit\", of which every server has a copy: it would write one copy only"
+        );
+        assert_eq!((&*fault.sqlstate, &*fault.message), ("0A000", &*expected), "{statement}");
+    }
+    assert!(pair.ours.ask("INSERT INTO plain VALUES (1, 1)").await.unwrap().fault.is_none());
+    assert_eq!(pair.ours.ask("SELECT count(*) FROM watched").await.unwrap().value(), "0");
+}

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use router::catalog::{
-    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, Volatility, Written,
+    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, Volatility, Writer, Written,
 };
 
 use super::compare::{Difference, Drift};
 use super::defaults::DatabaseFacts;
 use super::facts::{CollationFacts, ColumnFacts, Facts, FunctionRow, RelationFacts};
 use super::sharding::Kinds;
+use super::writers::Writers;
 use super::{sharding, views};
 
 /// The catalog that one server's facts make; what the servers hold differently is unsafe in it, and
@@ -25,14 +26,19 @@ pub fn build(facts: &Facts, tenant_column: &str, version: u64, drift: &Drift) ->
     distrust(facts, &mut kinds, &drift.unlike);
     views::classify(facts, &mut kinds);
     distrust(facts, &mut kinds, &drift.unlike);
+    let copied = |row: &&RelationFacts| kinds.get(&row.oid) == Some(&RelationKind::Reference);
+    let writers = Writers::of(facts, facts.relations.iter().filter(copied).map(|row| row.name.clone()));
     let relations = facts.relations.iter().map(|row| {
         let kind = kinds.remove(&row.oid).unwrap_or(RelationKind::Sequence);
         let own = columns.remove(&row.oid).unwrap_or_default();
-        ((row.schema.clone(), row.name.clone()), Arc::new(relation(row, kind, own, (facts, drift))))
+        let relation =
+            Relation { trigger_writes: writers.by_triggers(row), ..relation(row, kind, own, (facts, drift)) };
+        ((row.schema.clone(), row.name.clone()), Arc::new(relation))
     });
     Catalog {
         version,
         relations: relations.collect(),
+        writers: writers.functions(),
         functions: functions(facts),
         operators: facts.operators.iter().cloned().collect(),
         types: facts.types.iter().map(|row| (row.oid, row.name.clone())).collect(),
@@ -76,14 +82,23 @@ fn relation(
         has_acting_keys: row.has_acting_keys,
         partitioned: row.kind == "p",
         has_triggers: row.has_triggers,
+        trigger_writes: None,
     }
 }
 
-/// Marks functions that the configuration declares harmless: they read no user table.
+/// Marks functions that the configuration declares harmless: they read no user table, and what they write may
+/// differ from server to server.
 pub(super) fn trust(catalog: &mut Catalog, harmless: &[String]) {
     for name in harmless {
         if let Some(facts) = catalog.functions.get_mut(name) {
             facts.builtin = true;
+        }
+        catalog.writers.remove(name);
+    }
+    for relation in catalog.relations.values_mut() {
+        let trusted = |writer: &Writer| harmless.contains(&writer.function);
+        if relation.trigger_writes.as_ref().is_some_and(trusted) {
+            Arc::make_mut(relation).trigger_writes = None;
         }
     }
 }

@@ -61,6 +61,10 @@ pub(super) struct RelationFacts {
     pub(super) has_acting_keys: bool,
     /// A user's trigger, a rule besides a view's own, or row-level security.
     pub(super) has_triggers: bool,
+    /// The functions of its triggers.
+    pub(super) trigger_functions: Vec<String>,
+    /// Its rules besides a view's own, unless somebody has locked it.
+    pub(super) rules: Option<String>,
     /// `pg_get_viewdef`, for views that nobody has locked.
     pub(super) definition: Option<String>,
 }
@@ -150,6 +154,8 @@ pub(super) struct FunctionRow {
     pub(super) aggregate: bool,
     pub(super) window: bool,
     pub(super) returns_set: bool,
+    /// The code of those that are in SQL or PL/pgSQL and may write.
+    pub(super) source: Option<String>,
 }
 
 /// A type of a user schema.

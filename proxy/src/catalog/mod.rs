@@ -19,6 +19,7 @@ mod live;
 mod questions;
 mod sharding;
 mod views;
+mod writers;
 
 pub use build::build;
 pub use compare::{Difference, Drift};

@@ -44,6 +44,11 @@ const RELATIONS: &str = "SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relna
        c.relrowsecurity OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) \
          OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') \
          AS has_triggers, \
+       ARRAY(SELECT DISTINCT p.proname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
+         WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY 1) AS trigger_functions, \
+       CASE WHEN c.relhasrules AND c.relkind IN ('r', 'p') AND c.oid <> ALL ({locked}) THEN \
+         (SELECT string_agg(pg_get_ruledef(r.oid), ';' ORDER BY r.rulename) FROM pg_rewrite r \
+          WHERE r.ev_class = c.oid) END AS rules, \
        EXISTS (SELECT FROM pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' \
          AND (k.confdeltype NOT IN ('a', 'r') OR k.confupdtype NOT IN ('a', 'r'))) AS has_acting_keys, \
        CASE WHEN c.relkind IN ('v', 'm') AND c.oid <> ALL ({locked}) THEN pg_get_viewdef(c.oid) END AS definition \
@@ -103,9 +108,12 @@ const DEPENDENCIES: &str = "SELECT DISTINCT r.ev_class::int8 AS view, \
 const FUNCTIONS: &str = "SELECT p.proname AS name, max(p.provolatile) AS volatility, \
        bool_and(n.nspname = 'pg_catalog' OR e.objid IS NOT NULL) AS builtin, \
        bool_or(p.prokind = 'a') AS aggregate, bool_or(p.prokind = 'w') AS window, \
-       bool_or(p.proretset) AS returns_set \
+       bool_or(p.proretset) AS returns_set, \
+       string_agg(s.source, ';' ORDER BY p.oid) AS source \
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
      LEFT JOIN pg_depend e ON e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e' \
+     LEFT JOIN LATERAL (SELECT coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) AS source FROM pg_language l \
+       WHERE l.oid = p.prolang AND l.lanname IN ('sql', 'plpgsql') AND p.oid >= 16384 AND e.objid IS NULL) s ON true \
      WHERE n.nspname <> 'pgherd' AND p.oid {which} 16384 GROUP BY 1 ORDER BY 1";
 
 const OPERATORS: &str = "SELECT DISTINCT o.oprname AS name FROM pg_operator o \

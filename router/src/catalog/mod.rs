@@ -9,5 +9,6 @@ pub(crate) mod fixture;
 mod snapshot;
 
 pub use snapshot::{
-    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility, Written,
+    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility, Writer,
+    Written,
 };

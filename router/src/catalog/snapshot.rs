@@ -15,6 +15,8 @@ pub struct Catalog {
     /// Facts of functions by name, over all schemas and overloads: the least harmless wins.
     /// Aggregates and window functions are here too.
     pub functions: HashMap<String, FunctionFacts>,
+    /// Functions whose code writes a table of which every server has a copy, with that table's name.
+    pub writers: HashMap<String, String>,
     /// Names of user-defined operators, outside `pg_catalog`: what they do is not known.
     pub operators: std::collections::HashSet<String>,
     /// OIDs of user-defined types (enums, domains, composites, extension types).
@@ -54,6 +56,17 @@ pub struct Relation {
     pub partitioned: bool,
     /// True where a trigger or rule may write elsewhere or a row-security policy may read elsewhere.
     pub has_triggers: bool,
+    /// What a trigger or rule of it writes that every server has a copy of.
+    pub trigger_writes: Option<Writer>,
+}
+
+/// Code that writes a table of which every server has a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// The function's name.
+    pub function: String,
+    /// The table's.
+    pub table: String,
 }
 
 /// What a relation is to the planner.

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::place::Placing;
 use super::{Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way, copy_in, everywhere, rows};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Writer};
 use crate::directory::Directory;
 use crate::ids::{ServerId, TenantKey};
+use crate::sql::keys::Use;
 use crate::sql::{Access, CopyKind, Kind, Statement};
 
 /// What to do with a statement under this directory, for this session and these parameters. Pure; what is
@@ -94,6 +95,7 @@ fn decide(
         return Err(refusal.clone());
     }
     let request = Request { statement, directory, catalog, session, parameters, tenant };
+    check_writers(&request)?;
     match statement.kind() {
         Kind::Query
         | Kind::Write
@@ -174,6 +176,25 @@ fn code(request: &Request<'_>) -> Result<Verdict, Refusal> {
         return Ok(placing.verdict(request, request.single(server, None, tenants, "code of one tenant")));
     }
     only_server(request)
+}
+
+/// Code runs on one server: what it writes of a table of which every server has a copy, it writes there alone.
+fn check_writers(request: &Request<'_>) -> Result<(), Refusal> {
+    let subject = request.subject();
+    let written = subject.touched().sharded.iter().filter(|reference| reference.used != Use::Read);
+    let mut by_triggers = written.filter_map(|reference| reference.relation.trigger_writes.as_ref());
+    let writer = subject.calls().writer.as_ref().or_else(|| by_triggers.next());
+    match writer {
+        Some(Writer { function, table }) if request.directory.servers().len() > 1 => {
+            Err(Refusal::unsupported(
+                format!(
+                    "{function} writes \"{table}\", of which every server has a copy: it would write one copy only"
+                ),
+                "Give that table the tenant column, or write it in a statement of its own.",
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn only_server(request: &Request<'_>) -> Result<Verdict, Refusal> {

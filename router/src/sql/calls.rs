@@ -7,7 +7,7 @@ use super::config::{ConfigCall, Settings};
 use super::functions::{Effect, effect_of, is_harmless};
 use super::kind::Hold;
 use super::walk::Survey;
-use crate::catalog::{Catalog, Volatility};
+use crate::catalog::{Catalog, Volatility, Writer};
 
 /// What [`Calls::writing`] names where nothing writes but the locks of FOR UPDATE and its kin.
 pub(crate) const ROW_LOCKS: &str = "FOR UPDATE";
@@ -24,6 +24,8 @@ pub(crate) struct Calls {
     pub(crate) home: Option<String>,
     /// An advisory lock or a notification: it means nothing on another server than the home server.
     pub(crate) home_only: Option<String>,
+    /// Code that writes a table of which every server has a copy.
+    pub(crate) writer: Option<Writer>,
     /// A call of `setval`.
     pub(crate) setval: bool,
     /// A function whose value differs from server to server.
@@ -60,6 +62,9 @@ impl Calls {
         let effect = effect_of(name);
         if effect == Effect::RunsSql || !(builtin || facts.is_some() && volatility == Volatility::Immutable) {
             self.opaque.get_or_insert_with(|| name.to_owned());
+        }
+        if let Some(table) = catalog.writers.get(name) {
+            self.writer.get_or_insert_with(|| Writer { function: name.to_owned(), table: table.clone() });
         }
         if volatility == Volatility::Volatile && !is_harmless(name) && effect != Effect::Config {
             self.writing.get_or_insert_with(|| name.to_owned());

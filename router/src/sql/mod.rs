@@ -26,6 +26,7 @@
 mod calls;
 mod chosen;
 mod classify;
+mod code;
 mod comment;
 mod config;
 mod copies;
@@ -52,6 +53,7 @@ mod with;
 
 pub(crate) use calls::ROW_LOCKS;
 pub(crate) use chosen::{Chosen, Numbered, chosen};
+pub use code::Code;
 pub use config::{ConfigCall, ConfigValue};
 pub use copies::CopiedWrite;
 pub(crate) use copies::copied_write;

@@ -8,6 +8,7 @@ use pg_raw_parse::nodes::RawStmt;
 
 use super::calls::{Calls, ROW_LOCKS};
 use super::classify::{Classified, classify};
+use super::code::Code;
 use super::comment::tenant_of;
 use super::config::{ConfigCall, ConfigValue};
 use super::keys::{Reference, Touched, Use, analyse};
@@ -88,6 +89,8 @@ impl Said {
             let survey = survey(call)?;
             said.calls = Calls::of(call, &survey, catalog);
             said.parameters = highest(&survey);
+        } else if let Some(code) = done(sql.raw().stmt()) {
+            said.calls.writer = Code::read(code).writer("DO", catalog);
         }
         if said.calls.setval {
             said.set_values = set_values(sql.raw(), catalog, path);
@@ -479,6 +482,13 @@ fn gives_rows(node: Node<'_>) -> bool {
 /// The highest `$n`.
 fn highest(survey: &Survey<'_>) -> u16 {
     survey.parameters.keys().filter_map(|number| u16::try_from(*number).ok()).max().unwrap_or(0)
+}
+
+/// The code of a DO block.
+fn done(node: Node<'_>) -> Option<&str> {
+    let Node::DoStmt(block) = node else { return None };
+    let code = block.args().iter().find(|option| option.defname() == Some("as"))?;
+    code.arg().as_str()
 }
 
 fn called(node: Node<'_>) -> Option<Node<'_>> {

@@ -107,6 +107,7 @@ fn catalog() -> Catalog {
         has_acting_keys: false,
         partitioned: false,
         has_triggers: false,
+        trigger_writes: None,
     };
     let sharded = RelationKind::Sharded { tenant_column: 0, key_type: KeyType::Integer };
     let notes =
