@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bench::{
-    Contest, Entry, LOADS, PgBouncer, Pgbench, Protocol, allow_sockets, bulk, fill, idle, pin, replace_table,
+    Contest, Entry, LOADS, PgBouncer, Pgbench, Protocol, allow_sockets, bulk, fill, idle, pin, replace_tables,
     table,
 };
 use clap::Parser;
@@ -63,7 +63,7 @@ async fn main() -> Result<()> {
     if arguments.write {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
         let page = std::fs::read_to_string(&path).context("cannot read docs/performance.md")?;
-        std::fs::write(&path, replace_table(&page, &text)?)?;
+        std::fs::write(&path, replace_tables(&page, "fleet", &text)?)?;
     }
     Ok(())
 }

@@ -14,7 +14,8 @@
 //! | `report` | the table |
 //! | `bulk` | the CPU time of a large result |
 //! | `idle` | the memory of clients that say nothing |
-//! | `page` | the table's place in a page of the documentation |
+//! | `page` | the tables' places in a page of the documentation |
+//! | `spread` | statements over several servers beside one PostgreSQL |
 
 mod bulk;
 mod contest;
@@ -25,12 +26,13 @@ mod pgbench;
 mod pgbouncer;
 mod processor;
 mod report;
+pub mod spread;
 
 pub use bulk::{Bulk, bulk};
 pub use contest::{Contest, Entry, Lap};
 pub use idle::{Idle, idle};
 pub use load::{LOADS, Load, Protocol, fill};
-pub use page::replace_table;
+pub use page::replace_tables;
 pub use pgbench::{Pgbench, Run};
 pub use pgbouncer::PgBouncer;
 pub use processor::{allow_sockets, pin};

@@ -1,18 +1,17 @@
-//! The table's place in a page of the documentation, between two comments.
+//! The tables' places in a page of the documentation, each between two comments.
 
 use anyhow::{Context, Result};
 
-const BEGIN: &str = "<!-- fleet: written by `make bench` -->\n";
-const END: &str = "<!-- /fleet -->";
-
-/// The page with another table.
+/// The page with other tables of a benchmark of this name.
 ///
 /// # Errors
-/// The page has no place for it.
-pub fn replace_table(page: &str, table: &str) -> Result<String> {
-    let (before, rest) = page.split_once(BEGIN).context("the page has no place for the table")?;
-    let (_, after) = rest.split_once(END).context("the place for the table has no end")?;
-    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+/// The page has no place for them.
+pub fn replace_tables(page: &str, name: &str, tables: &str) -> Result<String> {
+    let begin = format!("<!-- {name}: written by `make bench` -->\n");
+    let end = format!("<!-- /{name} -->");
+    let (before, rest) = page.split_once(&begin).context("the page has no place for the tables")?;
+    let (_, after) = rest.split_once(&end).context("the place for the tables has no end")?;
+    Ok(format!("{before}{begin}{tables}{end}{after}"))
 }
 
 #[cfg(test)]
@@ -20,10 +19,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_table_is_replaced() {
-        let page = format!("words\n{BEGIN}old\n{END}\nmore words\n");
-        let page = replace_table(&page, "new\n").expect("a place");
-        assert_eq!(page, format!("words\n{BEGIN}new\n{END}\nmore words\n"));
-        assert!(replace_table("words", "new").is_err());
+    fn only_the_tables_are_replaced() {
+        let page = |tables: &str| {
+            format!("words\n<!-- one: written by `make bench` -->\n{tables}\n<!-- /one -->\nmore words\n")
+        };
+        assert_eq!(replace_tables(&page("old"), "one", "new\n").expect("a place"), page("new"));
+        assert!(replace_tables(&page("old"), "other", "new").is_err());
     }
 }

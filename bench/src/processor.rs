@@ -16,6 +16,30 @@ pub(crate) fn time_of(process: u32) -> Result<Duration> {
     Ok(Duration::from_secs_f64((user + system) / ticks_per_second()?))
 }
 
+/// What all processes of the machine have used until now (`proc(5)`, the first line of `stat`: user, nice and system).
+pub(crate) fn machine_time() -> Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let line = stat.lines().next().context("/proc/stat is empty")?;
+    let ticks: f64 =
+        line.split_whitespace().skip(1).take(3).filter_map(|word| word.parse::<f64>().ok()).sum();
+    Ok(Duration::from_secs_f64(ticks / ticks_per_second()?))
+}
+
+/// The most memory that a process has had since its peak was forgotten, in bytes.
+pub(crate) fn peak_of(process: u32) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes: u64 =
+        line.and_then(|line| line.split_whitespace().next()).context("no peak")?.parse()?;
+    Ok(kilobytes * 1024)
+}
+
+/// Forgets the peak of a process.
+pub(crate) fn forget_peak(process: u32) -> Result<()> {
+    fs::write(format!("/proc/{process}/clear_refs"), "5")
+        .with_context(|| format!("process {process} is gone"))
+}
+
 /// What a process holds in memory that no other shares, in bytes.
 pub(crate) fn memory_of(process: u32) -> Result<u64> {
     let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup"))?;

@@ -3,6 +3,8 @@
 //! Nothing is sent to the client before every leg has described its columns and the merge has agreed to
 //! compare them.
 
+use std::task::Poll;
+
 use bytes::{Bytes, BytesMut};
 use router::merge::{Bounds, LegColumn, MergeError, MergePlan, Merger, Step};
 use router::plan::{Leg, Parameter};
@@ -17,6 +19,7 @@ use crate::execute::together::Together;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
+use crate::server::Reply;
 use crate::wire::frame::Frame;
 use crate::wire::view::Column;
 use crate::wire::{view, write};
@@ -175,31 +178,75 @@ async fn merge(
     let mut out = BytesMut::new();
     loop {
         let wanted = match merger.next(&mut out).map_err(refused)? {
-            Step::Row => {
-                rows.push(peer, out.split().freeze()).await?;
+            Step::Rows(count) => {
+                executor.fleet.metrics.merged_rows.inc_by(count);
+                rows.push_all(peer, out.split().freeze(), count).await?;
                 continue;
             }
             Step::Done => return Ok(()),
-            Step::Need(leg) => leg,
-            // The servers work at the same time whichever is read first.
-            Step::NeedAny => finished.iter().position(|finished| !finished).unwrap_or(0),
+            Step::Need(leg) => Some(leg),
+            Step::NeedAny => None,
         };
-        let connection = executor.connection(legs[wanted].server);
-        let frame = reply(connection, peer).await?;
-        match frame.tag() {
-            b'D' => {
-                executor.fleet.metrics.merged_rows.inc();
-                merger.push(wanted, Bytes::copy_from_slice(frame.body())).map_err(refused)?;
+        let (leg, reply) = next_reply(executor, peer, legs, &finished, wanted).await?;
+        let frame = match reply {
+            Reply::Rows(piece) => {
+                merger.push(leg, piece.freeze()).map_err(refused)?;
+                continue;
             }
+            Reply::Frame(frame) => frame,
+        };
+        match frame.tag() {
             b'C' => {
-                finished[wanted] = true;
-                merger.finish(wanted);
+                finished[leg] = true;
+                merger.finish(leg);
             }
             b'E' => return Err(view::error_fields(&frame).into()),
-            b'N' if wanted == 0 => peer.out().extend_from_slice(frame.bytes()),
+            b'N' if leg == 0 => peer.out().extend_from_slice(frame.bytes()),
             _ => {}
         }
     }
+}
+
+/// What this leg says next, or the first of all that are not finished: a message, or rows that are whole.
+async fn next_reply(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    legs: &[Leg],
+    finished: &[bool],
+    wanted: Option<usize>,
+) -> Result<(usize, Reply), Trouble> {
+    let branches = executor.transaction.branches.iter_mut();
+    let number = |server| legs.iter().position(|leg| leg.server == server);
+    let is_asked = |leg: usize| wanted.map_or(finished.get(leg) == Some(&false), |wanted| wanted == leg);
+    let numbered = branches.filter_map(|(server, branch)| Some((number(server)?, &mut branch.connection)));
+    let mut asked: Vec<(usize, &mut Lent)> = numbered.filter(|(leg, _)| is_asked(*leg)).collect();
+    let first = std::future::poll_fn(|task| {
+        for (place, (leg, connection)) in asked.iter_mut().enumerate() {
+            if let Poll::Ready(reply) = connection.poll_reply(task) {
+                return Poll::Ready(reply.map(|reply| (place, *leg, reply)));
+            }
+        }
+        Poll::Pending
+    });
+    let (place, leg, mut reply) = tokio::select! {
+        biased;
+        first = first => first?,
+        gone = peer.departure() => return Err(gone.into()),
+    };
+    while let (Reply::Rows(piece), Some((_, connection))) = (&mut reply, asked.get_mut(place))
+        && connection.rest() > 0
+    {
+        // A row that is too long to be passed on in pieces: it is compared as a whole.
+        let more = tokio::select! {
+            biased;
+            more = connection.reply() => more?,
+            gone = peer.departure() => return Err(gone.into()),
+        };
+        if let Reply::Rows(more) = more {
+            piece.unsplit(more);
+        }
+    }
+    Ok((leg, reply))
 }
 
 /// Reads a leg to its end; an error there counts, since another order of reading had met it.

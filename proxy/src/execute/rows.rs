@@ -8,6 +8,7 @@ use crate::error::ClientError;
 use crate::execute::copy_out::CopiedRows;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
+use crate::wire::frame::{SERVER_LIMIT, front};
 use crate::wire::view::Column;
 
 /// Where rows go.
@@ -86,6 +87,22 @@ impl Rows {
             Rows::Through { .. } | Rows::Copied(_) => VecDeque::new(),
             Rows::Kept { frames, .. } => frames,
         }
+    }
+
+    /// So many more DataRow frames, in one piece.
+    ///
+    /// # Errors
+    /// As [`Rows::push`].
+    pub async fn push_all(&mut self, peer: &mut Peer, mut frames: Bytes, count: u64) -> Result<(), Trouble> {
+        if let Rows::Through { count: gone } = self {
+            *gone += count;
+            peer.out().extend_from_slice(&frames);
+            return Ok(peer.relieve().await?);
+        }
+        while let Some(size) = front(&frames, SERVER_LIMIT).ok().flatten().map(<[u8]>::len) {
+            self.push(peer, frames.split_to(size)).await?;
+        }
+        Ok(())
     }
 
     /// One more DataRow frame.

@@ -359,14 +359,19 @@ impl Connection {
     /// As [`Self::frame`], but a row, or a piece of COPY, that is too long to be held is not waited for:
     /// it is given as far as it has come, and [`Self::rest`] says what is missing.
     pub async fn reply(&mut self) -> Result<Reply, ServerGone> {
+        std::future::poll_fn(|task| self.poll_reply(task)).await
+    }
+
+    /// As [`Self::reply`], for who waits for several connections at once. Cancel-safe.
+    pub fn poll_reply(&mut self, task: &mut Context<'_>) -> Poll<Result<Reply, ServerGone>> {
         loop {
             if let Some(rows) = self.buffered_rows() {
-                return Ok(Reply::Rows(rows));
+                return Poll::Ready(Ok(Reply::Rows(rows)));
             }
             if let Some(frame) = self.buffered_frame()? {
-                return Ok(Reply::Frame(frame));
+                return Poll::Ready(Ok(Reply::Frame(frame)));
             }
-            std::future::poll_fn(|task| self.poll_exchange(task)).await?;
+            std::task::ready!(self.poll_exchange(task))?;
         }
     }
 

@@ -64,7 +64,7 @@ impl Combiner {
     }
 
     /// Adds the part of one leg's row.
-    pub(super) fn combine(&self, state: &mut State, row: &Row) -> Result<(), MergeError> {
+    pub(super) fn combine(&self, state: &mut State, row: &Row<'_>) -> Result<(), MergeError> {
         let part = |index: usize| match self.parts.get(index) {
             None => Ok(None),
             Some((column, value_type)) => {
@@ -95,8 +95,8 @@ impl Combiner {
         }
     }
 
-    fn replace(&self, state: &mut State, row: &Row, value: &Value) -> Result<(), MergeError> {
-        state.value = Some(value.detached());
+    fn replace(&self, state: &mut State, row: &Row<'_>, value: &Value) -> Result<(), MergeError> {
+        state.value = Some(value.clone());
         if matches!(self.kind, AggregateKind::Min | AggregateKind::Max) {
             state.field = Some(Bytes::copy_from_slice(row.raw_field(self.output)));
         }

@@ -18,9 +18,9 @@ impl OrderedKey {
         OrderedKey { value, descending: key.descending, nulls_first: key.nulls_first }
     }
 
-    /// The same key, holding no part of the row it came from.
-    pub(super) fn detached(&self) -> OrderedKey {
-        OrderedKey { value: self.value.as_ref().map(Value::detached), ..*self }
+    /// The value, to be replaced by another row's.
+    pub(super) fn value_mut(&mut self) -> &mut Option<Value> {
+        &mut self.value
     }
 }
 

@@ -4,47 +4,56 @@ use std::collections::HashSet;
 
 use super::compare::OrderedKey;
 use super::error::MergeError;
-use super::value::Value;
+use super::row::Row;
+use super::value::ValueType;
 
 /// What an entry of a hash set costs besides what it points to.
-const ENTRY: usize = 96;
+const ENTRY: usize = 48;
 
 /// The rows seen so far.
 #[derive(Debug)]
 pub(super) struct Seen {
-    rows: HashSet<Vec<Option<Value>>>,
+    columns: Vec<(usize, ValueType)>,
+    rows: HashSet<Box<[u8]>>,
     order: Vec<OrderedKey>,
+    /// What identifies the row that is looked at.
+    identity: Vec<u8>,
     size: usize,
     max_bytes: usize,
 }
 
 impl Seen {
-    pub(super) fn new(max_bytes: usize) -> Seen {
-        Seen { rows: HashSet::new(), order: Vec::new(), size: 0, max_bytes }
+    /// Rows are equal where these columns are; without any, no row is equal to another.
+    pub(super) fn new(columns: Vec<(usize, ValueType)>, max_bytes: usize) -> Seen {
+        let (rows, order, identity) = (HashSet::new(), Vec::new(), Vec::new());
+        Seen { columns, rows, order, identity, size: 0, max_bytes }
     }
 
-    /// True where no row with these values came before. `order` are the row's sort keys: SQL wants
+    /// True where rows are looked at.
+    pub(super) fn matters(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
+    /// True where no row equal to this one came before. `order` are the row's sort keys: SQL wants
     /// them to be among the distinct columns, so with the next key all earlier rows can be forgotten.
-    pub(super) fn is_new(
-        &mut self,
-        values: &[Option<Value>],
-        order: &[OrderedKey],
-    ) -> Result<bool, MergeError> {
+    pub(super) fn is_new(&mut self, row: Row<'_>, order: &[OrderedKey]) -> Result<bool, MergeError> {
         if self.order != order {
-            self.order = order.iter().map(OrderedKey::detached).collect();
+            self.order = order.to_vec();
             self.rows.clear();
             self.size = 0;
         }
-        if self.rows.contains(values) {
+        self.identity.clear();
+        for (column, value_type) in &self.columns {
+            value_type.identify(row.field(*column), &mut self.identity)?;
+        }
+        if self.rows.contains(self.identity.as_slice()) {
             return Ok(false);
         }
-        let values: Vec<_> = values.iter().map(|value| value.as_ref().map(Value::detached)).collect();
-        self.size += ENTRY + size_of_val(values.as_slice());
-        self.size += values.iter().flatten().map(Value::heap_size).sum::<usize>();
+        self.size += ENTRY + self.identity.len();
         if self.size > self.max_bytes {
             return Err(MergeError::TooLarge(self.max_bytes));
         }
-        self.rows.insert(values);
+        self.rows.insert(self.identity.as_slice().into());
         Ok(true)
     }
 }

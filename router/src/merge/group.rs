@@ -8,9 +8,9 @@ use super::aggregate::{Combiner, State};
 use super::compare::OrderedKey;
 use super::error::MergeError;
 use super::merger::LegColumn;
-use super::row::Row;
+use super::row::{Places, Row};
 use super::types::{GroupPlan, Output, SortKey};
-use super::value::{Value, ValueType};
+use super::value::ValueType;
 
 /// What an entry of a hash map costs besides what it points to.
 const ENTRY: usize = 128;
@@ -21,7 +21,10 @@ pub(super) struct Groups {
     keys: Vec<(usize, ValueType)>,
     outputs: Vec<Slot>,
     order: Vec<(Place, SortKey)>,
-    groups: HashMap<Vec<Option<Value>>, Group>,
+    groups: HashMap<Box<[u8]>, Group>,
+    /// What identifies the group of the row that is looked at.
+    identity: Vec<u8>,
+    columns: usize,
     size: usize,
     max_bytes: usize,
 }
@@ -43,7 +46,8 @@ enum Place {
 /// One group.
 #[derive(Debug)]
 struct Group {
-    first: Option<Row>,
+    /// The body of its first row.
+    first: Option<Box<[u8]>>,
     states: Vec<State>,
 }
 
@@ -74,10 +78,12 @@ impl Groups {
             Some(_) => Err(MergeError::Plan("the order names an output that is no aggregate")),
         };
         let order = order.iter().map(place).collect::<Result<_, MergeError>>()?;
-        let mut groups = Groups { keys, outputs, order, groups: HashMap::new(), size: 0, max_bytes };
+        let (columns, identity) = (columns.len(), Vec::new());
+        let mut groups =
+            Groups { keys, outputs, order, groups: HashMap::new(), identity, columns, size: 0, max_bytes };
         if plan.keys.is_empty() {
             let group = groups.empty_group();
-            groups.groups.insert(Vec::new(), group);
+            groups.groups.insert(Box::default(), group);
         }
         Ok(groups)
     }
@@ -91,25 +97,27 @@ impl Groups {
     }
 
     /// Adds a leg's row to its group.
-    pub(super) fn add(&mut self, row: &Row, columns: usize) -> Result<(), MergeError> {
-        let keys = decode(row, &self.keys)?;
-        if !self.groups.contains_key(&keys) {
-            let group = self.empty_group();
-            let keys: Vec<_> = keys.iter().map(|key| key.as_ref().map(Value::detached)).collect();
-            self.size += ENTRY + keys.iter().flatten().map(Value::heap_size).sum::<usize>();
-            self.groups.insert(keys, group);
+    pub(super) fn add(&mut self, row: Row<'_>) -> Result<(), MergeError> {
+        self.identity.clear();
+        for (column, value_type) in &self.keys {
+            value_type.identify(row.field(*column), &mut self.identity)?;
         }
-        let group = self.groups.get_mut(&keys).ok_or(MergeError::Plan("a group is lost"))?;
+        if !self.groups.contains_key(self.identity.as_slice()) {
+            let group = self.empty_group();
+            self.size += ENTRY + self.identity.len();
+            self.groups.insert(self.identity.as_slice().into(), group);
+        }
+        let group = self.groups.get_mut(self.identity.as_slice());
+        let group = group.ok_or(MergeError::Plan("a group is lost"))?;
         if group.first.is_none() {
-            let first = row.detached(columns)?;
-            self.size += first.size() + group.states.iter().map(State::size).sum::<usize>();
-            group.first = Some(first);
+            self.size += row.body().len() + group.states.iter().map(State::size).sum::<usize>();
+            group.first = Some(row.body().into());
         }
         for slot in &self.outputs {
             let Slot::Aggregate { combiner, state } = slot else { continue };
             let Some(state) = group.states.get_mut(*state) else { continue };
             let before = state.size();
-            combiner.combine(state, row)?;
+            combiner.combine(state, &row)?;
             self.size = (self.size + state.size()).saturating_sub(before);
         }
         if self.size > self.max_bytes { Err(MergeError::TooLarge(self.max_bytes)) } else { Ok(()) }
@@ -118,19 +126,20 @@ impl Groups {
     /// The visible fields of all groups' rows, in order.
     pub(super) fn rows(&mut self) -> Result<std::vec::IntoIter<Bytes>, MergeError> {
         let groups = std::mem::take(&mut self.groups);
-        let rows = groups.into_values().map(|group| self.row(&group));
+        let mut places = Places::default();
+        let rows = groups.into_values().map(|group| self.row(&group, &mut places));
         let mut rows = rows.collect::<Result<Vec<_>, MergeError>>()?;
         rows.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>().into_iter())
     }
 
-    fn row(&self, group: &Group) -> Result<(Vec<OrderedKey>, Bytes), MergeError> {
+    fn row(&self, group: &Group, places: &mut Places) -> Result<(Vec<OrderedKey>, Bytes), MergeError> {
         let mut out = BytesMut::new();
+        let first = group.first.as_deref().map(|body| places.find(body, self.columns)).transpose()?;
         let mut results = Vec::with_capacity(self.outputs.len());
         for (column, slot) in self.outputs.iter().enumerate() {
             match slot {
                 Slot::Key => {
-                    let first = group.first.as_ref();
                     let first =
                         first.ok_or(MergeError::Malformed("no server gave a row of the aggregate"))?;
                     out.extend_from_slice(first.raw_field(column));
@@ -149,7 +158,7 @@ impl Groups {
             let value = match place {
                 Place::Output(output) => results.get(*output).cloned().flatten(),
                 Place::Column(column, value_type) => {
-                    let field = group.first.as_ref().and_then(|first| first.field(*column));
+                    let field = first.and_then(|first| first.field(*column));
                     field.map(|field| value_type.decode(field)).transpose()?
                 }
             };
@@ -158,12 +167,4 @@ impl Groups {
         let keys = self.order.iter().map(key).collect::<Result<Vec<_>, MergeError>>()?;
         Ok((keys, out.freeze()))
     }
-}
-
-/// The values of a row's columns.
-pub(super) fn decode(row: &Row, columns: &[(usize, ValueType)]) -> Result<Vec<Option<Value>>, MergeError> {
-    let value = |(column, value_type): &(usize, ValueType)| {
-        row.field(*column).map(|field| value_type.decode(field)).transpose()
-    };
-    columns.iter().map(value).collect()
 }

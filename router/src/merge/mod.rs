@@ -5,7 +5,8 @@
 //! | `types` | what the planner asks for |
 //! | `merger` | the merge that the proxy drives |
 //! | `bounds` | OFFSET, LIMIT and memory of one execution |
-//! | `row` | a DataRow's fields |
+//! | `row` | DataRow messages and their fields |
+//! | `heap` | which leg's row comes first |
 //! | `value`, `compare` | values and orders as PostgreSQL has them |
 //! | `numeric`, `decimal` | the `numeric` type and its arithmetic |
 //! | `distinct`, `group`, `aggregate` | what must remember rows |
@@ -18,6 +19,7 @@ mod decimal;
 mod distinct;
 mod error;
 mod group;
+mod heap;
 mod merger;
 mod numeric;
 mod row;

@@ -1,7 +1,6 @@
 //! PostgreSQL's `numeric`: its binary format, its order, exact sums.
 
 use std::cmp::Ordering;
-use std::hash::{Hash, Hasher};
 
 use super::decimal::Decimal;
 use super::error::MergeError;
@@ -14,7 +13,7 @@ const NEGATIVE_INFINITY: u16 = 0xF000;
 const INFINITY_SCALE: u16 = 32;
 
 /// A `numeric` value. NaN is equal to itself and larger than all else.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Numeric {
     NegativeInfinity,
     Finite(Decimal),
@@ -107,6 +106,23 @@ impl Numeric {
         }
     }
 
+    /// Appends bytes that are the same for two values just where those are equal: the display scale is no part
+    /// of the value.
+    pub(super) fn identify(&self, out: &mut Vec<u8>) {
+        let (kind, decimal) = match self {
+            Numeric::NegativeInfinity => (0, None),
+            Numeric::Finite(decimal) => (1 + u8::from(decimal.negative()), Some(decimal)),
+            Numeric::PositiveInfinity => (3, None),
+            Numeric::Nan => (4, None),
+        };
+        out.push(kind);
+        if let Some(decimal) = decimal {
+            out.extend_from_slice(&decimal.weight().to_be_bytes());
+            out.extend_from_slice(&(decimal.digits().len() as u64).to_be_bytes());
+            out.extend(decimal.digits().iter().flat_map(|digit| digit.to_be_bytes()));
+        }
+    }
+
     /// About how much memory it takes besides its own size.
     pub(super) fn heap_size(&self) -> usize {
         match self {
@@ -143,12 +159,5 @@ impl Ord for Decimal {
             1 => magnitude(),
             _ => magnitude().reverse(),
         })
-    }
-}
-
-impl Hash for Decimal {
-    /// The display scale is no part of the value.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.negative(), self.weight(), self.digits()).hash(state);
     }
 }

@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::numeric::Numeric;
+use super::value::ValueType;
 use super::*;
 
 const INT8: LegColumn = LegColumn { type_oid: 20, type_modifier: -1, binary: true };
@@ -12,6 +13,7 @@ const NUMERIC: LegColumn = LegColumn { type_oid: 1700, type_modifier: -1, binary
 
 fn row(fields: &[Option<&[u8]>]) -> Bytes {
     let mut body = BytesMut::new();
+    body.put_slice(&[b'D', 0, 0, 0, 0]);
     body.put_u16(fields.len() as u16);
     for field in fields {
         match field {
@@ -22,7 +24,14 @@ fn row(fields: &[Option<&[u8]>]) -> Bytes {
             }
         }
     }
-    body.freeze()
+    sealed(body)
+}
+
+/// A message with its length.
+fn sealed(mut message: BytesMut) -> Bytes {
+    let length = message.len() as u32 - 1;
+    message[1..5].copy_from_slice(&length.to_be_bytes());
+    message.freeze()
 }
 
 fn int_row(values: &[Option<i64>]) -> Bytes {
@@ -35,15 +44,32 @@ fn unbounded() -> Bounds {
 }
 
 /// Drives a merge over legs' rows; the fields of the rows it gives.
-fn run(mut merger: Merger, legs: Vec<Vec<Bytes>>) -> Result<Vec<Vec<Option<Bytes>>>, MergeError> {
+fn run(merger: Merger, legs: Vec<Vec<Bytes>>) -> Result<Vec<Vec<Option<Bytes>>>, MergeError> {
+    run_in_pieces(merger, legs, 1)
+}
+
+/// The same with so many rows pushed at once.
+fn run_in_pieces(
+    mut merger: Merger,
+    legs: Vec<Vec<Bytes>>,
+    size: usize,
+) -> Result<Vec<Vec<Option<Bytes>>>, MergeError> {
+    let legs: Vec<Vec<Bytes>> = legs
+        .into_iter()
+        .map(|rows| rows.chunks(size).map(|rows| Bytes::from(rows.concat())).collect())
+        .collect();
     let count = legs.len();
     let mut legs: Vec<_> = legs.into_iter().map(Vec::into_iter).collect();
     let (mut open, mut out, mut rows, mut turn) = (vec![true; count], BytesMut::new(), Vec::new(), 0);
     loop {
         let leg = match merger.next(&mut out)? {
             Step::Done => return Ok(rows),
-            Step::Row => {
-                rows.push(fields_of(&out.split()));
+            Step::Rows(count) => {
+                for _ in 0..count {
+                    let length = u32::from_be_bytes(out[1..5].try_into().unwrap()) as usize;
+                    rows.push(fields_of(&out.split_to(length + 1)));
+                }
+                assert!(count > 0 && out.is_empty());
                 continue;
             }
             Step::Need(leg) => leg,
@@ -66,8 +92,9 @@ fn fields_of(message: &[u8]) -> Vec<Option<Bytes>> {
     assert_eq!(message[0], b'D');
     assert_eq!(i32::from_be_bytes(message[1..5].try_into().unwrap()) as usize, message.len() - 1);
     let columns = usize::from(u16::from_be_bytes(message[5..7].try_into().unwrap()));
-    let row = super::row::Row::read(Bytes::copy_from_slice(&message[5..]), columns).unwrap();
-    (0..columns).map(|column| row.field(column)).collect()
+    let mut places = super::row::Places::default();
+    let row = places.find(&message[5..], columns).unwrap();
+    (0..columns).map(|column| row.field(column).map(Bytes::copy_from_slice)).collect()
 }
 
 fn int(field: &Option<Bytes>) -> Option<i64> {
@@ -94,7 +121,7 @@ proptest! {
     fn a_merge_of_sorted_legs_is_the_sort_of_all(
         legs in prop::collection::vec(prop::collection::vec(prop::option::of(-20i64..20), 0..20), 1..5),
         descending: bool, nulls_first: bool, offset in 0u64..5, limit in prop::option::of(0u64..30),
-        distinct: bool,
+        distinct: bool, size in 1usize..5,
     ) {
         let plan = MergePlan {
             visible: 1, hidden: 1, order: vec![key(1, descending, nulls_first)],
@@ -110,7 +137,8 @@ proptest! {
             leg.into_iter().map(|value| int_row(&[value, value])).collect()
         }).collect::<Vec<Vec<_>>>();
         let merger = Merger::new(&plan, &[INT8, INT8], sorted.len(), bounds).unwrap();
-        let rows: Vec<_> = run(merger, sorted).unwrap().iter().map(|row| int(&row[0])).collect();
+        let rows = run_in_pieces(merger, sorted, size).unwrap();
+        let rows: Vec<_> = rows.iter().map(|row| int(&row[0])).collect();
         prop_assert_eq!(rows, expected);
     }
 
@@ -141,8 +169,60 @@ proptest! {
         let plan = MergePlan { visible: 1, hidden: 1, order: vec![key(1, false, false)], ..MergePlan::default() };
         let mut merger = Merger::new(&plan, &[INT8, NUMERIC], 1, unbounded()).unwrap();
         let _ = merger.push(0, body.clone().into());
+        let _ = merger.next(&mut BytesMut::new());
         let _ = Numeric::decode(&body).map(|value| (value.text(), value.average(3)));
+        let mut merger = Merger::new(&plan, &[INT8, NUMERIC], 1, unbounded()).unwrap();
         let _ = merger.push(0, row(&[None, Some(&body)]));
+        let _ = merger.next(&mut BytesMut::new());
+    }
+
+    #[test]
+    fn rows_without_an_order_all_come(
+        legs in prop::collection::vec(prop::collection::vec(prop::option::of(-20i64..20), 0..20), 1..4),
+        offset in 0u64..9, limit in prop::option::of(0u64..30), distinct: bool, size in 1usize..5,
+    ) {
+        let hidden = usize::from(distinct);
+        let plan = MergePlan {
+            visible: 1, hidden, distinct: if distinct { vec![1] } else { vec![] }, ..MergePlan::default()
+        };
+        let mut all: Vec<_> = legs.concat();
+        all.sort_unstable();
+        if distinct { all.dedup(); }
+        let wanted = all.len().saturating_sub(offset as usize).min(limit.unwrap_or(99) as usize);
+        let of = |leg: &Vec<Option<i64>>| leg.iter().map(|value| int_row(&vec![*value; 1 + hidden])).collect();
+        let rows: Vec<Vec<Bytes>> = legs.iter().map(of).collect();
+        let merger = Merger::new(&plan, &vec![INT8; 1 + hidden], rows.len(), Bounds { offset, limit, ..unbounded() }).unwrap();
+        let given = run_in_pieces(merger, rows, size).unwrap();
+        prop_assert_eq!(given.len(), wanted);
+        let mut left = all;
+        for row in given {
+            let place = left.iter().position(|value| *value == int(&row[0]));
+            prop_assert!(place.map(|place| left.swap_remove(place)).is_some(), "a row of none");
+        }
+    }
+
+    #[test]
+    fn values_are_one_group_just_where_they_are_equal(
+        one in (any::<i16>(), 0u8..3), other in (any::<i16>(), 0u8..3), floats: (bool, bool),
+    ) {
+        let text = |(value, scale): (i16, u8)| {
+            decimal(&bigdecimal::BigDecimal::new((value / 4).into(), scale.into()).to_plain_string())
+        };
+        let identity = |value_type: ValueType, field: &[u8]| {
+            let mut identity = Vec::new();
+            value_type.identify(Some(field), &mut identity).unwrap();
+            (identity, value_type.decode(field).unwrap())
+        };
+        let zero = |negative: bool| if negative { (-0.0f64).to_be_bytes() } else { 0.0f64.to_be_bytes() };
+        for (value_type, one, other) in [
+            (ValueType::Numeric, text(one), text(other)),
+            (ValueType::Float8, zero(floats.0).to_vec(), zero(floats.1).to_vec()),
+            (ValueType::Padded, vec![b' '; usize::from(one.1)], vec![b' '; usize::from(other.1)]),
+            (ValueType::Int2, one.0.to_be_bytes().to_vec(), other.0.to_be_bytes().to_vec()),
+        ] {
+            let (one, other) = (identity(value_type, &one), identity(value_type, &other));
+            prop_assert_eq!(one.0 == other.0, one.1 == other.1);
+        }
     }
 }
 

@@ -5,9 +5,6 @@
 //! lets only columns in the C collation come here.
 
 use std::cmp::Ordering;
-use std::hash::{Hash, Hasher};
-
-use bytes::Bytes;
 
 use super::error::MergeError;
 use super::numeric::Numeric;
@@ -55,31 +52,93 @@ impl ValueType {
     }
 
     /// Decodes a field in binary format.
-    pub(super) fn decode(self, field: Bytes) -> Result<Value, MergeError> {
+    pub(super) fn decode(self, field: &[u8]) -> Result<Value, MergeError> {
         Ok(match self {
-            ValueType::Bool => Value::Integer(i64::from(u8::from_be_bytes(fixed(&field)?) != 0)),
-            ValueType::Int2 => Value::Integer(i16::from_be_bytes(fixed(&field)?).into()),
-            ValueType::Int4 | ValueType::Date => Value::Integer(i32::from_be_bytes(fixed(&field)?).into()),
-            ValueType::Int8 | ValueType::Microseconds => Value::Integer(i64::from_be_bytes(fixed(&field)?)),
-            ValueType::Oid => Value::Integer(u32::from_be_bytes(fixed(&field)?).into()),
-            ValueType::Float4 => Value::Float(f32::from_be_bytes(fixed(&field)?).into()),
-            ValueType::Float8 => Value::Float(f64::from_be_bytes(fixed(&field)?)),
-            ValueType::Numeric => Value::Numeric(Numeric::decode(&field)?),
-            ValueType::Bytes => Value::Bytes(field),
-            ValueType::Padded => {
-                let kept = field.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
-                Value::Bytes(field.slice(..kept))
-            }
-            ValueType::Uuid => {
-                fixed::<16>(&field)?;
-                Value::Bytes(field)
+            ValueType::Bool => Value::Integer(i64::from(u8::from_be_bytes(fixed(field)?) != 0)),
+            ValueType::Int2 => Value::Integer(i16::from_be_bytes(fixed(field)?).into()),
+            ValueType::Int4 | ValueType::Date => Value::Integer(i32::from_be_bytes(fixed(field)?).into()),
+            ValueType::Int8 | ValueType::Microseconds => Value::Integer(i64::from_be_bytes(fixed(field)?)),
+            ValueType::Oid => Value::Integer(u32::from_be_bytes(fixed(field)?).into()),
+            ValueType::Float4 => Value::Float(f32::from_be_bytes(fixed(field)?).into()),
+            ValueType::Float8 => Value::Float(f64::from_be_bytes(fixed(field)?)),
+            ValueType::Numeric => Value::Numeric(Numeric::decode(field)?),
+            ValueType::Bytes | ValueType::Padded | ValueType::Uuid => {
+                Value::Bytes(self.compared_bytes(field)?.to_vec())
             }
         })
+    }
+
+    /// Decodes a field, `None` for NULL, in the place of the value before it, whose memory is used again.
+    pub(super) fn decode_over(
+        self,
+        field: Option<&[u8]>,
+        value: &mut Option<Value>,
+    ) -> Result<(), MergeError> {
+        match (field, &mut *value) {
+            (None, _) => *value = None,
+            (Some(field), Some(Value::Bytes(bytes))) => {
+                bytes.clear();
+                bytes.extend_from_slice(self.compared_bytes(field)?);
+            }
+            (Some(field), _) => *value = Some(self.decode(field)?),
+        }
+        Ok(())
+    }
+
+    /// Of a type that is compared by bytes, those that count.
+    fn compared_bytes(self, field: &[u8]) -> Result<&[u8], MergeError> {
+        Ok(match self {
+            ValueType::Padded => {
+                let kept = field.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
+                field.get(..kept).unwrap_or_default()
+            }
+            ValueType::Uuid => {
+                fixed::<16>(field)?;
+                field
+            }
+            ValueType::Bool
+            | ValueType::Int2
+            | ValueType::Int4
+            | ValueType::Int8
+            | ValueType::Oid
+            | ValueType::Float4
+            | ValueType::Float8
+            | ValueType::Numeric
+            | ValueType::Date
+            | ValueType::Microseconds
+            | ValueType::Bytes => field,
+        })
+    }
+
+    /// Appends bytes that are the same for two fields, `None` for NULL, just where their values are equal.
+    pub(super) fn identify(self, field: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), MergeError> {
+        let Some(field) = field else {
+            out.push(0);
+            return Ok(());
+        };
+        out.push(1);
+        match self {
+            ValueType::Bool => out.extend_from_slice(&fixed::<1>(field)?),
+            ValueType::Int2 => out.extend_from_slice(&fixed::<2>(field)?),
+            ValueType::Int4 | ValueType::Date | ValueType::Oid => out.extend_from_slice(&fixed::<4>(field)?),
+            ValueType::Int8 | ValueType::Microseconds => out.extend_from_slice(&fixed::<8>(field)?),
+            ValueType::Float4 | ValueType::Float8 | ValueType::Numeric => self.decode(field)?.identify(out),
+            ValueType::Bytes | ValueType::Padded | ValueType::Uuid => {
+                write_bytes(self.compared_bytes(field)?, out);
+            }
+        }
+        Ok(())
     }
 }
 
 fn fixed<const LENGTH: usize>(field: &[u8]) -> Result<[u8; LENGTH], MergeError> {
     field.try_into().map_err(|_| MergeError::Malformed("a field has another length than its type"))
+}
+
+/// Bytes behind their length, so that what follows them cannot be taken for theirs.
+fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+    out.extend_from_slice(bytes);
 }
 
 /// A value that is not NULL. Values are compared within one type only.
@@ -88,15 +147,17 @@ pub(super) enum Value {
     Integer(i64),
     Float(f64),
     Numeric(Numeric),
-    Bytes(Bytes),
+    Bytes(Vec<u8>),
 }
 
 impl Value {
-    /// The same value, holding no part of the row it came from.
-    pub(super) fn detached(&self) -> Value {
+    fn identify(&self, out: &mut Vec<u8>) {
         match self {
-            Value::Bytes(bytes) => Value::Bytes(Bytes::copy_from_slice(bytes)),
-            Value::Integer(_) | Value::Float(_) | Value::Numeric(_) => self.clone(),
+            Value::Integer(value) => out.extend_from_slice(&value.to_be_bytes()),
+            Value::Float(value) if value.is_nan() => out.extend_from_slice(&u64::MAX.to_be_bytes()),
+            Value::Float(value) => out.extend_from_slice(&(value + 0.0).to_bits().to_be_bytes()),
+            Value::Numeric(numeric) => numeric.identify(out),
+            Value::Bytes(bytes) => write_bytes(bytes, out),
         }
     }
 
@@ -151,15 +212,3 @@ impl PartialEq for Value {
 }
 
 impl Eq for Value {}
-
-impl Hash for Value {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            Value::Integer(value) => value.hash(state),
-            Value::Float(value) if value.is_nan() => u64::MAX.hash(state),
-            Value::Float(value) => (value + 0.0).to_bits().hash(state),
-            Value::Numeric(value) => value.hash(state),
-            Value::Bytes(bytes) => bytes.hash(state),
-        }
-    }
-}

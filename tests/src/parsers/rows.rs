@@ -105,13 +105,13 @@ pub(super) fn merge(bytes: &[u8]) {
     let bounds = Bounds { offset: u64::from(sorted & 8), limit: Some(100), max_bytes: 1 << 16 };
     let Ok(mut merger) = Merger::new(&plan, &columns, 2, bounds) else { return };
     let mut out = BytesMut::new();
-    let mut bodies = rest.split(|byte| *byte == 0xfe).map(Bytes::copy_from_slice);
+    let mut rows = rest.split(|byte| *byte == 0xfe).map(message);
     for turn in 0..400 {
         match merger.next(&mut out) {
-            Ok(Step::Row) => {}
+            Ok(Step::Rows(_)) => {}
             Ok(Step::Need(_) | Step::NeedAny) => {
                 let leg = turn % 2;
-                match bodies.next().map(|body| merger.push(leg, body)) {
+                match rows.next().map(|row| merger.push(leg, row)) {
                     Some(Ok(())) => {}
                     Some(Err(_)) => return,
                     None => (0..2).for_each(|leg| merger.finish(leg)),
@@ -120,6 +120,12 @@ pub(super) fn merge(bytes: &[u8]) {
             Ok(Step::Done) | Err(_) => return,
         }
     }
+}
+
+/// A DataRow of this body; one whose length is wrong where it is empty.
+fn message(body: &[u8]) -> Bytes {
+    let length = (body.len() as u32 + 4).to_be_bytes();
+    Bytes::from([b"D", &length[usize::from(body.is_empty())..], body].concat())
 }
 
 fn group(kind: u8) -> GroupPlan {
