@@ -4,6 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use router::plan::{Part, PartColumn};
+use smallvec::SmallVec;
 
 /// How COPY in the binary format begins: its signature, no flags, no extension.
 const COPY_BEGIN: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -18,14 +19,14 @@ pub(super) struct Rows {
 }
 
 /// The fields of a DataRow, each with its length in front.
-pub(super) struct Fields<'a>(Vec<&'a [u8]>);
+pub(super) struct Fields<'a>(SmallVec<[&'a [u8]; 24]>);
 
 impl<'a> Fields<'a> {
     /// Reads a DataRow's body; `None` where it is broken.
     pub(super) fn read(body: &'a [u8]) -> Option<Fields<'a>> {
         let (count, mut rest) = body.split_at_checked(2)?;
         let count = u16::from_be_bytes(count.try_into().ok()?);
-        let mut fields = Vec::with_capacity(usize::from(count));
+        let mut fields = SmallVec::with_capacity(usize::from(count));
         for _ in 0..count {
             let (field, after) = rest.split_at_checked(field_length(rest)?)?;
             fields.push(field);

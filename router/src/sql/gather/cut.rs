@@ -16,6 +16,7 @@ use super::text::expression_text;
 use crate::catalog::{Catalog, SearchPath};
 use crate::ids::quote_identifier;
 use crate::plan::Refusal;
+use crate::sql::shape::without_places;
 
 /// How a statement is gathered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,9 +72,15 @@ pub(crate) fn cut(
     let known = known_parameters(select, given);
     let reads = Reads::of(select, catalog, path, &known, effort == Effort::Reduce)?;
     let mut made = Made::default();
-    let mut changes = Changes { tables: HashMap::new(), blocks: HashMap::new() };
+    let mut changes = Changes { tables: HashMap::new(), blocks: HashMap::new(), met: HashMap::new() };
     for table in &reads.tables {
-        let replacement = made.table(table, &reads, &known)?;
+        let conditions: Vec<Node<'_>> =
+            table.conditions.iter().copied().filter(|condition| is_known(*condition, &known)).collect();
+        let replacement = made.table(table, &reads, &conditions)?;
+        if let Some(block) = table.filtered {
+            let met = changes.met.entry(block).or_default();
+            met.extend(conditions.iter().map(|condition| without_places(*condition)));
+        }
         if changes.tables.insert(table.range.location, replacement).is_some() {
             return Err(unknown());
         }
@@ -123,12 +130,15 @@ struct Made {
 
 impl Made {
     /// The part of one table; one that is the same as another's is the same part.
-    fn table(&mut self, table: &Table<'_>, reads: &Reads<'_>, known: &[i32]) -> Result<Replacement, Refusal> {
+    fn table(
+        &mut self,
+        table: &Table<'_>,
+        reads: &Reads<'_>,
+        conditions: &[Node<'_>],
+    ) -> Result<Replacement, Refusal> {
         let columns = needed(table, reads);
-        let conditions: Vec<Node<'_>> =
-            table.conditions.iter().copied().filter(|condition| is_known(*condition, known)).collect();
         self.sent.extend(conditions.iter().flat_map(|condition| parameters(*condition)));
-        let source = Source::of_table(table, &columns, &conditions)?;
+        let source = Source::of_table(table, &columns, conditions)?;
         let sent = columns.iter().filter_map(|index| table.relation.columns.get(*index));
         let part = self.add(table.relation.name.clone(), sent.map(PartColumn::of).collect(), source);
         let columns = columns.iter().filter_map(|index| table.columns.get(*index).cloned()).collect();

@@ -119,6 +119,21 @@ impl PartColumn {
         if self.as_text { format!("{expression}::text") } else { expression.to_owned() }
     }
 
+    /// How a temporary table has it: with the type and the collation that the value had, so that PostgreSQL knows of
+    /// the column what it knows of the original. What is sent as text stays text.
+    fn kept_as(&self) -> String {
+        match (&self.collation, self.as_text) {
+            (_, true) => self.sent_as.clone(),
+            (Some(collation), false) => format!("{} COLLATE {collation}", self.type_name),
+            (None, false) => self.type_name.clone(),
+        }
+    }
+
+    /// The value as it was, made of what a temporary table has.
+    pub(super) fn restored_from_table(&self, kept: &str) -> String {
+        if self.as_text { self.restored(kept) } else { kept.to_owned() }
+    }
+
     /// The value as it was, made of what arrived.
     pub(super) fn restored(&self, arrived: &str) -> String {
         let cast = if self.type_name == self.sent_as {
@@ -147,7 +162,7 @@ impl Part {
 
     /// The columns of the temporary table that takes its rows.
     pub fn definition(&self) -> String {
-        let column = |(index, column): (usize, &PartColumn)| format!("c{} {}", index + 1, column.sent_as);
+        let column = |(index, column): (usize, &PartColumn)| format!("c{} {}", index + 1, column.kept_as());
         self.columns.iter().enumerate().map(column).collect::<Vec<_>>().join(", ")
     }
 }

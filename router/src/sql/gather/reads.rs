@@ -10,7 +10,7 @@ use pg_raw_parse::nodes::{
 
 use super::conditions::{conjuncts, is_about};
 use super::names::Names;
-use super::reduce::{Around, Reduction, reduce};
+use super::reduce::{Around, BlockKey, Reduction, key_of, reduce};
 use super::typing::Typing;
 use crate::catalog::{Catalog, Relation, RelationKind, SearchPath};
 use crate::plan::Refusal;
@@ -48,8 +48,18 @@ pub(super) struct Table<'a> {
     pub(super) columns: Vec<String>,
     /// What its rows must meet, whatever else is computed.
     pub(super) conditions: Vec<Node<'a>>,
+    /// The block whose WHERE all its rows must meet: those that no outer join brings back.
+    pub(super) filtered: Option<BlockKey>,
     /// True where a `*` or a natural join needs all columns.
     pub(super) whole: bool,
+}
+
+/// What the rows of an item of FROM must meet.
+#[derive(Clone, Copy)]
+struct Holding<'s, 'a> {
+    conditions: &'s [Node<'a>],
+    /// The block whose WHERE is among that.
+    of: Option<BlockKey>,
 }
 
 /// A query block while its FROM clause is read.
@@ -152,8 +162,9 @@ impl<'a> Reads<'a> {
         let mut own = Vec::new();
         let reduction = self.reduction(select, &holding, outlook);
         if reduction.is_none() {
+            let holding = Holding { conditions: &holding, of: key_of(select) };
             for item in select.from_clause() {
-                self.item(item, &holding, &mut block, &mut own)?;
+                self.item(item, holding, &mut block, &mut own)?;
             }
         }
         let mut star = block.natural;
@@ -206,7 +217,7 @@ impl<'a> Reads<'a> {
     fn item(
         &mut self,
         node: Node<'a>,
-        holding: &[Node<'a>],
+        holding: Holding<'_, 'a>,
         block: &mut Block,
         own: &mut Vec<usize>,
     ) -> Result<(), Refusal> {
@@ -239,17 +250,20 @@ impl<'a> Reads<'a> {
     fn join(
         &mut self,
         join: &'a JoinExpr,
-        holding: &[Node<'a>],
+        holding: Holding<'_, 'a>,
         block: &mut Block,
         own: &mut Vec<usize>,
     ) -> Result<(), Refusal> {
         let condition = conjuncts(join.quals());
-        let both = [holding, &condition].concat();
-        let (left, right): (&[Node<'a>], &[Node<'a>]) = match join.jointype {
-            JoinType::JOIN_INNER => (&both, &both),
-            JoinType::JOIN_LEFT => (holding, &condition),
-            JoinType::JOIN_RIGHT => (&condition, holding),
-            JoinType::JOIN_FULL => (&[], &[]),
+        let both = [holding.conditions, &condition].concat();
+        let both = Holding { conditions: &both, ..holding };
+        let partner = Holding { conditions: &condition, of: None };
+        let nothing = Holding { conditions: &[], of: None };
+        let (left, right) = match join.jointype {
+            JoinType::JOIN_INNER => (both, both),
+            JoinType::JOIN_LEFT => (holding, partner),
+            JoinType::JOIN_RIGHT => (partner, holding),
+            JoinType::JOIN_FULL => (nothing, nothing),
             _ => return Err(unknown()),
         };
         block.natural |= join.is_natural;
@@ -267,7 +281,7 @@ impl<'a> Reads<'a> {
     fn table(
         &mut self,
         range: &'a RangeVar,
-        holding: &[Node<'a>],
+        holding: Holding<'_, 'a>,
         block: &mut Block,
         own: &mut Vec<usize>,
     ) -> Result<(), Refusal> {
@@ -311,7 +325,8 @@ impl<'a> Reads<'a> {
             alias,
             columns: relation.columns.iter().enumerate().map(named).collect(),
             relation: Arc::clone(relation),
-            conditions: holding.to_vec(),
+            conditions: holding.conditions.to_vec(),
+            filtered: holding.of,
             whole: false,
         });
         Ok(())

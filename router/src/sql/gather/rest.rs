@@ -10,7 +10,7 @@ use pg_raw_parse::nodes::{ColumnRefMut, RawStmt, SelectStmtMut};
 use pg_raw_parse::transform::{Assignable, Transform, transform_node, transform_select_stmt};
 use pg_raw_parse::{Node, NodeMut};
 
-use super::conditions::count_parameters;
+use super::conditions::{conjuncts, count_parameters};
 use super::groups::{Aggregate, Combine};
 use super::part::Part;
 use super::reads::unknown;
@@ -60,6 +60,9 @@ pub(super) struct Changes<'a> {
     /// References, by where they stand.
     pub(super) tables: HashMap<i32, Replacement>,
     pub(super) blocks: HashMap<BlockKey, BlockRest<'a>>,
+    /// Conditions of WHERE that all rows of the parts meet, as trees without places; by their blocks. Judged
+    /// again they would only deceive PostgreSQL about how many rows there are.
+    pub(super) met: HashMap<BlockKey, Vec<String>>,
 }
 
 /// The statement over the rows that arrived, and the client's parameters that it still has.
@@ -118,7 +121,15 @@ impl<'mem> Transform<'mem> for Replace<'mem, '_, '_> {
 
     fn transform_select_stmt<'mutref>(&mut self, mut node: SelectStmtMut<'mem, 'mutref>) {
         let changes = self.changes;
-        let block = key_of(&node).and_then(|key| changes.blocks.get(&key));
+        let key = key_of(&node);
+        let block = key.and_then(|key| changes.blocks.get(&key));
+        if let Some(met) = key.and_then(|key| changes.met.get(&key)) {
+            let all = conjuncts(node.where_clause());
+            let left: Vec<Node<'_>> =
+                all.into_iter().filter(|condition| !met.contains(&without_places(*condition))).collect();
+            let left = if left.is_empty() { self.mem.none() } else { conjunction(&left, self.mem) };
+            node.set_where_clause(left);
+        }
         if let Some(block) = block {
             self.replaced += 1;
             if self.change_block(&mut node, block).is_none() {
@@ -179,7 +190,11 @@ impl<'mem> Replace<'mem, '_, '_> {
 
     /// A value of a part as it was.
     fn value(&self, source: &str, part: usize, column: usize) -> Option<String> {
-        Some(self.parts.get(part)?.columns.get(column)?.restored(&format!("{source}.c{}", column + 1)))
+        let (value, typed) = (format!("{source}.c{}", column + 1), self.parts.get(part)?.columns.get(column)?);
+        Some(match self.arrival {
+            Arrival::Arrays(_) => typed.restored(&value),
+            Arrival::Tables => typed.restored_from_table(&value),
+        })
     }
 
     /// Puts what the servers sent in place of a block's tables.

@@ -26,7 +26,7 @@ fn a_table_becomes_the_rows_that_arrived_of_it() {
     let over = |source: &str| {
         format!(
             "SELECT u.name, count(*) OVER () FROM (SELECT p.c1 AS id, p.c2 AS name FROM {source} p(c1, c2)) u \
-             WHERE u.id > 5 AND random() < 1"
+             WHERE random() < 1"
         )
     };
     assert_eq!(&*cut.over_arrays, over("unnest($1::bigint[], $2::text[])"));
@@ -95,7 +95,28 @@ fn a_leg_has_only_the_parameters_that_it_needs() {
         .expect("accepted");
     assert_eq!(cut.parameters, [2]);
     assert!(cut.leg.contains("WHERE u.id = $1"), "{}", cut.leg);
-    assert!(cut.over_arrays.contains("u.id = $2") && cut.over_arrays.contains("$3::"), "{}", cut.over_arrays);
+    assert!(!cut.over_arrays.contains("$2") && cut.over_arrays.contains("$3::"), "{}", cut.over_arrays);
+    assert_eq!(cut.absent, [2]);
+}
+
+#[test]
+fn only_conditions_that_all_rows_meet_are_not_judged_again() {
+    let rest = |from: &str| {
+        let sql = format!("select count(*) over () from {from}");
+        let rest = cut_of(&sql, &[], 0).expect("accepted").over_tables.to_string();
+        rest.split_once(" WHERE ").map_or(String::new(), |(_, left)| left.to_owned())
+    };
+    assert_eq!(rest("users u, orders o where u.id = 1 and o.id = u.id"), "o.id = u.id");
+    assert_eq!(rest("users u left join orders o on o.id = 1 where o.id = 1 and u.id = 2"), "o.id = 1");
+    assert_eq!(rest("users u right join orders o on u.id = 1 where o.id = 1"), "");
+    assert_eq!(rest("users u full join orders o on u.id = o.id where o.id = 1"), "o.id = 1");
+}
+
+#[test]
+fn a_temporary_table_has_the_types_of_what_it_takes() {
+    let cut = cut_of("select price, count(*) over () from users", &[], 0).expect("accepted");
+    assert_eq!(cut.parts[0].definition(), "c1 numeric(10,2)");
+    assert!(cut.over_tables.contains("(SELECT p.c1 AS price FROM pg_temp."), "{}", cut.over_tables);
 }
 
 #[test]
