@@ -22,6 +22,7 @@ mod process;
 mod psql;
 pub mod random;
 mod reaper;
+pub mod regress;
 mod relay;
 mod seed;
 mod server;

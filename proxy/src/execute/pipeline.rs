@@ -13,6 +13,7 @@ use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance, must};
 use crate::execute::prepared::{Prepared, Readied};
 use crate::execute::relay::{Expect, Relay};
+use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
@@ -139,10 +140,11 @@ impl Executor {
         outcome
     }
 
-    /// Runs SQL's EXECUTE: the prepared statement under the name that its server knows it by.
+    /// Runs SQL's EXECUTE: on one server the prepared statement under the name that its server knows it by,
+    /// over several as if it were sent with these parameters.
     ///
     /// # Errors
-    /// [`Trouble`]; 0A000 where the statement concerns several servers.
+    /// [`Trouble`].
     pub async fn run_prepared(
         &mut self,
         peer: &mut Peer,
@@ -151,10 +153,10 @@ impl Executor {
     ) -> Result<Option<Bytes>, Trouble> {
         loop {
             let decision = self.decide(ask.statement, ask.parameters).await?;
-            let [leg] = decision.plan.legs.as_slice() else { return Err(several_servers().into()) };
-            if !matches!(decision.plan.way, Way::Single) {
-                return Err(several_servers().into());
-            }
+            let leg = match decision.plan.legs.as_slice() {
+                [leg] if matches!(decision.plan.way, Way::Single) => leg,
+                _ => return Box::pin(self.run(peer, ask, &mut Rows::through())).await,
+            };
             if !leg.fences.is_empty() {
                 self.open_implicit();
             }
@@ -331,13 +333,6 @@ impl Executor {
 /// A plan for what the proxy does on one server.
 fn plan_of(leg: Leg) -> Plan {
     Plan { way: Way::Single, legs: [leg].into(), role: Role::Primary, tenants: Tenants::None, why: "".into() }
-}
-
-fn several_servers() -> ClientError {
-    ClientError::unsupported(
-        "EXECUTE of a statement over several servers is not supported yet",
-        "Send the statement itself, or prepare it with the driver's own means.",
-    )
 }
 
 /// `EXECUTE name (values)`: the values as literals that take the parameters' types.

@@ -57,8 +57,11 @@ pub(crate) fn copied_write(statement: &RawStmt, relation: &Relation) -> Result<C
         .filter(|column| !column.generated)
         .map(|column| column.name.as_str())
         .collect();
-    let set = match &deed {
-        Deed::InsertOrUpdate(set) | Deed::Update(set) => set.iter().map(String::as_str).collect(),
+    let set: Vec<&str> = match &deed {
+        // A generated column is set to DEFAULT, or not at all.
+        Deed::InsertOrUpdate(set) | Deed::Update(set) => {
+            set.iter().map(String::as_str).filter(|column| all.contains(column)).collect()
+        }
         Deed::Insert | Deed::Delete => Vec::new(),
     };
     if let Some(column) = set.iter().find(|column| key.contains(column)) {

@@ -1,0 +1,12 @@
+//! PostgreSQL's own regression files, put to pgherd over several servers and to the oracle.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `script` | a file of psql to the steps that a client would send |
+//! | `run` | the steps, one by one, to both sides |
+
+mod run;
+mod script;
+
+pub use run::{Count, Run};
+pub use script::{Step, steps};
