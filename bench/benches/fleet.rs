@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use bench::{
-    Contest, Entry, LOADS, PgBouncer, Pgbench, Protocol, allow_sockets, bulk, fill, idle, pin, replace_tables,
-    table,
+    Contest, Entry, LOADS, PgBouncer, Pgbench, Protocol, allow_sockets, bulk, fill, idle, pin,
+    replace_tables, table,
 };
 use clap::Parser;
 use tests::{APP_USER, Daemon, Fleet};

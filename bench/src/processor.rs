@@ -29,8 +29,7 @@ pub(crate) fn machine_time() -> Result<Duration> {
 pub(crate) fn peak_of(process: u32) -> Result<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes: u64 =
-        line.and_then(|line| line.split_whitespace().next()).context("no peak")?.parse()?;
+    let kilobytes: u64 = line.and_then(|line| line.split_whitespace().next()).context("no peak")?.parse()?;
     Ok(kilobytes * 1024)
 }
 

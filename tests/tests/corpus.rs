@@ -30,7 +30,7 @@ async fn no_answer_is_wrong(database: &str, name: &str, most: usize) {
 
 #[tokio::test]
 async fn no_answer_about_tenants_named_by_bigint_is_wrong() {
-    no_answer_is_wrong("app", "bigint", 65).await;
+    no_answer_is_wrong("app", "bigint", 40).await;
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ fn decide(
             everywhere::schema_change(&request, *transactional, *temporary)
         }
         Kind::Lock { .. } => everywhere::lock(&request),
-        Kind::Analyze => everywhere::on_all(&request, "statistics of every server"),
+        Kind::Analyze => everywhere::analyze(&request),
         Kind::Upkeep => everywhere::upkeep(&request),
         Kind::Do | Kind::Call => code(&request),
         Kind::Copy(CopyKind::Server) | Kind::Maintenance => only_server(&request),

@@ -55,6 +55,14 @@ pub(super) fn schema_change(
     }
 }
 
+/// ANALYZE: on every server, or where the session's temporary tables are.
+pub(super) fn analyze(request: &Request<'_>) -> Result<Verdict, Refusal> {
+    match (request.session.held, request.statement.touched().unknown.is_empty()) {
+        (Some(held), false) => Ok(request.beside(held, "a table of the session's connection")),
+        (Some(_) | None, _) => on_all(request, "statistics of every server"),
+    }
+}
+
 /// VACUUM and its kin: on one server after the other.
 pub(super) fn upkeep(request: &Request<'_>) -> Result<Verdict, Refusal> {
     if let (Some(held), false) = (request.session.held, request.statement.touched().unknown.is_empty()) {

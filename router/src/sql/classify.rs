@@ -83,7 +83,13 @@ pub(super) fn classify(sql: &SqlStatement, catalog: &Catalog, path: &SearchPath)
         }
         Node::DoStmt(_) => Kind::Do.into(),
         Node::CallStmt(_) => Kind::Call.into(),
-        Node::VacuumStmt(vacuum) if !vacuum.is_vacuumcmd => Kind::Analyze.into(),
+        Node::VacuumStmt(vacuum) if !vacuum.is_vacuumcmd => {
+            let tables = vacuum.rels().iter().filter_map(|table| table.relation());
+            let unknown: Vec<Option<String>> =
+                tables.map(|table| unknown_table(table, catalog, path)).collect();
+            let first = unknown.iter().all(Option::is_some).then(|| unknown.into_iter().flatten().next());
+            of_unknown(Kind::Analyze.into(), first.flatten())
+        }
         Node::VacuumStmt(vacuum) => {
             let tables: Vec<&RangeVar> = vacuum.rels().iter().filter_map(|table| table.relation()).collect();
             over(Kind::Upkeep, &tables, Use::Change)
@@ -103,6 +109,7 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
         let kind = Kind::Ddl { transactional: true, temporary: true };
         return Classified { hold: Some(Hold::TemporaryObject), ..Classified::from(kind) };
     }
+    let table = |table: Option<&RangeVar>| table.and_then(|table| unknown_table(table, catalog, path));
     match node {
         Node::CreateStmt(create) => created(create.relation(), catalog, path),
         Node::CreateSeqStmt(create) => created(create.sequence(), catalog, path),
@@ -116,6 +123,9 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
             of_unknown(ddl(in_turn::detached(alter).is_none()), unknown)
         }
         Node::DropStmt(drop) => of_unknown(ddl(!drop.concurrent), dropped(drop, catalog, path)),
+        Node::RuleStmt(rule) => of_unknown(ddl(true), table(rule.relation())),
+        Node::CreateTrigStmt(create) => of_unknown(ddl(true), table(create.relation())),
+        Node::RenameStmt(rename) => of_unknown(ddl(true), table(rename.relation())),
         Node::RefreshMatViewStmt(_) => ddl(true),
         Node::ReindexStmt(reindex) => {
             let alone = matches!(
@@ -169,7 +179,6 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
         | Node::AlterExtensionContentsStmt(_)
         | Node::CreatePolicyStmt(_)
         | Node::AlterPolicyStmt(_)
-        | Node::CreateTrigStmt(_)
         | Node::CreateRoleStmt(_)
         | Node::AlterRoleStmt(_)
         | Node::AlterRoleSetStmt(_)
@@ -186,13 +195,11 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
         | Node::AlterStatsStmt(_)
         | Node::CreateFunctionStmt(_)
         | Node::AlterFunctionStmt(_)
-        | Node::RenameStmt(_)
         | Node::AlterObjectDependsStmt(_)
         | Node::AlterObjectSchemaStmt(_)
         | Node::AlterOwnerStmt(_)
         | Node::AlterOperatorStmt(_)
         | Node::AlterTypeStmt(_)
-        | Node::RuleStmt(_)
         | Node::CompositeTypeStmt(_)
         | Node::CreateEnumStmt(_)
         | Node::CreateRangeStmt(_)
@@ -223,20 +230,27 @@ fn unknown_table(range: &RangeVar, catalog: &Catalog, path: &SearchPath) -> Opti
     catalog.relation(range.schemaname(), name, path).is_none().then(|| name.to_owned())
 }
 
-/// The table that a DROP drops, where it is the only one and not known.
+/// The first of the tables, views or sequences that a DROP drops, where none of them is known.
 fn dropped(drop: &DropStmt, catalog: &Catalog, path: &SearchPath) -> Option<String> {
-    if drop.remove_type != ObjectType::OBJECT_TABLE {
+    let of_relations = [ObjectType::OBJECT_TABLE, ObjectType::OBJECT_VIEW, ObjectType::OBJECT_SEQUENCE];
+    if !of_relations.contains(&drop.remove_type) {
         return None;
     }
-    let objects: Vec<Node<'_>> = drop.objects().iter().collect();
-    let [Node::NodeList(parts)] = objects.as_slice() else { return None };
-    let parts: Vec<&str> = parts.iter().filter_map(Node::as_str).collect();
-    let (schema, name) = match parts.as_slice() {
-        [name] => (None, *name),
-        [schema, name] => (Some(*schema), *name),
-        _ => return None,
-    };
-    catalog.relation(schema, name, path).is_none().then(|| name.to_owned())
+    let mut names = Vec::new();
+    for object in drop.objects() {
+        let Node::NodeList(parts) = object else { return None };
+        let parts: Vec<&str> = parts.iter().filter_map(Node::as_str).collect();
+        let (schema, name) = match parts.as_slice() {
+            [name] => (None, *name),
+            [schema, name] => (Some(*schema), *name),
+            _ => return None,
+        };
+        if catalog.relation(schema, name, path).is_some() {
+            return None;
+        }
+        names.push(name.to_owned());
+    }
+    names.into_iter().next()
 }
 
 fn is_temporary(range: &RangeVar) -> bool {

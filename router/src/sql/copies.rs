@@ -57,14 +57,17 @@ pub(crate) fn copied_write(statement: &RawStmt, relation: &Relation) -> Result<C
         .filter(|column| !column.generated)
         .map(|column| column.name.as_str())
         .collect();
-    let set: Vec<&str> = match &deed {
+    let mut set: Vec<&str> = match &deed {
         // A generated column is set to DEFAULT, or not at all.
         Deed::InsertOrUpdate(set) | Deed::Update(set) => {
             set.iter().map(String::as_str).filter(|column| all.contains(column)).collect()
         }
         Deed::Insert | Deed::Delete => Vec::new(),
     };
-    if let Some(column) = set.iter().find(|column| key.contains(column)) {
+    let sets_nothing = set.is_empty();
+    if sets_nothing {
+        set.extend(key.first());
+    } else if let Some(column) = set.iter().find(|column| key.contains(column)) {
         return Err(refuse(
             format!("column \"{column}\" of the key is computed anew"),
             "Write its new value as a constant or a parameter.",

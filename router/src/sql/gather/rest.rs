@@ -190,7 +190,8 @@ impl<'mem> Replace<'mem, '_, '_> {
 
     /// A value of a part as it was.
     fn value(&self, source: &str, part: usize, column: usize) -> Option<String> {
-        let (value, typed) = (format!("{source}.c{}", column + 1), self.parts.get(part)?.columns.get(column)?);
+        let (value, typed) =
+            (format!("{source}.c{}", column + 1), self.parts.get(part)?.columns.get(column)?);
         Some(match self.arrival {
             Arrival::Arrays(_) => typed.restored(&value),
             Arrival::Tables => typed.restored_from_table(&value),
