@@ -41,6 +41,8 @@ pub struct ClientError {
     pub detail: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Where it happened, as PostgreSQL's CONTEXT says it.
+    pub context: Option<String>,
     /// The character of the statement, from 1.
     pub position: Option<u32>,
     /// The routine of PostgreSQL that says the same, where drivers look at it.
@@ -57,6 +59,7 @@ impl ClientError {
             message,
             detail: None,
             hint: None,
+            context: None,
             position: None,
             routine: None,
         }
@@ -75,6 +78,11 @@ impl ClientError {
     /// With what to do.
     pub fn hint(self, hint: impl Into<String>) -> ClientError {
         ClientError { hint: Some(hint.into()), ..self }
+    }
+
+    /// With where it happened.
+    pub fn context(self, context: impl Into<String>) -> ClientError {
+        ClientError { context: Some(context.into()), ..self }
     }
 
     /// With the place in the statement, in characters from 1.
@@ -103,6 +111,7 @@ impl ClientError {
         ];
         fields.extend(self.detail.as_deref().map(|detail| (b'D', cleaned(detail))));
         fields.extend(self.hint.as_deref().map(|hint| (b'H', cleaned(hint))));
+        fields.extend(self.context.as_deref().map(|context| (b'W', cleaned(context))));
         fields.extend(self.position.map(|position| (b'P', position.to_string())));
         fields.extend(self.routine.map(|routine| (b'R', routine.to_owned())));
         ErrorResponse::new(fields).encode(out).expect("an error is far smaller than the largest message");
@@ -120,6 +129,12 @@ impl ClientError {
     /// 0A000: what is not built, with what to do instead.
     pub fn unsupported(message: impl Into<String>, hint: impl Into<String>) -> ClientError {
         ClientError::new("0A000", message).hint(hint)
+    }
+
+    /// 0A000: what is not built for texts in an encoding other than UTF-8.
+    pub fn encoding_unsupported(what: &str, encoding: &str) -> ClientError {
+        let message = format!("{what} cannot be answered in client_encoding {encoding}");
+        ClientError::unsupported(message, "Set client_encoding to UTF8 for it, or name a tenant.")
     }
 
     /// 0A000: DDL has changed the columns that the client was told of. Drivers know it by the routine,

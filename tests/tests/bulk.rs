@@ -8,6 +8,7 @@ use tests::{Daemon, Fleet, Message, Session, Weather, until};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio::time::timeout;
 
 /// The limit of a client's statement in this daemon.
 const STATEMENT: usize = 1 << 20;
@@ -170,4 +171,32 @@ async fn answers_again(daemon: &Daemon) {
         session.ask("SELECT 1").await.is_ok_and(|answer| answer.fault.is_none())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_thousand_clients_that_read_nothing_hold_little() {
+    const CLIENTS: usize = 1000;
+    let (_, daemon, _alone) = stage().await;
+    let asked: Vec<u8> = b"Q\0\0\0\x18SHOW pgherd.version\0".repeat(4000);
+    let mut streams = Vec::new();
+    for _ in 0..CLIENTS {
+        streams.push((daemon.session("app").await.unwrap().into_stream(), 0));
+    }
+    let before = memory(daemon, "VmRSS");
+    // Each asks until nobody hears it any more: the kernel keeps its answers, as many as it wants to.
+    let mut heard = true;
+    while heard {
+        heard = false;
+        for (stream, at) in &mut streams {
+            let writable = timeout(Duration::from_millis(1), stream.writable()).await.is_ok();
+            if writable && let Ok(more) = stream.try_write(&asked[*at..]) {
+                *at = (*at + more) % asked.len();
+                heard = true;
+            }
+        }
+    }
+    let each = memory(daemon, "VmRSS").saturating_sub(before) / CLIENTS as u64;
+    assert!(each < 64 << 10, "{each} bytes for each client that does not read");
+    drop(streams);
+    answers_again(daemon).await;
 }

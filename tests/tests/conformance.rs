@@ -757,6 +757,10 @@ async fn copies_are_answered_frame_for_frame() {
             ],
         )
         .await;
+    for bad in ["nonsense\t1\tx\n", "99999999999999999999\t1\tx\n", "7.5\t1\tx\n"] {
+        let steps = vec![start(), readies(1, vec![rows(), Data(bad), Done]), ready(vec![Q("SELECT 1")])];
+        judge.same("a bad key", &[All, Tenant], steps).await;
+    }
     judge
         .same(
             "a key twice",

@@ -201,7 +201,7 @@ async fn garbage_is_a_syntax_error_and_the_console_goes_on() {
         ("PAUSE nowhere", "3D000"),
         ("DISABLE nowhere", "3D000"),
         ("RESUME app", "55000"),
-        ("SET default_pool_size = 3", "0A000"),
+        ("SET nothing_such = 3", "22023"),
         ("SUSPEND", "0A000"),
     ] {
         assert_eq!(refused(&console, words).await, sqlstate, "{words}");
@@ -392,4 +392,93 @@ async fn a_pause_that_waits_can_be_cancelled_and_its_client_may_leave() {
     assert_eq!(tokio::join!(waits, cancels).0, "57014");
     assert_eq!(console.ask("RESUME waited").await.unwrap().tag, "RESUME");
     inside.ask("COMMIT").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_set_is_in_force_until_the_file_is_read_again() {
+    let daemon = daemon().await;
+    let console = daemon.console().await.unwrap();
+    let shown = async |words: &str| of(&rows(&console, words).await[0], "value").to_owned();
+    let before = shown("SHOW pool.size").await;
+    console.simple_query("SET default_pool_size = 33").await.unwrap();
+    assert_eq!(
+        (shown("SHOW pool.size").await.as_str(), shown("show DEFAULT_POOL_SIZE").await.as_str()),
+        ("33", "33")
+    );
+    let databases = rows(&console, "SHOW DATABASES").await;
+    assert_eq!(of(&databases[0], "pool_size"), "33");
+    for (words, state) in [
+        ("SET pool.size = many", "22023"),
+        ("SET no.such = 1", "22023"),
+        ("SET proxy.worker_threads = 7", "22023"),
+        ("SET admin.user = 'app'", "22023"),
+    ] {
+        assert_eq!(refused(&console, words).await, state, "{words}");
+    }
+    console.simple_query("RELOAD").await.unwrap();
+    assert_eq!(shown("SHOW pool.size").await, before);
+}
+
+/// The columns of PgBouncer 1.24, in its order; pgherd's own stand behind them.
+#[tokio::test]
+async fn pgbouncers_columns_come_first_and_in_its_order() {
+    let console = daemon().await.console().await.unwrap();
+    const SOCKETS: &str = "type user database replication state addr port local_addr local_port connect_time request_time wait wait_us close_needed ptr link remote_pid tls application_name prepared_statements id";
+    for (words, columns) in [
+        (
+            "SHOW DATABASES",
+            "name host port database force_user pool_size min_pool_size reserve_pool_size server_lifetime pool_mode load_balance_hosts max_connections current_connections max_client_connections current_client_connections paused disabled",
+        ),
+        ("SHOW LISTS", "list items"),
+        (
+            "SHOW USERS",
+            "name pool_size reserve_pool_size pool_mode max_user_connections current_connections max_user_client_connections current_client_connections",
+        ),
+        ("SHOW CLIENTS", SOCKETS),
+        ("SHOW SERVERS", SOCKETS),
+        (
+            "SHOW POOLS",
+            "database user cl_active cl_waiting cl_active_cancel_req cl_waiting_cancel_req sv_active sv_active_cancel sv_being_canceled sv_idle sv_used sv_tested sv_login maxwait maxwait_us pool_mode load_balance_hosts",
+        ),
+        ("SHOW MEM", "name size used free memtotal"),
+        ("SHOW STATE", "key value"),
+        ("SHOW CONFIG", "key value default changeable"),
+        ("SHOW VERSION", "version"),
+        (
+            "SHOW STATS",
+            "database total_server_assignment_count total_xact_count total_query_count total_received total_sent total_xact_time total_query_time total_wait_time total_client_parse_count total_server_parse_count total_bind_count avg_server_assignment_count avg_xact_count avg_query_count avg_recv avg_sent avg_xact_time avg_query_time avg_wait_time avg_client_parse_count avg_server_parse_count avg_bind_count",
+        ),
+        (
+            "SHOW STATS_TOTALS",
+            "database server_assignment_count xact_count query_count bytes_received bytes_sent xact_time query_time wait_time client_parse_count server_parse_count bind_count",
+        ),
+        (
+            "SHOW STATS_AVERAGES",
+            "database server_assignment_count xact_count query_count bytes_received bytes_sent xact_time query_time wait_time avg_client_parse_count avg_server_parse_count avg_bind_count",
+        ),
+        ("SHOW TOTALS", "name value"),
+    ] {
+        let statement = console.prepare(words).await.unwrap();
+        let names: Vec<&str> = statement.columns().iter().map(|column| column.name()).collect();
+        let wanted: Vec<&str> = columns.split(' ').collect();
+        assert_eq!(names.get(..wanted.len()), Some(wanted.as_slice()), "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_and_the_connection_it_uses_name_each_other() {
+    let daemon = daemon().await;
+    let console = daemon.console().await.unwrap();
+    let mut app = daemon.session("app").await.unwrap();
+    app.ask("BEGIN").await.unwrap();
+    app.ask("SELECT 1").await.unwrap();
+    let id = app.backend_key().0.to_string();
+    let servers = rows(&console, "SHOW SERVERS").await;
+    let server = servers.iter().find(|row| of(row, "link") == id).expect("a connection of the client's");
+    let clients = rows(&console, "SHOW CLIENTS").await;
+    let client = clients.iter().find(|row| of(row, "id") == id).unwrap();
+    assert_eq!(of(client, "link"), of(server, "ptr"));
+    app.ask("COMMIT").await.unwrap();
+    let servers = rows(&console, "SHOW SERVERS").await;
+    assert!(servers.iter().all(|row| of(row, "link") != id));
 }

@@ -29,6 +29,13 @@ async fn the_client_commits_in_two_phases() {
         assert_eq!(ended.tag, format!("{end} PREPARED"), "{ended:?}");
         assert_eq!(session.ask("SELECT count(*) FROM phases").await.unwrap().value(), rows);
     }
+    // A name of pgherd's own would be taken for a part of a transaction over servers.
+    for name in ["'pgherd:alpha:1'", "U&'pgherd\\003a1'"] {
+        session.ask("BEGIN").await.unwrap();
+        let refused = session.ask(&format!("PREPARE TRANSACTION {name}")).await.unwrap();
+        assert_eq!(refused.sqlstate(), "42939", "{refused:?}");
+        session.ask("ROLLBACK").await.unwrap();
+    }
     session.ask("BEGIN").await.unwrap();
     session.ask("SELECT 1/0").await.unwrap();
     assert_eq!(session.ask("PREPARE TRANSACTION 'three'").await.unwrap().tag, "ROLLBACK");

@@ -699,18 +699,18 @@ async fn strings_are_read_by_the_standard_whatever_a_role_says() {
 }
 
 #[tokio::test]
-async fn another_client_encoding_is_refused() {
+async fn an_encoding_of_several_bytes_a_character_is_refused() {
     let daemon = daemon().await;
     let mut session = daemon.session("app").await.unwrap();
     for sql in [
-        "SET client_encoding = 'LATIN1'",
-        "SET NAMES 'LATIN1'",
+        "SET client_encoding = 'SJIS'",
+        "SET NAMES 'GB18030'",
         "SELECT set_config('client_encoding', 'LATIN1', false)",
     ] {
         assert_eq!(session.ask(sql).await.unwrap().sqlstate(), "0A000", "{sql}");
     }
     assert_eq!(session.ask("SHOW client_encoding").await.unwrap().value(), "UTF8");
-    let foreign = Session::open(daemon.port(), "app", "app", &[("client_encoding", "LATIN1")]).await;
+    let foreign = Session::open(daemon.port(), "app", "app", &[("client_encoding", "BIG5")]).await;
     assert!(foreign.unwrap_err().to_string().contains("client_encoding"));
 }
 

@@ -270,3 +270,25 @@ async fn a_new_certificate_is_shown_after_a_reload_and_who_is_inside_stays() {
     inside.write_all(&startup()).await.unwrap();
     assert_eq!(message(&mut inside).await.unwrap().0, b'R');
 }
+
+#[tokio::test]
+async fn a_server_s_tls_is_preferred_and_not_missed_where_there_is_none() {
+    const ALL: &str = "local all all trust\nhost all,replication all 127.0.0.1/32 trust";
+    let fleet = Fleet::builder().servers(1).start().await.unwrap();
+    let node = fleet.server(0).node(0);
+    let shown = Authority::new(&fleet.path().join("own")).unwrap().issue("127.0.0.1").unwrap();
+    node.keep_file("server.crt", &shown.certificate).unwrap();
+    node.keep_file("server.key", &shown.key).unwrap();
+    let daemon = fleet.daemon().start().await.unwrap();
+    let mut session = daemon.session("app").await.unwrap();
+    let console = daemon.console().await.unwrap();
+    for (ssl, encrypted) in [("off", "f"), ("on", "t"), ("off", "f")] {
+        node.reconfigure(&format!("ssl = {ssl}"), ALL).await.unwrap();
+        until(&format!("connections are new, with ssl {ssl}"), Duration::from_secs(20), async || {
+            console.simple_query("RECONNECT").await.unwrap();
+            let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+            session.ask(sql).await.is_ok_and(|answer| answer.fault.is_none() && answer.value() == encrypted)
+        })
+        .await;
+    }
+}

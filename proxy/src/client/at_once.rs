@@ -59,6 +59,7 @@ impl Session {
     pub(super) fn at_once(&mut self, frame: &Frame) -> Result<Begun, Trouble> {
         let done = match frame.tag() {
             b'P' => self.parse(frame).map(|()| true)?,
+            _ if self.is_foreign(frame) => false,
             b'B' => return self.bind_at_once(frame),
             b'D' => self.describe_at_once(frame)?,
             b'E' => self.execute_at_once(frame)?,
@@ -169,7 +170,7 @@ impl Session {
         };
         self.executor.pipeline(server).queue_sync();
         self.expects.push_back(Expect::Ready);
-        self.executor.report(&mut self.peer, server);
+        self.executor.report(server);
         Begun::Pipeline(server)
     }
 
@@ -206,8 +207,8 @@ impl Session {
         let leg = &decision.plan.legs[0];
         let (server, sent) = (leg.server, leg.text.as_deref().unwrap_or(statement.text()));
         self.executor.executed(server);
-        self.executor.connection(server).queue_query(sent.as_bytes());
-        self.executor.report(&mut self.peer, server);
+        self.executor.connection(server).queue_query(sent);
+        self.executor.report(server);
         let answered = self.peer.written();
         let statement = Arc::clone(statement);
         Ok(Begun::Query(Box::new(Asked { server, statement, decision, begun, answered })))

@@ -17,6 +17,7 @@ use crate::execute::run::Ask;
 use crate::execute::settings::Setting;
 use crate::execute::transaction::{Mode, Transaction};
 use crate::execute::trouble::Trouble;
+use crate::wire::Encoding;
 use crate::wire::view::Fields;
 use crate::wire::write::{self, OwnColumn};
 
@@ -42,12 +43,12 @@ impl Session {
                 "SET"
             }
             Kind::Reset(name) => {
-                self.set_everywhere(statement, true).await?;
+                self.set_everywhere(statement, Some(name), true).await?;
                 self.executor.settings.reset(name);
                 "RESET"
             }
             Kind::ResetAll => {
-                self.set_everywhere(statement, true).await?;
+                self.set_everywhere(statement, None, true).await?;
                 self.executor.settings.reset_all();
                 "RESET"
             }
@@ -107,7 +108,9 @@ impl Session {
         let (begin, read_only) =
             (self.executor.transaction.begin.clone(), self.executor.transaction.read_only);
         self.close_portals();
-        let ended = self.executor.commit().await?;
+        let ended = self.executor.commit().await;
+        Box::pin(self.executor.look_up_parameters()).await;
+        let ended = ended?;
         if chain {
             self.begin(&begin, read_only)?;
         }
@@ -132,6 +135,7 @@ impl Session {
             (self.executor.transaction.begin.clone(), self.executor.transaction.read_only);
         self.close_portals();
         self.executor.rollback().await;
+        Box::pin(self.executor.look_up_parameters()).await;
         if chain {
             self.begin(&begin, read_only)?;
         }
@@ -143,6 +147,15 @@ impl Session {
         if self.executor.transaction.mode != Mode::Explicit {
             warn(self.peer.out(), "25P01", "there is no transaction in progress");
             return Ok(complete("ROLLBACK"));
+        }
+        let text = statement.text();
+        // One that is written with escapes may say the same.
+        if text.contains("pgherd:") || text.contains('\\') {
+            let message =
+                "a transaction identifier must not begin with \"pgherd:\", nor be written with escapes";
+            return Err(ClientError::new("42939", message)
+                .hint("Whatever is prepared under such a name is taken for a part of a transaction over servers.")
+                .into());
         }
         self.close_portals();
         Ok(complete(match self.executor.prepare(statement).await? {
@@ -185,6 +198,9 @@ impl Session {
         self.executor.settings.rollback_to(name);
         let command = format!("ROLLBACK TO SAVEPOINT {}", router::ids::quote_identifier(name));
         self.executor.on_branches(&command).await?;
+        if self.executor.reported.is_changed() {
+            self.executor.report_parameters();
+        }
         self.executor.transaction.catalog_is_behind |= self.executor.transaction.catalog.is_some();
         Ok(complete("ROLLBACK"))
     }
@@ -220,7 +236,7 @@ impl Session {
         if name != self.executor.database.config.tenant_setting.to_ascii_lowercase()
             || setting.value.is_none()
         {
-            self.set_everywhere(statement, scope == SetScope::Session).await?;
+            self.set_everywhere(statement, Some(name), scope == SetScope::Session).await?;
         } else {
             self.check_tenant(setting.value.as_deref().unwrap_or_default())?;
             self.executor.on_branches(statement.text()).await?;
@@ -272,15 +288,24 @@ impl Session {
     }
 
     /// Runs a SET or RESET where it must hold: on every branch, or where there is none on some
-    /// connection, so that PostgreSQL says whether it is right.
-    async fn set_everywhere(&mut self, statement: &Arc<Statement>, lasts: bool) -> Result<(), Trouble> {
+    /// connection, so that PostgreSQL says whether it is right. That one need not have what it changes: a
+    /// value that has become wrong can be changed. No name: all settings.
+    async fn set_everywhere(
+        &mut self,
+        statement: &Arc<Statement>,
+        name: Option<&str>,
+        lasts: bool,
+    ) -> Result<(), Trouble> {
         let begun = self.executor.transaction.branches.values().any(|branch| branch.begun);
         if !begun {
             let lasts = lasts || self.executor.transaction.mode != Mode::Auto;
-            return self.executor.try_out(&mut self.peer, statement.text(), lasts).await;
+            let before = self.executor.settings.set_aside(name);
+            let tried = self.executor.try_out(statement.text(), lasts).await;
+            self.executor.settings.put_back(before);
+            return tried;
         }
         self.executor.on_branches(statement.text()).await?;
-        self.executor.report_parameters(&mut self.peer);
+        self.executor.report_parameters();
         Ok(())
     }
 
@@ -332,9 +357,14 @@ impl Session {
                 }
                 self.prepared.clear();
                 self.portals.clear();
+                let fresh = self.executor.settings.are_as_begun();
                 self.executor.settings.discard_all();
                 self.executor.let_go();
                 self.executor.end_kept().await;
+                if !fresh {
+                    self.executor.reported.note_reset();
+                    self.executor.look_up_parameters().await;
+                }
                 Ok(Some(complete("DISCARD ALL")))
             }
             Discarded::Plans => Ok(Some(complete("DISCARD PLANS"))),
@@ -404,12 +434,28 @@ impl Session {
                 let parameter = parameters.get(usize::from(number).wrapping_sub(1));
                 call.value = parameter.and_then(text_of).map_or(ConfigValue::Asked, ConfigValue::Text);
             }
+            self.check_same_encoding(call)?;
             match &call.value {
                 ConfigValue::Text(value) => check_readable(&call.name, value)?,
                 ConfigValue::Parameter(_) | ConfigValue::Asked => check_readable(&call.name, "?")?,
             }
         }
         Ok(calls)
+    }
+
+    /// A server tells of another encoding when the message is over; what follows within it could be read
+    /// in the old one.
+    fn check_same_encoding(&self, call: &ConfigCall) -> Result<(), ClientError> {
+        let same = match &call.value {
+            ConfigValue::Text(value) => Encoding::named(value) == Some(self.executor.settings.encoding()),
+            ConfigValue::Parameter(_) | ConfigValue::Asked => false,
+        };
+        match call.name == "client_encoding" && !same {
+            true => {
+                Err(ClientError::unsupported("set_config of client_encoding", "Use SET client_encoding."))
+            }
+            false => Ok(()),
+        }
     }
 
     /// What calls of `set_config` on a server mean for the session, and for its other servers.
@@ -449,29 +495,30 @@ impl Session {
     }
 }
 
-/// Statements and keys are read as UTF-8, and strings by the SQL standard: what a server reads in another way
-/// could concern other rows than those it was sent for.
+/// Statements and keys are read in encodings of one byte a character and in UTF-8, and strings by the SQL
+/// standard: what a server reads in another way could concern other rows than those it was sent for.
 ///
 /// # Errors
 /// 0A000 for a setting that makes servers read a statement otherwise.
 pub(super) fn check_readable(name: &str, value: &str) -> Result<(), ClientError> {
-    let value = value.trim_matches(['\'', '"']).to_ascii_lowercase();
+    let value = value.trim_matches(['\'', '"']);
     match name {
-        "client_encoding" if !is_utf8(&value) => Err(ClientError::unsupported(
-            "client_encoding must be UTF8",
-            "Set it to UTF8, and convert in the client.",
+        "client_encoding" if Encoding::is_wide(value) => Err(ClientError::unsupported(
+            format!("client_encoding {value} is not supported"),
+            "Set it to UTF8 or to an encoding of one byte a character, as LATIN1 or WIN1252.",
         )),
-        "standard_conforming_strings" if !is_on(&value) => Err(ClientError::unsupported(
-            "standard_conforming_strings must be on",
-            "Write strings with backslashes as E'...'.",
-        )),
+        "client_encoding" if Encoding::named(value).is_none() => {
+            let message = format!("invalid value for parameter \"client_encoding\": \"{value}\"");
+            Err(ClientError::new("22023", message))
+        }
+        "standard_conforming_strings" if !is_on(&value.to_ascii_lowercase()) => {
+            Err(ClientError::unsupported(
+                "standard_conforming_strings must be on",
+                "Write strings with backslashes as E'...'.",
+            ))
+        }
         _ => Ok(()),
     }
-}
-
-/// True for the encodings in which the servers' bytes are the client's.
-fn is_utf8(value: &str) -> bool {
-    matches!(value.replace(['-', '_'], "").as_str(), "utf8" | "unicode" | "sqlascii" | "default" | "")
 }
 
 /// True for what PostgreSQL takes for a true boolean, and for a default.

@@ -45,7 +45,7 @@ impl Session {
 
     pub(super) async fn describe(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let describe = Describe::read(frame).map_err(malformed)?;
-        let name = text(describe.name)?;
+        let name = &*self.text(describe.name)?;
         match describe.kind {
             Kind::Statement => {
                 let prepared = self.prepared_as(name)?;

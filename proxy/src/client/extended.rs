@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use router::ids::ServerId;
+use router::ids::{KeyType, ServerId};
 use router::plan::{Parameter, Role, Way};
 use router::sql::{ConfigValue, Kind as Sort, Statement};
 
@@ -22,7 +22,7 @@ use crate::metrics::Count;
 use crate::net::peer::PeerGone;
 use crate::wire::frame::{Frame, SERVER_LIMIT, WireFault, cut};
 use crate::wire::view::{Bind, Close, Kind, Parse};
-use crate::wire::{rewrite, write};
+use crate::wire::{Encoding, NoCharacter, rewrite, write};
 
 /// How many prepared statements a client may have.
 const MOST_PREPARED: usize = 10_000;
@@ -96,7 +96,7 @@ impl Session {
     pub(super) fn parse(&mut self, frame: &Frame) -> Result<(), Trouble> {
         self.executor.counters.add(Count::ClientParses, 1);
         let parse = Parse::read(frame).map_err(malformed)?;
-        let name = text(parse.name)?;
+        let name = &*self.text(parse.name)?;
         if !name.is_empty() && self.prepared.contains(name) {
             return Err(ClientError::duplicate_statement(name).into());
         }
@@ -105,7 +105,8 @@ impl Session {
                 ClientError::new("53400", format!("more than {MOST_PREPARED} prepared statements")).into()
             );
         }
-        let prepared = Arc::new(Prepared::new(text(parse.text)?.into(), Types::Oids(parse.types.clone())));
+        let prepared =
+            Arc::new(Prepared::new((*self.text(parse.text)?).into(), Types::Oids(parse.types.clone())));
         if self.executor.transaction.failed {
             let statement = self.executor.statement_of(&prepared)?;
             if statement.is_some_and(|statement| !statement.is_transaction_control()) {
@@ -123,9 +124,11 @@ impl Session {
         frame: &Frame,
         planned: Option<Box<Decision>>,
     ) -> Result<(), Trouble> {
+        let read: Vec<Option<String>>;
         let bind = Bind::read(frame).map_err(malformed)?;
-        let (portal_name, statement_name) = (text(bind.portal)?, text(bind.statement)?);
-        let prepared = self.prepared_as(statement_name)?;
+        let (portal_name, statement_name) = (self.text(bind.portal)?, self.text(bind.statement)?);
+        let portal_name = &*portal_name;
+        let prepared = self.prepared_as(&statement_name)?;
         if !portal_name.is_empty() && self.portals.contains(portal_name) {
             return Err(ClientError::new("42P03", format!("cursor \"{portal_name}\" already exists")).into());
         }
@@ -144,10 +147,21 @@ impl Session {
             if prepared.described.is_of_before(self.executor.catalog().version) {
                 Box::pin(self.keep_word(&prepared)).await?;
             }
-            let parameters = parameters_of(&prepared, &bind);
+            let mut parameters = parameters_of(&prepared, &bind);
+            read = self.read_parameters(&parameters)?;
+            for (parameter, read) in parameters.iter_mut().zip(&read) {
+                parameter.value = read.as_ref().map(String::as_bytes).or(parameter.value);
+            }
             config = self.config_of(statement, &parameters)?;
             let asks = config.iter().any(|call| call.value == ConfigValue::Asked);
             stand = self.place((statement, planned), &prepared, &parameters, &bind, asks).await?;
+            if matches!(stand, Stand::Waiting) && read.iter().any(Option::is_some) {
+                return Err(ClientError::encoding_unsupported(
+                    "parameters of a statement over several servers",
+                    self.executor.settings.encoding().name(),
+                )
+                .into());
+            }
         }
         let bound = match stand {
             Stand::OnServer(_) => None,
@@ -159,6 +173,22 @@ impl Session {
         };
         self.portals.insert(portal_name, Portal { prepared, statement, bound, config, stand });
         Ok(())
+    }
+
+    /// The parameters that are text and not in UTF-8, read; in their places `None` for all others.
+    fn read_parameters(&self, parameters: &[Parameter<'_>]) -> Result<Vec<Option<String>>, ClientError> {
+        let encoding = self.executor.settings.encoding();
+        if !encoding.is_foreign() {
+            return Ok(Vec::new());
+        }
+        let keys_are_text = self.executor.catalog().key_type == Some(KeyType::Text);
+        let read = |parameter: &Parameter<'_>| match parameter.value {
+            Some(value) if !value.is_ascii() && is_text(parameter, keys_are_text) => {
+                encoding.read(value).map(Some).map_err(|byte| no_character(encoding, byte))
+            }
+            Some(_) | None => Ok(None),
+        };
+        parameters.iter().map(read).collect()
     }
 
     /// What a prepared text says, with the schema as it stands.
@@ -300,7 +330,7 @@ impl Session {
 
     async fn close(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let close = Close::read(frame).map_err(malformed)?;
-        let name = text(close.name)?;
+        let name = &*self.text(close.name)?;
         Box::pin(self.settle_unchecked()).await?;
         match close.kind {
             Kind::Statement => {
@@ -554,6 +584,14 @@ pub(super) fn check_parameters(
     Ok(())
 }
 
+/// True for a value that the server takes for a text; one that is binary and of no declared type is taken for
+/// one where it may be a key that is text.
+fn is_text(parameter: &Parameter<'_>, keys_are_text: bool) -> bool {
+    /// `text`, `varchar`, `bpchar`, `name`.
+    const TEXTS: [u32; 4] = [25, 1043, 1042, 19];
+    !parameter.binary || TEXTS.contains(&parameter.type_oid) || (parameter.type_oid == 0 && keys_are_text)
+}
+
 /// True for the statements that the session answers itself.
 pub(super) fn is_ours(statement: &Statement) -> bool {
     statement.is_session_command()
@@ -576,6 +614,15 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, ClientError> {
         };
         let shown: Vec<String> = wrong.iter().take(length).map(|byte| format!("0x{byte:02x}")).collect();
         let message = format!("invalid byte sequence for encoding \"UTF8\": {}", shown.join(" "));
-        ClientError::new("22021", message).hint("pgherd needs client_encoding = UTF8.")
+        ClientError::new("22021", message).hint("Is client_encoding what the client writes?")
     })
+}
+
+/// PostgreSQL's words for a byte that means nothing in the client's encoding.
+pub(super) fn no_character(encoding: Encoding, NoCharacter(byte): NoCharacter) -> ClientError {
+    let name = encoding.name();
+    let message = format!(
+        "character with byte sequence 0x{byte:02x} in encoding \"{name}\" has no equivalent in encoding \"UTF8\""
+    );
+    ClientError::new("22P05", message)
 }

@@ -44,7 +44,7 @@ impl Session {
 
     pub(super) async fn execute(&mut self, frame: &Frame) -> Result<(), Trouble> {
         let execute = Execute::read(frame).map_err(malformed)?;
-        let name = text(execute.portal)?;
+        let name = &*self.text(execute.portal)?;
         let Some(portal) = self.portals.get(name) else {
             return Box::pin(self.pass_to_cursor(name, frame, Expect::Execution)).await;
         };

@@ -1,5 +1,6 @@
 //! The life of a client after its start-up: a loop over its messages, and its end.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,7 +16,7 @@ use tracing::{Instrument, Span};
 
 use crate::client::at_once::Begun;
 use crate::client::command::{check_readable, say_besides};
-use crate::client::extended::{malformed, text};
+use crate::client::extended::{malformed, no_character, text};
 use crate::client::gate::Slot;
 use crate::client::named::Named;
 use crate::client::patience::{Patience, broken, within};
@@ -356,6 +357,23 @@ impl Session {
         }
     }
 
+    /// A text of the client's: a statement, or the name of something.
+    ///
+    /// # Errors
+    /// 22021 where it is not in the client's encoding.
+    pub(super) fn text<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, str>, ClientError> {
+        let encoding = self.executor.settings.encoding();
+        match encoding.is_foreign() && !bytes.is_ascii() {
+            false => text(bytes).map(Cow::Borrowed),
+            true => encoding.read(bytes).map(Cow::Owned).map_err(|byte| no_character(encoding, byte)),
+        }
+    }
+
+    /// True where a message has texts that are not in UTF-8.
+    pub(super) fn is_foreign(&self, frame: &Frame) -> bool {
+        self.executor.settings.encoding().is_foreign() && !frame.body().is_ascii()
+    }
+
     pub(super) async fn simple(&mut self, frame: &Frame) -> Result<(), PeerGone> {
         // What the extended protocol has begun since the last Sync is of one transaction with this.
         if self.is_in_pipeline()
@@ -371,8 +389,8 @@ impl Session {
             Ok(query) => query,
             Err(fault) => return Box::pin(self.refuse(malformed(fault))).await,
         };
-        match text(query.text) {
-            Ok(text) => self.query(text).await,
+        match self.text(query.text) {
+            Ok(text) => self.query(&text).await,
             Err(error) => Box::pin(self.refuse(error)).await,
         }
     }
@@ -400,12 +418,16 @@ impl Session {
                 let class = fields.sqlstate().get(..2).unwrap_or("XX").to_owned();
                 self.executor.fleet.metrics.error(&self.executor.database.name, &class);
                 self.executor.counters.add(Count::Errors, 1);
+                let at = self.peer.out().len();
                 self.executor.cancellable.tell(self.peer.out(), &fields.as_error());
+                self.executor.settings.encoding().rewrite_fields(self.peer.out(), at);
             }
             Trouble::Tell(error) => {
                 self.executor.fleet.metrics.error(&self.executor.database.name, error.class());
                 self.executor.counters.add(Count::Errors, 1);
+                let at = self.peer.out().len();
                 error.encode(self.peer.out());
+                self.executor.settings.encoding().rewrite_fields(self.peer.out(), at);
                 if error.is_fatal() {
                     self.farewell = Some(error.message.clone());
                     self.peer.flush().await?;
@@ -449,6 +471,8 @@ impl Session {
         if !self.executor.news.is_empty() {
             self.peer.out().unsplit(self.executor.news.split());
         }
+        let explicit = self.executor.transaction.is_explicit();
+        self.executor.reported.announce(self.peer.out(), explicit);
         // Before the client can know: its tenant's next statement must not meet this one.
         self.executor.admissions.clear();
         write::ready(self.peer.out(), self.executor.transaction.status());

@@ -56,17 +56,19 @@ pub(super) fn databases(fleet: &Fleet) -> Table {
         let of = pools.iter().filter(|pool| pool.database == name);
         let open: usize = of.map(|pool| pool.open()).sum();
         let clients = clients.iter().filter(|client| client.database == name).count();
+        // What a reload has put in force, the database itself does not know.
+        let pool = config.database(name).map_or(&database.config.pool, |config| &config.pool);
         table.row([
             some(name),
             home.as_ref().map(|node| node.host.clone()),
             home.as_ref().map(|node| node.port.to_string()),
             some(name),
             None,
-            some(database.config.pool.size.unwrap_or(config.pool.size)),
+            some(pool.size.unwrap_or(config.pool.size)),
             some(config.pool.min_size),
             some(config.pool.reserve_size),
             some(config.pool.lifetime.unwrap_or_default().as_secs()),
-            some(word(database.config.pool.mode.unwrap_or(config.pool.mode))),
+            some(word(pool.mode.unwrap_or(config.pool.mode))),
             None,
             some(config.pool.per_node),
             some(open),
@@ -262,7 +264,9 @@ const SOCKETS: [(&str, super::table::Holds); 21] = [
 pub(super) fn clients(fleet: &Fleet) -> Table {
     let columns: Vec<_> = SOCKETS.into_iter().chain([("age", Number)]).collect();
     let mut table = Table::of(&columns);
+    let cards = fleet.pools.connections();
     for client in fleet.registry.list() {
+        let used = cards.iter().find(|card| card.user() == Some(client.id));
         let age = SystemTime::now().duration_since(client.connected).unwrap_or_default().as_secs();
         let (address, port) = match client.address.rsplit_once(':') {
             Some((address, port)) => (address.to_owned(), port.to_owned()),
@@ -290,7 +294,7 @@ pub(super) fn clients(fleet: &Fleet) -> Table {
             some(waited.subsec_micros()),
             some(0),
             some(client.id),
-            None,
+            used.map(|card| card.id.to_string()),
             some(0),
             some(if client.encrypted { "yes" } else { "" }),
             some(client.application_name),
@@ -324,7 +328,7 @@ pub(super) fn servers(fleet: &Fleet) -> Table {
             some(0),
             some(0),
             some(card.id),
-            None,
+            card.user().map(|client| client.to_string()),
             some(card.process),
             some(if card.encrypted { "yes" } else { "" }),
             some(&application),

@@ -339,6 +339,11 @@ impl Console {
                 }
                 return done("RELOAD");
             }
+            Command::Set(key, value) => {
+                let set = fleet.orders.set(key.clone(), value.clone()).await;
+                set.map_err(|error| ClientError::new("22023", error.to_string()))?;
+                return done(&format!("SET {key}={value}"));
+            }
             Command::Pause(name) => {
                 acting::pause(&fleet, name.as_deref()).await?;
                 return done("PAUSE");

@@ -53,6 +53,7 @@ const COMMANDS: [(&str, &str); 17] = [
     ("KILL_CLIENT id", "drop one client"),
     ("DISABLE db | ENABLE db", "let no new clients in; let them in again"),
     ("RELOAD", "read the configuration file again"),
+    ("SET key = value", "change a key of it until then; SHOW key shows one"),
     (
         "SHUTDOWN [WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]",
         "end; after transactions, or when the last client has left",
@@ -86,7 +87,7 @@ pub(super) async fn run(
         "HELP" => Table::default(),
         "VERSION" => version(),
         "STATE" => pooler::state(fleet),
-        "CONFIG" => config(fleet),
+        "CONFIG" => config(fleet, None),
         "DATABASES" => pooler::databases(fleet),
         "USERS" => pooler::users(fleet),
         "POOLS" => pooler::pools(fleet),
@@ -118,6 +119,7 @@ pub(super) async fn run(
         }
         "SEQUENCES" => sequences::show(fleet, chosen()?).await?,
         "SCHEMA" => schema::show(fleet, chosen()?).await?,
+        key if !config(fleet, Some(key)).is_empty() => config(fleet, Some(key)),
         _ => {
             return Err(ClientError::new("42704", format!("there is nothing called \"{subject}\" to show"))
                 .hint("SHOW HELP lists what there is."));
@@ -139,24 +141,31 @@ fn version() -> Table {
     table
 }
 
-fn config(fleet: &Fleet) -> Table {
+/// All keys, or the one of this name.
+fn config(fleet: &Fleet, only: Option<&str>) -> Table {
     let mut table = Table::new(&["key", "value", "default", "changeable"]);
     let config = fleet.config.load();
     let defaults: Vec<(String, String)> = config_lines(&Config::default());
     let default = |key: &str| defaults.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
-    for (key, value) in config_lines(&config) {
-        let changeable = !RESTART.contains(&key.as_str());
-        table.row([some(&key), some(value), default(&key), some(if changeable { "yes" } else { "no" })]);
+    let is_shown = |key: &str| only.is_none_or(|only| only.eq_ignore_ascii_case(key));
+    for (key, value) in config_lines(&config).into_iter().filter(|(key, _)| is_shown(key)) {
+        let changeable = if needs_restart(&key) { "no" } else { "yes" };
+        table.row([some(&key), some(value), default(&key), some(changeable)]);
     }
-    for (key, value) in pgbouncer_lines(&config) {
-        table.row([some(key), some(value), None, some("yes")]);
+    for (key, value) in pgbouncer_lines(&config).into_iter().filter(|(key, _)| is_shown(key)) {
+        let changeable = if key.starts_with("listen_") || key == "so_reuseport" { "no" } else { "yes" };
+        table.row([some(key), some(value), None, some(changeable)]);
     }
     table
 }
 
-/// Keys whose change needs a restart.
-const RESTART: [&str; 5] =
-    ["proxy.id", "proxy.listen", "proxy.http_listen", "proxy.so_reuseport", "proxy.peer_id"];
+/// True for the keys whose change needs a restart.
+fn needs_restart(key: &str) -> bool {
+    const KEYS: [&str; 5] =
+        ["proxy.id", "proxy.listen", "proxy.http_listen", "proxy.so_reuseport", "proxy.peer_id"];
+    const TABLES: [&str; 4] = ["replicas.", "admin.", "database.", "server."];
+    KEYS.contains(&key) || TABLES.iter().any(|table| key.starts_with(table))
+}
 
 /// The keys that tools ask PgBouncer for.
 fn pgbouncer_lines(config: &Config) -> Vec<(&'static str, String)> {

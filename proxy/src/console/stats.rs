@@ -97,7 +97,19 @@ pub(super) fn totals(fleet: &Fleet) -> Table {
 
 /// SHOW STATS_AVERAGES.
 pub(super) fn averages(fleet: &Fleet) -> Table {
-    let mut table = by(&["database"], SHOWN.iter().map(|(_, _, name, ..)| *name));
+    // The last three bear the names of averages in PgBouncer, too.
+    let name =
+        |(count, _, total, average, _): &(Count, &'static str, &'static str, &'static str, Average)| match [
+            Count::ClientParses,
+            Count::ServerParses,
+            Count::Binds,
+        ]
+        .contains(count)
+        {
+            true => *average,
+            false => *total,
+        };
+    let mut table = by(&["database"], SHOWN.iter().map(name));
     for (database, sums) in by_database(fleet) {
         let averages = SHOWN.iter().map(|(count, .., average)| some(averaged(&sums, *count, *average)));
         table.row([some(database)].into_iter().chain(averages));

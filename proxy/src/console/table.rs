@@ -49,6 +49,11 @@ impl Table {
         self.rows.len()
     }
 
+    /// True where it has no rows.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// True where it has columns, so that it is to be described.
     pub(super) fn has_columns(&self) -> bool {
         !self.columns.is_empty()

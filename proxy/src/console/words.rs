@@ -18,6 +18,8 @@ pub(super) enum Command {
     Check,
     /// Read the configuration again.
     Reload,
+    /// Change a key until the configuration is read again.
+    Set(String, String),
     /// Lend no connections any more, and wait until all are back.
     Pause(Option<String>),
     /// Lend again.
@@ -94,6 +96,7 @@ impl Command {
             | Command::MoveShow(_) => true,
             Command::Check
             | Command::Reload
+            | Command::Set(..)
             | Command::Pause(_)
             | Command::Resume(_)
             | Command::Reconnect(_)
@@ -164,10 +167,9 @@ pub(super) fn read(text: &str) -> Result<Command, NoCommand> {
         ["SET", name, ..] if COURTESIES.contains(&name.split('=').next().unwrap_or_default()) => {
             Ok(Command::Courtesy("SET"))
         }
-        ["SET", ..] => Ok(Command::Unknown(
-            "settings are not changed in the console",
-            "Change the configuration file, then RELOAD: so it is still true after a restart.",
-        )),
+        ["SET", ..] => {
+            setting(text).ok_or_else(|| NoCommand(words.last().copied().unwrap_or_default().to_owned()))
+        }
         ["BEGIN", ..] | ["START", "TRANSACTION", ..] => Ok(Command::Courtesy("BEGIN")),
         ["COMMIT"] => Ok(Command::Courtesy("COMMIT")),
         ["ROLLBACK"] => Ok(Command::Courtesy("ROLLBACK")),
@@ -186,6 +188,17 @@ pub(super) fn read(text: &str) -> Result<Command, NoCommand> {
         }
         _ => Err(NoCommand(words.iter().rev().take(1).copied().collect())),
     }
+}
+
+/// `SET key = value`.
+fn setting(text: &str) -> Option<Command> {
+    let rest = text.trim().trim_end_matches(';').get("SET".len()..)?;
+    let (key, value) = rest.split_once('=')?;
+    let value = value.trim();
+    let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+    let (key, value) =
+        (key.trim(), quoted.map_or_else(|| value.to_owned(), |value| value.replace("''", "'")));
+    (!key.is_empty() && !key.contains(char::is_whitespace)).then(|| Command::Set(key.to_owned(), value))
 }
 
 fn move_id(word: &str) -> Result<MoveId, NoCommand> {
@@ -248,6 +261,9 @@ mod tests {
         assert_eq!(read("PAUSE;"), Ok(Command::Pause(None)));
         assert_eq!(read("shutdown wait_for_clients"), Ok(Command::Shutdown(Patience::Clients)));
         assert_eq!(read("SET client_encoding='UTF8'"), Ok(Command::Courtesy("SET")));
+        let set = |key: &str, value: &str| Ok(Command::Set(key.to_owned(), value.to_owned()));
+        assert_eq!(read("SET default_pool_size=5;"), set("default_pool_size", "5"));
+        assert_eq!(read("set pool.reset_query = 'RESET \"a\"'"), set("pool.reset_query", "RESET \"a\""));
         assert_eq!(read("move abort 7"), Ok(Command::MoveAbort(MoveId(7))));
         assert_eq!(read("  ;"), Ok(Command::Nothing));
         assert_eq!(
@@ -272,6 +288,8 @@ mod tests {
             "DISABLE",
             "SHUTDOWN now",
             "PAUSE a b",
+            "SET pool.size 5",
+            "SET pool.size",
         ];
         for text in none {
             assert!(read(text).is_err(), "{text}");
@@ -292,6 +310,7 @@ mod tests {
             "DISABLE app",
             "CHECK",
             "SCHEMA RESUME 1",
+            "SET a = b",
         ] {
             assert!(read(text).is_ok_and(|command| !command.only_looks()), "{text}");
         }

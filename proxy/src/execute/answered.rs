@@ -99,7 +99,7 @@ async fn exchange(
     keeping: &mut Keeping,
 ) -> Result<Vec<Answered>, Trouble> {
     for ask in asks {
-        ask.write(connection.out());
+        ask.write(connection);
         connection.owe_ready();
     }
     let (mut answers, mut error) = (Vec::new(), None);

@@ -123,7 +123,7 @@ impl Executor {
         connection.numbers_of = connection.numbers_of.and(self.number);
         let mut preparing = Vec::new();
         if stands == Stands::Begins {
-            write::parse(connection.out(), b"", self.transaction.begin.as_bytes(), &[]);
+            connection.queue_parse("", &self.transaction.begin, &[]);
             write::bind(connection.out(), b"", b"", &[], [], &[]);
             write::execute(connection.out(), b"", 0);
             // The ParseComplete of no statement that is kept.

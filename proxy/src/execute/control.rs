@@ -14,9 +14,8 @@ use crate::execute::executor::{Executor, must};
 use crate::execute::prepared::Prepared;
 use crate::execute::transaction::{Mode, Transaction};
 use crate::execute::trouble::Trouble;
-use crate::net::peer::Peer;
 use crate::pool::Fate;
-use crate::wire::{view, write};
+use crate::wire::view;
 
 /// How long a token waits for a sample of a primary.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);
@@ -32,17 +31,38 @@ impl Executor {
         let server = self.any_branch().await?;
         let mut parameters = self.connection(server).parameters().clone();
         parameters.remove("in_hot_standby");
-        // Nobody asked for this transaction.
-        self.holding = None;
-        self.end_of_message().await?;
+        self.leave_unasked().await?;
         self.keep_nothing_yet();
         Ok(parameters)
     }
 
-    /// Tells the client of parameters that changed on a branch.
-    pub fn report_parameters(&mut self, peer: &mut Peer) {
+    /// Looks up the parameters that a transaction had changed, where it has ended without a server that
+    /// could tell what they are now. Where none can be asked, the next statement's tells.
+    pub async fn look_up_parameters(&mut self) {
+        if self.reported.is_changed() && self.transaction.mode == Mode::Auto {
+            if let Ok(server) = self.any_branch().await {
+                self.report_parameters_of(server);
+            }
+            let _ = self.leave_unasked().await;
+        }
+    }
+
+    fn report_parameters_of(&mut self, server: ServerId) {
+        if let Some(branch) = self.transaction.branches.get(server) {
+            self.reported.note_all(&branch.connection);
+        }
+    }
+
+    /// Ends a transaction that nobody asked for.
+    async fn leave_unasked(&mut self) -> Result<(), Trouble> {
+        self.holding = None;
+        self.end_of_message().await
+    }
+
+    /// Notes the parameters that changed on a branch, which the client is to be told of.
+    pub fn report_parameters(&mut self) {
         if let Some(branch) = self.transaction.branches.values().next() {
-            self.reported.tell_all(peer, &branch.connection);
+            self.reported.note_all(&branch.connection);
         }
     }
 
@@ -63,7 +83,7 @@ impl Executor {
     ///
     /// # Errors
     /// PostgreSQL's own.
-    pub async fn try_out(&mut self, peer: &mut Peer, sql: &str, lasts: bool) -> Result<(), Trouble> {
+    pub async fn try_out(&mut self, sql: &str, lasts: bool) -> Result<(), Trouble> {
         let opened = self.transaction.mode;
         self.transaction.mode = Mode::Auto;
         let server = self.any_branch().await;
@@ -74,7 +94,7 @@ impl Executor {
         let outcome = branch.connection.simple(sql).await?;
         self.notices = outcome.notices;
         if lasts && outcome.error.is_none() {
-            self.reported.tell_all(peer, &branch.connection);
+            self.reported.note_all(&branch.connection);
         }
         must(&mut branch.connection, "ROLLBACK").await?;
         self.release(server, branch);
@@ -146,7 +166,7 @@ impl Executor {
     pub async fn complain(&mut self, text: &str) -> Result<(), Trouble> {
         let server = self.any_branch().await?;
         let connection = self.connection(server);
-        write::parse(connection.out(), b"", text.as_bytes(), &[]);
+        connection.queue_parse("", text, &[]);
         connection.queue_sync();
         let mut error = None;
         while connection.owed() > 0 {

@@ -5,7 +5,8 @@
 //! here: each leg holds its fences for the whole of the COPY.
 
 use bytes::Bytes;
-use router::copy::{CopyFault, Piece, RowSplitter};
+use router::catalog::{Column, Relation, RelationKind};
+use router::copy::{CopyFault, Piece, RowSplitter, Wrong};
 use router::ids::{ServerId, TenantKey};
 use router::plan::{CopyIn, CopyRows, Leg};
 
@@ -58,7 +59,7 @@ pub(super) async fn run(
 
 /// Begins the COPY on one server; its CopyInResponse.
 async fn invite(connection: &mut Lent, text: &str) -> Result<Bytes, Trouble> {
-    connection.queue_query(text.as_bytes());
+    connection.queue_query(text);
     let mut error = None;
     loop {
         let frame = connection.frame().await?;
@@ -239,7 +240,47 @@ async fn give_up(executor: &mut Executor, legs: &[Leg]) {
     }
 }
 
+/// PostgreSQL's words for a row that cannot be stored, where it has some.
 fn told(fault: &CopyFault, copy: &CopyRows) -> Trouble {
-    let place = format!("COPY {}, line {}", copy.relation.name, fault.line);
-    ClientError::new(fault.sqlstate(), fault.to_string()).detail(place).into()
+    let (table, line) = (&copy.relation.name, fault.line);
+    let place = format!("COPY {table}, line {line}");
+    let Some(column) = key_column(&copy.relation) else {
+        return ClientError::new(fault.sqlstate(), fault.to_string()).context(place).into();
+    };
+    let (name, type_name) = (&column.name, &column.written.bare_type);
+    match &fault.what {
+        Wrong::BadKey { text, .. } => {
+            let error = match text.trim().parse::<i128>() {
+                Ok(_) => ClientError::new(
+                    "22003",
+                    format!("value \"{text}\" is out of range for type {type_name}"),
+                ),
+                Err(_) => ClientError::new(
+                    "22P02",
+                    format!("invalid input syntax for type {type_name}: \"{text}\""),
+                ),
+            };
+            error.context(format!("{place}, column {name}: \"{text}\"")).into()
+        }
+        Wrong::NullKey => {
+            let message = format!(
+                "null value in column \"{name}\" of relation \"{table}\" violates not-null constraint"
+            );
+            ClientError::new("23502", message).context(place).into()
+        }
+        Wrong::Encoding | Wrong::LineEnd(_) | Wrong::TooLong(_) | Wrong::AmbiguousEnd => {
+            ClientError::new(fault.sqlstate(), fault.to_string()).context(place).into()
+        }
+    }
+}
+
+fn key_column(relation: &Relation) -> Option<&Column> {
+    match relation.kind {
+        RelationKind::Sharded { tenant_column, .. } => relation.columns.get(tenant_column),
+        RelationKind::Reference
+        | RelationKind::ReferenceView
+        | RelationKind::ShardedView { .. }
+        | RelationKind::Sequence
+        | RelationKind::Unsafe { .. } => None,
+    }
 }

@@ -65,7 +65,7 @@ async fn ask_leg(
     executor.executed(leg.server);
     let text = leg.text.as_deref().unwrap_or(ask.statement.text());
     let connection = executor.connection(leg.server);
-    LegAsk { text, parameters: ask.parameters, formats: ask.formats }.write(connection.out());
+    LegAsk { text, parameters: ask.parameters, formats: ask.formats }.write(connection);
     connection.owe_ready();
     let mut completion = None;
     let mut error = None;

@@ -19,7 +19,7 @@ use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
 use crate::execute::reported::Reported;
 use crate::execute::route::Routes;
-use crate::execute::settings::{Settings, difference};
+use crate::execute::settings::{Settings, difference, forget_encoding};
 use crate::execute::transaction::{Branch, Mode, Permit, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet};
@@ -288,6 +288,9 @@ impl Executor {
             Verdict::Wait(_) => Ok(Decided::Frozen(directory.version())),
             Verdict::Run(plan) => {
                 self.check_isolation(&plan)?;
+                if self.settings.encoding().is_foreign() {
+                    self.check_encoding(statement, &plan, &catalog)?;
+                }
                 if !self.enter(&directory, &plan) {
                     return Ok(Decided::Outdated);
                 }
@@ -438,8 +441,10 @@ impl Executor {
             }
         };
         self.settings.begin();
-        self.dress(&mut connection, begun).await?;
-        self.take_numbers(&mut connection, begun).await?;
+        if let Err(trouble) = self.prepare_for_use(&mut connection, begun).await {
+            self.put_back(server, connection, (hold, replica));
+            return Err(trouble);
+        }
         let settings_before = connection.settings.clone();
         let mut branch = Branch {
             connection,
@@ -464,6 +469,24 @@ impl Executor {
             Box::pin(must(&mut branch.connection, &opening.join("; "))).await?;
         }
         Ok(branch)
+    }
+
+    /// Brings a connection to where the session's next transaction on it begins.
+    async fn prepare_for_use(&mut self, connection: &mut Lent, begun: bool) -> Result<(), Trouble> {
+        self.dress(connection, begun).await?;
+        self.take_numbers(connection, begun).await
+    }
+
+    /// A connection that could not be used goes to where it came from, as it was: what lives on one that the
+    /// session keeps stays. Where that one broke, the session ends.
+    fn put_back(&mut self, server: ServerId, connection: Lent, (hold, replica): (Option<Hold>, bool)) {
+        let stays = hold.is_some() || self.is_session_mode() && !replica;
+        match (connection.is_clean(), hold) {
+            (false, _) => self.lost_kept |= stays,
+            (true, Some(why)) => self.held = Some(Box::new((server, connection, why))),
+            (true, None) if stays => drop(self.kept.insert(server, connection)),
+            (true, None) => self.fleet.pools.checkin(connection, Fate::Keep),
+        }
     }
 
     /// With its second branch a transaction may be part of a deadlock that no server sees.
@@ -557,8 +580,13 @@ impl Executor {
         let wanted = if begun { self.settings.before() } else { self.settings.session() };
         let applied = wanted.applied();
         if connection.settings != *applied {
-            let statements = difference(connection.settings.statements(), wanted);
-            Box::pin(must(connection, &statements.join("; "))).await?;
+            let mut statements = difference(connection.settings.statements(), wanted).join("; ");
+            if connection.encoding().write(&statements).is_none() {
+                Box::pin(must(connection, "SET client_encoding TO 'UTF8'")).await?;
+                statements =
+                    difference(forget_encoding(&connection.settings).statements(), wanted).join("; ");
+            }
+            Box::pin(must(connection, &statements)).await?;
         }
         // The session's own, so that the two are one when they meet again.
         if !connection.settings.is(applied) {

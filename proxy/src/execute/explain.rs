@@ -43,7 +43,7 @@ pub(super) async fn run(
         let branch = executor.branch(leg, decision).await?;
         branch.executed = true;
         let text = leg.text.as_deref().unwrap_or(ask.statement.text());
-        LegAsk { text, parameters: ask.parameters, formats: &[0] }.write(branch.connection.out());
+        LegAsk { text, parameters: ask.parameters, formats: &[0] }.write(&mut branch.connection);
         branch.connection.owe_ready();
         let mut failed = false;
         loop {

@@ -160,6 +160,7 @@ impl Executor {
         self.cancellable.over();
         self.count_transaction(transaction);
         while let Some((server, mut branch)) = transaction.branches.pop() {
+            self.reported.note_end(&branch.connection);
             branch.connection.settings = self.settings.after_commit(&branch.settings_before);
             if branch.coded && !self.stays(&branch) {
                 branch.connection.settings = forget(&branch.connection.settings);
@@ -182,6 +183,7 @@ impl Executor {
             if open && end(&mut branch, "ROLLBACK").await.is_err() {
                 continue;
             }
+            self.reported.note_end(&branch.connection);
             branch.connection.settings = branch.settings_before.clone();
             if branch.coded && !self.stays(&branch) {
                 branch.connection.settings = forget(&branch.connection.settings);

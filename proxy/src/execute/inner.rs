@@ -91,9 +91,8 @@ async fn types_of_parameters(
     parameters: &[Parameter<'_>],
 ) -> Result<Vec<u32>, Trouble> {
     let declared: Vec<u32> = parameters.iter().map(|parameter| parameter.type_oid).collect();
-    let out = connection.out();
-    write::parse(out, b"", statement.text().as_bytes(), &declared);
-    write::describe_statement(out, b"");
+    connection.queue_parse("", statement.text(), &declared);
+    write::describe_statement(connection.out(), b"");
     connection.queue_sync();
     let (mut types, mut error) = (Vec::new(), None);
     while connection.owed() > 0 {

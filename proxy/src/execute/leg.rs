@@ -1,12 +1,12 @@
 //! One plan's leg asked in the extended protocol, whatever protocol the client spoke: so the formats of
 //! hidden columns are the proxy's to choose.
 
-use bytes::BytesMut;
 use router::plan::Parameter;
 
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
+use crate::server::Connection;
 use crate::wire::frame::Frame;
 use crate::wire::write;
 
@@ -23,8 +23,9 @@ pub(super) struct LegAsk<'a> {
 
 impl LegAsk<'_> {
     /// The same with a Flush behind Describe: the description comes as soon as the snapshot is taken.
-    pub(super) fn write_described(&self, out: &mut BytesMut) {
-        self.write_bound(out);
+    pub(super) fn write_described(&self, connection: &mut Connection) {
+        self.write_bound(connection);
+        let out = connection.out();
         write::flush(out);
         write::execute(out, b"", 0);
         write::sync(out);
@@ -32,17 +33,19 @@ impl LegAsk<'_> {
 
     /// Appends Parse, Bind, Describe, Execute and Sync for it, by the unnamed statement and portal.
     /// One ReadyForQuery is owed then.
-    pub(super) fn write(&self, out: &mut BytesMut) {
-        self.write_bound(out);
+    pub(super) fn write(&self, connection: &mut Connection) {
+        self.write_bound(connection);
+        let out = connection.out();
         write::execute(out, b"", 0);
         write::sync(out);
     }
 
-    fn write_bound(&self, out: &mut BytesMut) {
+    fn write_bound(&self, connection: &mut Connection) {
         let types: Vec<u32> = self.parameters.iter().map(|parameter| parameter.type_oid).collect();
         let formats: Vec<i16> = self.parameters.iter().map(|parameter| i16::from(parameter.binary)).collect();
         let values: Vec<Option<&[u8]>> = self.parameters.iter().map(|parameter| parameter.value).collect();
-        write::parse(out, b"", self.text.as_bytes(), &types);
+        connection.queue_parse("", self.text, &types);
+        let out = connection.out();
         write::bind(out, b"", b"", &formats, values, self.formats);
         write::describe_portal(out, b"");
     }

@@ -93,7 +93,7 @@ async fn stream(
         executor.executed(leg.server);
         let text = leg.text.as_deref().unwrap_or(ask.statement.text());
         let connection = executor.connection(leg.server);
-        LegAsk { text, parameters: ask.parameters, formats: &formats }.write_described(connection.out());
+        LegAsk { text, parameters: ask.parameters, formats: &formats }.write_described(connection);
         connection.owe_ready();
         connection.flush().await?;
     }

@@ -22,6 +22,7 @@
 //! | `together` | the snapshots of several servers, between commits |
 //! | `isolation` | what a transaction may see of the others |
 //! | `whole` | values that travel as text, and when they cannot |
+//! | `encoding` | which plans are exact for a client that does not write UTF-8 |
 //! | `settings`, `control` | a session's state on whatever connection it gets |
 //! | `count` | what statements are counted and timed as |
 //! | `rows`, `clock`, `cancel`, `trouble` | where rows go, what time it is, how a statement ends early |
@@ -41,6 +42,7 @@ mod copy_out;
 mod count;
 mod decisions;
 pub mod described;
+mod encoding;
 mod everywhere;
 pub mod executor;
 mod explain;

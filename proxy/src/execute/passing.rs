@@ -82,9 +82,9 @@ impl Executor {
     }
 
     /// Tells the client of parameters that differ on the branch's connection.
-    pub fn report(&mut self, peer: &mut Peer, server: ServerId) {
+    pub fn report(&mut self, server: ServerId) {
         if let Some(branch) = self.transaction.branches.get(server) {
-            self.reported.tell_all(peer, &branch.connection);
+            self.reported.note_all(&branch.connection);
         }
     }
 }

@@ -119,7 +119,7 @@ impl Executor {
         expects: &mut VecDeque<Expect>,
     ) -> Result<(), Trouble> {
         let Some(branch) = self.transaction.branches.get_mut(server) else { return Ok(()) };
-        self.reported.tell_all(peer, &branch.connection);
+        self.reported.note_all(&branch.connection);
         let mut preparing = std::mem::take(&mut branch.preparing);
         let synced = expects.iter().any(|expect| matches!(expect, Expect::Ready));
         let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
@@ -172,7 +172,7 @@ impl Executor {
             self.alone = Some(leg.server);
             let name = self.ready_now(leg.server, &Prepared::new(text, prepared.types.clone())).await?;
             self.executed(leg.server);
-            self.connection(leg.server).queue_query(execute_text(&name, ask.parameters).as_bytes());
+            self.connection(leg.server).queue_query(&execute_text(&name, ask.parameters));
             let branch = self.transaction.branches.get_mut(leg.server).expect("the branch was made above");
             let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
             relay.describe = ask.describe;

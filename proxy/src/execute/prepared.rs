@@ -115,11 +115,11 @@ impl Prepared {
             write::close(connection.out(), Kind::Statement, evicted.as_bytes());
         }
         match &self.types {
-            Types::Oids(oids) => write::parse(connection.out(), name.as_bytes(), self.text.as_bytes(), oids),
+            Types::Oids(oids) => connection.queue_parse(&name, &self.text, oids),
             Types::Names(names) => {
                 let types = if names.is_empty() { String::new() } else { format!(" ({names})") };
                 let text = format!("PREPARE {}{types} AS {}", quote_identifier(&name), self.text);
-                write::parse(connection.out(), b"", text.as_bytes(), &[]);
+                connection.queue_parse("", &text, &[]);
                 write::bind(connection.out(), b"", b"", &[], [], &[]);
                 write::execute(connection.out(), b"", 0);
             }

@@ -314,7 +314,7 @@ impl<'a> Relay<'a> {
     /// A parameter changed; the client hears it if it is news and the same on every node.
     fn parameter(&mut self, frame: &Frame) {
         if let Some((name, value)) = view::parameter_status(frame) {
-            self.reported.tell(self.peer, name, value);
+            self.reported.note(name, value);
         }
     }
 

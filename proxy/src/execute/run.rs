@@ -181,8 +181,8 @@ impl Executor {
         let text = leg.text.as_deref().unwrap_or(ask.statement.text());
         let branch = self.transaction.branches.get_mut(leg.server).expect("the branch was made above");
         branch.executed = true;
-        branch.connection.queue_query(text.as_bytes());
-        self.reported.tell_all(peer, &branch.connection);
+        branch.connection.queue_query(text);
+        self.reported.note_all(&branch.connection);
         Ok(self.rest_of_single(peer, ask.statement, decision).await?)
     }
 
@@ -287,7 +287,10 @@ impl Executor {
     pub async fn fail(&mut self) {
         match self.transaction.mode {
             Mode::Explicit => self.transaction.failed = true,
-            Mode::Auto | Mode::Implicit => Box::pin(self.rollback()).await,
+            Mode::Auto | Mode::Implicit => {
+                Box::pin(self.rollback()).await;
+                Box::pin(self.look_up_parameters()).await;
+            }
         }
     }
 }

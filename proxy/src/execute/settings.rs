@@ -12,6 +12,7 @@ use router::ids::{quote_identifier, quote_literal};
 
 use crate::execute::alike::Alike;
 use crate::server::Applied;
+use crate::wire::Encoding;
 
 /// One setting: its value as far as it is a plain constant, and the statement that makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +76,13 @@ pub fn forget(applied: &Applied) -> Applied {
     Applied::new(statements)
 }
 
+/// What is known of a connection whose encoding was changed.
+pub fn forget_encoding(applied: &Applied) -> Applied {
+    let mut statements = applied.statements().clone();
+    statements.insert("client_encoding".to_owned(), UNKNOWN.to_owned());
+    Applied::new(statements)
+}
+
 /// Settings that are shared and not changed: those of a session at one moment.
 #[derive(Debug, Default)]
 pub struct State {
@@ -108,6 +116,13 @@ impl Deref for State {
     }
 }
 
+/// Settings that were set aside for a moment.
+#[derive(Debug)]
+pub struct Aside {
+    session: Arc<State>,
+    local: Map,
+}
+
 /// All settings of one session.
 #[derive(Debug, Default)]
 pub struct Settings {
@@ -116,6 +131,7 @@ pub struct Settings {
     local: Map,
     marks: Vec<(Option<String>, Arc<State>, Map)>,
     stamp: u64,
+    encoding: Encoding,
 }
 
 impl Settings {
@@ -125,14 +141,18 @@ impl Settings {
             .into_iter()
             .map(|(name, value)| (name.to_ascii_lowercase(), Setting::of(&name, &value)))
             .collect();
-        let defaults = State::of(defaults);
-        Settings { session: Arc::clone(&defaults), defaults, ..Settings::default() }
+        Settings::beginning_with(State::of(defaults))
     }
 
     /// The same settings of a session that has just begun, kept once with others'.
     pub fn shared(self, beginnings: &Alike<State>) -> Settings {
-        let defaults = beginnings.share(self.defaults);
-        Settings { session: Arc::clone(&defaults), defaults, ..Settings::default() }
+        Settings::beginning_with(beginnings.share(self.defaults))
+    }
+
+    fn beginning_with(defaults: Arc<State>) -> Settings {
+        let mut settings = Settings { session: Arc::clone(&defaults), defaults, ..Settings::default() };
+        settings.changed();
+        settings
     }
 
     /// True where a transaction has changed no setting and set no savepoint.
@@ -147,6 +167,11 @@ impl Settings {
     pub fn value(&self, name: &str) -> Option<&str> {
         let setting = self.local.get(name).or_else(|| self.session.get(name))?;
         setting.value.as_deref()
+    }
+
+    /// True where the session has what it began with.
+    pub fn are_as_begun(&self) -> bool {
+        self.session == self.defaults
     }
 
     /// What a connection must have before a transaction of this session begins.
@@ -165,17 +190,27 @@ impl Settings {
         self.stamp
     }
 
+    /// How the client writes its texts.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    fn changed(&mut self) {
+        self.stamp += 1;
+        self.encoding = self.value("client_encoding").and_then(Encoding::named).unwrap_or_default();
+    }
+
     fn change_session(&mut self, change: impl FnOnce(&mut Map)) {
         let mut map = self.session.map.clone();
         change(&mut map);
         self.session = State::of(map);
-        self.stamp += 1;
+        self.changed();
     }
 
     fn clear_local(&mut self) {
         if !self.local.is_empty() {
             self.local.clear();
-            self.stamp += 1;
+            self.changed();
         }
     }
 
@@ -229,7 +264,7 @@ impl Settings {
         if !self.marks.is_empty() {
             let default = self.defaults.get(name).filter(|_| setting.is_default());
             self.local.insert(name.to_owned(), default.cloned().unwrap_or(setting));
-            self.stamp += 1;
+            self.changed();
         }
     }
 
@@ -243,6 +278,25 @@ impl Settings {
                 None => session.remove(name),
             };
         });
+    }
+
+    /// Resets a setting, or all, for the moment; what was is to be put back.
+    pub fn set_aside(&mut self, name: Option<&str>) -> Aside {
+        let aside = Aside { session: Arc::clone(&self.session), local: self.local.clone() };
+        match name {
+            Some(name) if self.session.contains_key(name) => self.reset(name),
+            Some(_) => {}
+            None => self.discard_all(),
+        }
+        aside
+    }
+
+    /// Everything is as it was before [`Self::set_aside`].
+    pub fn put_back(&mut self, Aside { session, local }: Aside) {
+        if !Arc::ptr_eq(&self.session, &session) {
+            (self.session, self.local) = (session, local);
+            self.changed();
+        }
     }
 
     /// RESET ALL. The role and the session's user stay, as in PostgreSQL.
@@ -291,7 +345,7 @@ impl Settings {
             if let Some((_, session, local)) = self.marks.last() {
                 self.session.clone_from(session);
                 self.local.clone_from(local);
-                self.stamp += 1;
+                self.changed();
             }
         }
     }
@@ -311,11 +365,12 @@ impl Settings {
 
     /// The transaction was rolled back: every setting is as it was before.
     pub fn rollback(&mut self) {
-        if let Some((_, session, _)) = self.marks.drain(..).next()
+        let began = self.marks.drain(..).next();
+        if let Some((_, session, _)) = began
             && !Arc::ptr_eq(&self.session, &session)
         {
             self.session = session;
-            self.stamp += 1;
+            self.changed();
         }
         self.clear_local();
     }

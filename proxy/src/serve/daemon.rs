@@ -117,7 +117,7 @@ impl Daemon {
             board,
             orders,
             ordered,
-            standing: Standing { config, file },
+            standing: Standing::of(config, file),
             gate,
             workers,
             entrances,
@@ -164,6 +164,10 @@ impl Daemon {
                     Order::Reload(reply) => {
                         // Whoever asked may have left.
                         let _ = reply.send(standing.renew(&door).await);
+                        continue;
+                    }
+                    Order::Set(key, value, reply) => {
+                        let _ = reply.send(standing.set(&key, &value, &door));
                         continue;
                     }
                     Order::End(ending) => break ending,

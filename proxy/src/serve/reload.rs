@@ -1,4 +1,5 @@
-//! What the console asks of the daemon: to read its configuration again, or to end. SIGHUP reads it, too.
+//! What the console asks of the daemon: to read its configuration again, to change a key of it until then,
+//! or to end. SIGHUP reads it, too.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::accept::Door;
 use super::daemon::{CannotServe, tls};
 use super::host::Host;
 use super::systemd;
-use crate::config::{Config, Faults};
+use crate::config::{Amendments, Config, Faults};
 
 /// Why the configuration stays as it was.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum NotReloaded {
     /// Its certificate cannot be used.
     #[error("the configuration stays as it was: {0}")]
     Tls(#[from] CannotServe),
+    /// A key cannot be set so.
+    #[error("{0}")]
+    Refused(String),
     /// The daemon is starting or ending.
     #[error("the daemon is not serving")]
     NotServing,
@@ -46,6 +50,8 @@ pub enum Ending {
 pub(super) enum Order {
     /// Read the configuration again, and say what came of it.
     Reload(oneshot::Sender<Reloaded>),
+    /// Put a key's value in force until the configuration is read again.
+    Set(String, String, oneshot::Sender<Result<(), NotReloaded>>),
     /// End.
     End(Ending),
 }
@@ -68,6 +74,16 @@ impl Orders {
         self.0.send(Order::End(ending)).await.map_err(|_| NotReloaded::NotServing)
     }
 
+    /// Puts a key's value in force until the file is read again.
+    ///
+    /// # Errors
+    /// [`NotReloaded`]; then nothing has changed.
+    pub async fn set(&self, key: String, value: String) -> Result<(), NotReloaded> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(Order::Set(key, value, reply)).await.map_err(|_| NotReloaded::NotServing)?;
+        answer.await.map_err(|_| NotReloaded::NotServing)?
+    }
+
     /// Reads the file again and puts it in force.
     ///
     /// # Errors
@@ -79,13 +95,40 @@ impl Orders {
     }
 }
 
-/// The configuration in force, and the file it came from.
+/// The configuration in force, and what it came from.
 pub(super) struct Standing {
     pub(super) config: Arc<Config>,
-    pub(super) file: PathBuf,
+    file: PathBuf,
+    /// What the file said when it was read last.
+    text: String,
+    /// What was set since.
+    amendments: Amendments,
 }
 
 impl Standing {
+    /// A configuration that was just read.
+    pub(super) fn of(config: Arc<Config>, file: PathBuf) -> Standing {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        Standing { config, file, text, amendments: Amendments::default() }
+    }
+
+    /// Puts a key's value in force until the file is read again.
+    pub(super) fn set<H: Host>(&mut self, key: &str, value: &str, door: &Door<H>) -> Result<(), NotReloaded> {
+        let amended = self.amendments.and(key, value, &self.text);
+        let (amendments, newer) = amended.map_err(|faults| NotReloaded::Refused(words(&faults)))?;
+        let (config, kept) = self.config.reloaded(newer);
+        if !kept.is_empty() {
+            return Err(NotReloaded::Refused(format!("{key} can be changed by a restart only")));
+        }
+        if config == *self.config {
+            return Ok(());
+        }
+        self.config = enforce(config, door)?;
+        self.amendments = amendments;
+        tracing::info!(key, value, "set until the configuration is read again");
+        Ok(())
+    }
+
     /// Reads the file again; says in the log what came of it.
     pub(super) async fn renew<H: Host>(&mut self, door: &Door<H>) -> Reloaded {
         systemd::reloading();
@@ -94,6 +137,8 @@ impl Standing {
         match renewed {
             Ok((config, kept)) => {
                 self.config = config;
+                self.text = std::fs::read_to_string(&self.file).unwrap_or_default();
+                self.amendments = Amendments::default();
                 for key in &kept {
                     tracing::warn!(key, "a change of this key needs a restart");
                 }
@@ -114,6 +159,11 @@ async fn renewed<H: Host>(
     door: &Door<H>,
 ) -> Result<(Arc<Config>, Vec<&'static str>), NotReloaded> {
     let (config, kept) = standing.reloaded(Config::load(file)?);
+    Ok((enforce(config, door)?, kept))
+}
+
+/// Puts a configuration in force.
+fn enforce<H: Host>(config: Config, door: &Door<H>) -> Result<Arc<Config>, CannotServe> {
     let tls = tls(&config.proxy)?;
     let config = Arc::new(config);
     let (gate, newer) = (door.gate.load_full(), Arc::clone(&config));
@@ -121,5 +171,9 @@ async fn renewed<H: Host>(
     tokio::task::spawn_blocking(gate.warm());
     door.gate.store(Arc::new(gate));
     door.host.reload(Arc::clone(&config));
-    Ok((config, kept))
+    Ok(config)
+}
+
+fn words(faults: &Faults) -> String {
+    faults.faults.iter().map(|fault| fault.what.as_str()).collect::<Vec<_>>().join("; ")
 }

@@ -4,6 +4,7 @@
 //! Everything that is half done lives in the connection: every future here may be dropped and
 //! asked for again.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::pin::{Pin, pin};
@@ -26,7 +27,7 @@ use super::target::Target;
 use crate::net::Stream;
 use crate::wire::frame::{SERVER_LIMIT, front, next_tag, run};
 use crate::wire::view::{Fields, error_fields, parameter_status, ready_status};
-use crate::wire::{Frame, WireFault, cut, cut_begun, cut_rest, cut_run, write};
+use crate::wire::{Encoding, Frame, WireFault, cut, cut_begun, cut_rest, cut_run, write};
 
 /// The least that is asked for in one read.
 const READ_LEAST: usize = 8 << 10;
@@ -163,6 +164,7 @@ pub struct Connection {
     owed: u32,
     parameters: BTreeMap<String, String>,
     parameters_changed: u64,
+    encoding: Encoding,
     parting: Option<Box<Fields>>,
     lost: bool,
     process: i32,
@@ -193,6 +195,7 @@ impl Connection {
             read_size: READ_LEAST,
             status: TransactionStatus::Idle,
             owed: 0,
+            encoding: encoding_of(&welcome.parameters),
             parameters: welcome.parameters,
             parameters_changed: 0,
             parting: None,
@@ -236,6 +239,11 @@ impl Connection {
     /// The settings that the server reports, as of the last frame taken.
     pub fn parameters(&self) -> &BTreeMap<String, String> {
         &self.parameters
+    }
+
+    /// How texts are written to it, as of the last frame taken.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// Names what [`Self::parameters`] holds: the same as long as nothing in it changes, and no other
@@ -285,9 +293,14 @@ impl Connection {
     }
 
     /// Appends a simple Query, and counts it.
-    pub fn queue_query(&mut self, text: &[u8]) {
-        write::query(&mut self.outbound, text);
+    pub fn queue_query(&mut self, text: &str) {
+        write::query(&mut self.outbound, &written(self.encoding, text));
         self.owe_ready();
+    }
+
+    /// Appends a Parse.
+    pub fn queue_parse(&mut self, name: &str, text: &str, types: &[u32]) {
+        write::parse(&mut self.outbound, name.as_bytes(), &written(self.encoding, text), types);
     }
 
     /// How many ReadyForQuery are owed.
@@ -560,6 +573,7 @@ impl Connection {
                 if let Some((name, value)) = parameter_status(frame) {
                     self.parameters.insert(name.to_owned(), value.to_owned());
                     self.parameters_changed += 1;
+                    self.encoding = encoding_of(&self.parameters);
                 }
             }
             b'E' => {
@@ -581,4 +595,15 @@ impl Connection {
         };
         ServerGone { server: self.target.server.clone(), node: self.target.node(), why }
     }
+}
+
+/// How a server that reports these settings reads texts.
+fn encoding_of(parameters: &BTreeMap<String, String>) -> Encoding {
+    parameters.get("client_encoding").and_then(|name| Encoding::named(name)).unwrap_or_default()
+}
+
+/// A statement as the server reads it. Where it cannot be written so, what the server gets is no
+/// statement: another one than the client's must never run.
+fn written(encoding: Encoding, text: &str) -> Cow<'_, [u8]> {
+    encoding.write(text).unwrap_or(Cow::Borrowed(b"characters that client_encoding cannot write"))
 }

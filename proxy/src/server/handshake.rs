@@ -43,6 +43,7 @@ pub(super) async fn run(stream: Stream, target: &Target) -> Result<Welcome, WhyN
         ("application_name", &target.application_name),
         // Statements are read so, whatever a role's or a database's default says.
         ("standard_conforming_strings", "on"),
+        ("client_encoding", "UTF8"),
     ];
     let further = target.startup.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     login.say(|out| write::startup(out, named.into_iter().chain(further))).await?;

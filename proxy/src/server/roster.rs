@@ -25,6 +25,12 @@ pub struct Card {
 }
 
 impl Card {
+    /// The client that uses it: the process id that it was told.
+    pub fn user(&self) -> Option<i32> {
+        let user = self.user.load(Ordering::Relaxed);
+        (self.is_lent() && user != 0).then_some(user)
+    }
+
     /// True while somebody uses it.
     pub fn is_lent(&self) -> bool {
         self.lent.load(Ordering::Relaxed)

@@ -54,8 +54,7 @@ impl Connection {
     /// Runs a simple query to its ReadyForQuery. Nothing may be owed before. A COPY from the
     /// client is refused to the server. Not cancel-safe: what was left unread stays owed.
     pub async fn simple(&mut self, sql: &str) -> Result<SimpleOutcome, ServerGone> {
-        write::query(self.out(), sql.as_bytes());
-        self.owe_ready();
+        self.queue_query(sql);
         let mut outcome = SimpleOutcome::default();
         while self.owed() > 0 {
             let frame = self.frame().await?;

@@ -9,13 +9,16 @@
 //! | `read` | a bounded reader over a message's body |
 //! | `view` | what is in a message, without copies |
 //! | `write` | messages appended to a buffer: `frontend` to servers, `backend` to clients |
+//! | `encoding` | a client's texts, which need not be UTF-8 |
 //! | `rewrite` | a peer's message again, with one thing changed |
 
+mod encoding;
 pub mod frame;
 mod read;
 pub mod rewrite;
 pub mod view;
 pub mod write;
 
+pub use encoding::{Encoding, NoCharacter};
 pub use frame::{Frame, WireFault, cut, cut_begun, cut_rest, cut_run};
 pub use read::Formats;

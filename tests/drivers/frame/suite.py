@@ -30,7 +30,7 @@ def load(name: str):
 class PythonSuite:
     """A driver whose source package on PyPI holds its tests, run by pytest in an environment of its own.
 
-    `tests` are pytest's arguments, from the unpacked source's folder; `users` are the roles that the tests log in as beside `postgres`; `hide` is the folder of
+    `tests` are pytest's arguments, from the unpacked source's folder; `users` are the roles that the tests log in as beside `postgres`, `databases` those they name; `hide` is the folder of
     the unpacked driver, where that would be imported in place of the installed one; `setup` gives environment variables.
     """
 
@@ -40,6 +40,7 @@ class PythonSuite:
     install: list[str]
     tests: list[str]
     users: list[str] = field(default_factory=list)
+    databases: list[str] = field(default_factory=list)
     hide: str = ""
     timeout: int = 120
     setup: object = lambda suite, place: {}

@@ -91,7 +91,7 @@ def running(command: list, log: pathlib.Path, port: int):
 
 
 @contextlib.contextmanager
-def postgres(folder: pathlib.Path):
+def postgres(folder: pathlib.Path, databases: list[str]):
     data, port = folder / "data", free_port()
     initdb = [binaries() / "initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
     subprocess.run([*unprivileged(), *initdb, "-D", data], check=True, stdout=subprocess.DEVNULL)
@@ -117,13 +117,21 @@ def postgres(folder: pathlib.Path):
             if time.monotonic() > until:
                 raise SystemExit("PostgreSQL does not answer")
             time.sleep(0.2)
+        for database in databases:
+            subprocess.run([*psql, "-c", f'CREATE DATABASE "{database}"'], check=True)
         yield port
 
 
 @contextlib.contextmanager
-def direct(folder: pathlib.Path, server_port: int, users: list[str]):
+def direct(folder: pathlib.Path, server_port: int, users: list[str], databases: list[str]):
     yield server_port
 
+
+DATABASE = """\
+[[database]]
+name = "{name}"
+tenant_column = "no_table_has_this_column"
+"""
 
 PGHERD = """\
 [proxy]
@@ -131,9 +139,7 @@ listen = "127.0.0.1:{port}"
 http_listen = "127.0.0.1:{http}"
 [directory]
 store = "file:{folder}/directory"
-[[database]]
-name = "postgres"
-tenant_column = "no_table_has_this_column"
+{databases}
 [[server]]
 name = "alpha"
 nodes = ["127.0.0.1:{server}"]
@@ -152,10 +158,11 @@ def pgherd_binary() -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def pgherd(folder: pathlib.Path, server_port: int, users: list[str]):
+def pgherd(folder: pathlib.Path, server_port: int, users: list[str], databases: list[str]):
     port, http = free_port(), free_port()
     config = folder / "pgherd.toml"
-    text = PGHERD.format(port=port, http=http, folder=folder, server=server_port)
+    named = "".join(DATABASE.format(name=name) for name in ["postgres", *databases])
+    text = PGHERD.format(port=port, http=http, folder=folder, server=server_port, databases=named)
     config.write_text(text + "".join(f'[[user]]\nname = "{user}"\n' for user in ["postgres", *users]))
     with running([pgherd_binary(), "serve", "--config", config], folder / "pgherd.log", port):
         yield port
@@ -183,7 +190,7 @@ def pgbouncer_version() -> str:
 
 
 @contextlib.contextmanager
-def pgbouncer(folder: pathlib.Path, server_port: int, users: list[str]):
+def pgbouncer(folder: pathlib.Path, server_port: int, users: list[str], databases: list[str]):
     port = free_port()
     (folder / "users.txt").write_text("".join(f'"{user}" ""\n' for user in ["postgres", *users]))
     has_prepared = tuple(map(int, pgbouncer_version().split(".")[:2])) >= (1, 21)
@@ -198,13 +205,13 @@ TARGETS = {"direct": direct, "pgherd": pgherd, "pgbouncer": pgbouncer}
 
 
 @contextlib.contextmanager
-def stage(target: str, users: list[str]):
+def stage(target: str, users: list[str], databases: list[str]):
     """A fresh server, and the target before it; the logs of a failed run can be kept with KEEP=1."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="pgherd-drivers-"))
     if unprivileged():
         shutil.chown(folder, "postgres", "postgres")
     try:
-        with postgres(folder) as server_port, TARGETS[target](folder, server_port, users) as port:
+        with postgres(folder, databases) as server_port, TARGETS[target](folder, server_port, users, databases) as port:
             yield Place(target, "127.0.0.1", port, server_port, folder)
     finally:
         if os.environ.get("KEEP"):

@@ -8,7 +8,7 @@ use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 
 /// Opens it.
-const BEGIN: &[u8] = b"BEGIN ISOLATION LEVEL REPEATABLE READ";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ";
 
 impl Executor {
     /// True where each server's part is to be in a transaction of its own.
@@ -23,7 +23,7 @@ impl Executor {
 
     /// Ends it behind what is written already. What fails ends with ROLLBACK by itself.
     pub(super) fn end_bracket(&mut self, server: ServerId) {
-        self.connection(server).queue_query(b"COMMIT");
+        self.connection(server).queue_query("COMMIT");
     }
 
     /// Reads to the end what a bracket's server still owes; nobody is told.

@@ -63,7 +63,7 @@ async fn explain(
     for leg in legs {
         let text = leg.text.as_deref().unwrap_or_default();
         let connection = executor.connection(leg.server);
-        LegAsk { text, parameters: &parameters, formats: &[0] }.write(connection.out());
+        LegAsk { text, parameters: &parameters, formats: &[0] }.write(connection);
         connection.owe_ready();
         let name = decision.directory.server_name(leg.server);
         let statement = text.strip_prefix(prefix).unwrap_or(text);
@@ -106,7 +106,7 @@ async fn gathered(
         let text = leg.text.as_deref().unwrap_or_default();
         let text = text.strip_prefix(prefix).unwrap_or(text);
         let connection = executor.connection(leg.server);
-        LegAsk { text, parameters: &parameters, formats: &[1] }.write(connection.out());
+        LegAsk { text, parameters: &parameters, formats: &[1] }.write(connection);
         connection.owe_ready();
         connection.flush().await?;
     }

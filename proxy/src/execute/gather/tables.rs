@@ -144,7 +144,7 @@ async fn copy(
     }
     settle(executor, peer, place).await?;
     let connection = executor.connection(place);
-    connection.queue_query(format!("COPY {} FROM STDIN (FORMAT binary)", table(number)).as_bytes());
+    connection.queue_query(&format!("COPY {} FROM STDIN (FORMAT binary)", table(number)));
     write::copy_data(connection.out(), &rows.take_copy());
     write::copy_done(connection.out());
     Ok(connection.flush().await?)
