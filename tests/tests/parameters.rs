@@ -39,7 +39,9 @@ async fn heard(session: &mut Session, says: &[Say]) -> Vec<String> {
 #[tokio::test]
 async fn what_a_message_changed_is_told_before_the_session_is_ready() {
     let (_, daemon, oracle) = stage().await;
-    let (mut ours, mut theirs) = (daemon.session("app").await.unwrap(), oracle.session("app").await.unwrap());
+    let named = [("application_name", "mine")];
+    let mut ours = Session::open(daemon.port(), "app", "app", &named).await.unwrap();
+    let mut theirs = oracle.session_with("app", &named).await.unwrap();
     let mut says: Vec<Vec<Say>> = [
         "SET TimeZone = 'Asia/Tokyo'",
         "BEGIN",

@@ -14,7 +14,7 @@ use crate::execute::clock::Moment;
 use crate::execute::finish::Ended;
 use crate::execute::prepared::{Prepared, Types};
 use crate::execute::run::Ask;
-use crate::execute::settings::Setting;
+use crate::execute::settings::{Replaced, Setting};
 use crate::execute::transaction::{Mode, Transaction};
 use crate::execute::trouble::Trouble;
 use crate::wire::Encoding;
@@ -43,12 +43,12 @@ impl Session {
                 "SET"
             }
             Kind::Reset(name) => {
-                self.set_everywhere(statement, Some(name), true).await?;
+                self.set_everywhere(statement, Replaced::One(name), true).await?;
                 self.executor.settings.reset(name);
                 "RESET"
             }
             Kind::ResetAll => {
-                self.set_everywhere(statement, None, true).await?;
+                self.set_everywhere(statement, Replaced::All, true).await?;
                 self.executor.settings.reset_all();
                 "RESET"
             }
@@ -236,7 +236,9 @@ impl Session {
         if name != self.executor.database.config.tenant_setting.to_ascii_lowercase()
             || setting.value.is_none()
         {
-            self.set_everywhere(statement, Some(name), scope == SetScope::Session).await?;
+            // A new value may say but a part of it.
+            let replaced = if name == "datestyle" { Replaced::Nothing } else { Replaced::One(name) };
+            self.set_everywhere(statement, replaced, scope == SetScope::Session).await?;
         } else {
             self.check_tenant(setting.value.as_deref().unwrap_or_default())?;
             self.executor.on_branches(statement.text()).await?;
@@ -289,17 +291,17 @@ impl Session {
 
     /// Runs a SET or RESET where it must hold: on every branch, or where there is none on some
     /// connection, so that PostgreSQL says whether it is right. That one need not have what it changes: a
-    /// value that has become wrong can be changed. No name: all settings.
+    /// value that has become wrong can be changed.
     async fn set_everywhere(
         &mut self,
         statement: &Arc<Statement>,
-        name: Option<&str>,
+        replaced: Replaced<'_>,
         lasts: bool,
     ) -> Result<(), Trouble> {
         let begun = self.executor.transaction.branches.values().any(|branch| branch.begun);
         if !begun {
             let lasts = lasts || self.executor.transaction.mode != Mode::Auto;
-            let before = self.executor.settings.set_aside(name);
+            let before = self.executor.settings.set_aside(replaced);
             let tried = self.executor.try_out(statement.text(), lasts).await;
             self.executor.settings.put_back(before);
             return tried;

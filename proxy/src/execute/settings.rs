@@ -116,6 +116,17 @@ impl Deref for State {
     }
 }
 
+/// Which settings a command gives values that do not depend on those they have.
+#[derive(Debug, Clone, Copy)]
+pub enum Replaced<'a> {
+    /// None.
+    Nothing,
+    /// One.
+    One(&'a str),
+    /// All.
+    All,
+}
+
 /// Settings that were set aside for a moment.
 #[derive(Debug)]
 pub struct Aside {
@@ -280,13 +291,13 @@ impl Settings {
         });
     }
 
-    /// Resets a setting, or all, for the moment; what was is to be put back.
-    pub fn set_aside(&mut self, name: Option<&str>) -> Aside {
+    /// Resets what a command is to replace, for the moment; what was is to be put back.
+    pub fn set_aside(&mut self, replaced: Replaced<'_>) -> Aside {
         let aside = Aside { session: Arc::clone(&self.session), local: self.local.clone() };
-        match name {
-            Some(name) if self.session.contains_key(name) => self.reset(name),
-            Some(_) => {}
-            None => self.discard_all(),
+        match replaced {
+            Replaced::One(name) if self.session.contains_key(name) => self.reset(name),
+            Replaced::One(_) | Replaced::Nothing => {}
+            Replaced::All => self.discard_all(),
         }
         aside
     }
