@@ -143,6 +143,11 @@ async fn a_pool_has_one_line_and_what_was_done_is_counted() {
     assert_eq!(lines, 1, "an exporter takes database and user for a pool's name");
     let (_, metrics) = daemon.page("/metrics").await.unwrap();
     assert!(metrics.contains("pgherd_session_rows_total{database=\"app\",user=\"app\"}"), "{metrics}");
+    for counted in ["rows", "received_bytes", "sent_bytes"] {
+        let name = format!("pgherd_server_{counted}_total{{server=\"alpha\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        assert!(line.unwrap().parse::<u64>().unwrap() >= 12, "{counted}: {metrics}");
+    }
     assert!(metrics.contains("pgherd_errors_total{database=\"app\",sqlstate_class=\"22\"}"), "{metrics}");
 }
 

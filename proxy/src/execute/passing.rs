@@ -49,6 +49,7 @@ impl Executor {
         let Some(branch) = self.transaction.branches.get_mut(server) else { return Passed::Apart };
         let mut rows = 0;
         let passed = pipeline(&mut branch.connection, peer, expects, &mut branch.preparing, &mut rows);
+        branch.connection.traffic.rows(rows);
         self.counters.add(Count::Rows, rows);
         if passed == Passed::Whole {
             branch.unsynced = false;
@@ -63,6 +64,7 @@ impl Executor {
         let Some(branch) = self.transaction.branches.get_mut(server) else { return Passed::Apart };
         let mut rows = 0;
         let passed = query(&mut branch.connection, peer, &mut rows);
+        branch.connection.traffic.rows(rows);
         self.counters.add(Count::Rows, rows);
         passed
     }

@@ -81,7 +81,7 @@ pub async fn serve(config: Config, file: PathBuf) -> Result<(), CannotAssemble> 
         }
         Ok::<Fleet, CannotAssemble>(Fleet {
             proxy_id: config.proxy.id.clone(),
-            pools: Pools::new((&*config).into()),
+            pools: Pools::new((&*config).into(), metrics.traffic.clone()),
             config: ArcSwap::new(Arc::clone(&config)),
             orders,
             servers,

@@ -12,6 +12,7 @@ mod registry;
 mod sessions;
 mod sums;
 mod tenants;
+mod traffic;
 
 pub use handles::{DatabaseMetrics, ServerMetrics};
 pub use histogram::Histogram;
@@ -19,3 +20,4 @@ pub use labels::{LoginOutcome, MoveOutcome, Way};
 pub use registry::Metrics;
 pub use sessions::{Count, SessionBook, SessionCounters, Sums, Totals, Whose, rows_of};
 pub use tenants::{TenantTotals, Tenants};
+pub use traffic::{Traffic, TrafficBook};

@@ -18,6 +18,7 @@ use super::labels::*;
 use super::sessions::{SessionBook, SessionCounters};
 use super::sums::SumsCollector;
 use super::tenants::Tenants;
+use super::traffic::TrafficBook;
 
 type Histograms<L> = Family<L, Histogram>;
 
@@ -44,6 +45,8 @@ pub struct Metrics {
     tenants: TenantBook,
     /// What sessions did, by database and user.
     pub sessions: SessionBook,
+    /// What went over the connections to servers.
+    pub traffic: TrafficBook,
     /// Statements that wait because a move has frozen their placements.
     pub held_statements: Gauge,
     /// Rows that gathered statements took from servers.
@@ -62,7 +65,10 @@ impl Default for Metrics {
         let sessions = SessionBook::default();
         let tenants = TenantBook::default();
         names.0.register_collector(Box::new(SumsCollector(sessions.clone(), Arc::clone(&tenants))));
+        let traffic = TrafficBook::default();
+        names.0.register_collector(Box::new(traffic.clone()));
         Metrics {
+            traffic,
             shown_tenants: 0,
             tenants,
             sessions,

@@ -23,6 +23,7 @@ use super::state::PoolKey;
 use super::stats::PoolStats;
 use super::switch::Switches;
 use super::throttle::{Admission, Throttle};
+use crate::metrics::TrafficBook;
 use crate::server::{Applied, Card, Connection, Roster, Target};
 
 /// One pool: a database and user on a node. A session keeps one for each node that it uses, so that a
@@ -70,11 +71,12 @@ pub struct Pools {
     closed: CancellationToken,
     next_id: AtomicU64,
     roster: Roster,
+    traffic: TrafficBook,
 }
 
 impl Pools {
-    /// Empty pools within these bounds.
-    pub fn new(settings: PoolSettings) -> Pools {
+    /// Empty pools within these bounds, whose connections are counted in this book.
+    pub fn new(settings: PoolSettings, traffic: TrafficBook) -> Pools {
         let throttles = AtomicBool::new(settings.limits_statements());
         Pools {
             throttle: Throttle::default(),
@@ -87,6 +89,7 @@ impl Pools {
             closed: CancellationToken::new(),
             next_id: AtomicU64::new(1),
             roster: Roster::default(),
+            traffic,
         }
     }
 
@@ -346,6 +349,7 @@ impl Pools {
                 connection.id = self.next_id.fetch_add(1, Ordering::Relaxed);
                 let (process, secure) = (connection.process(), connection.is_secure());
                 connection.enrolled = Some(self.roster.enrol(connection.id, target, process, secure));
+                connection.traffic = self.traffic.enter(&target.server);
                 connection.statements.set_limit(self.settings.load().prepared_statements);
                 Ok(Lent::new(Box::new(connection), slot))
             }

@@ -24,6 +24,7 @@ use super::handshake::Welcome;
 use super::prepared::PreparedStatements;
 use super::roster::Enrolled;
 use super::target::Target;
+use crate::metrics::{Traffic, rows_of};
 use crate::net::Stream;
 use crate::wire::frame::{SERVER_LIMIT, front, next_tag, run};
 use crate::wire::view::{Fields, error_fields, parameter_status, ready_status};
@@ -148,6 +149,8 @@ pub struct Connection {
     pub alarm: Arc<Alarm>,
     /// The session whose numbers `currval` and `lastval` tell here.
     pub numbers_of: NumbersOf,
+    /// What went over it; of pools' connections it is shown.
+    pub traffic: Traffic,
     /// Its place among those that an operator can look at.
     pub enrolled: Option<Enrolled>,
     /// Notifications that came while a statement of the proxy's own ran, as messages.
@@ -178,6 +181,7 @@ impl Connection {
         let now = Instant::now();
         Connection {
             statements: PreparedStatements::new(STATEMENTS),
+            traffic: Traffic::default(),
             settings: Applied::default(),
             created: now,
             last_used: now,
@@ -526,6 +530,7 @@ impl Connection {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(Ok(0)) => return Err(self.gone(WhyGone::Closed(None))),
                 Poll::Ready(Ok(written)) => {
+                    self.traffic.sent(written);
                     self.outbound.advance(written);
                     self.unflushed = true;
                 }
@@ -549,6 +554,7 @@ impl Connection {
         Poll::Ready(match read {
             Ok(0) => Err(self.gone(WhyGone::Closed(None))),
             Ok(count) => {
+                self.traffic.received(count);
                 self.read_size = if count == room {
                     (self.read_size * 2).min(READ_MOST)
                 } else {
@@ -569,6 +575,7 @@ impl Connection {
     fn note(&mut self, frame: &Frame) {
         match frame.tag() {
             b'Z' => self.note_ready(ready_status(frame)),
+            b'C' => self.traffic.rows(rows_of(frame.body())),
             b'S' => {
                 if let Some((name, value)) = parameter_status(frame) {
                     self.parameters.insert(name.to_owned(), value.to_owned());
