@@ -76,6 +76,15 @@ async fn what_a_message_changed_is_told_before_the_session_is_ready() {
         "SET IntervalStyle = 'iso_8601'",
         "DISCARD ALL",
         "DISCARD ALL",
+        "SET application_name = 'other'",
+        "BEGIN",
+        "SELECT 1",
+        "RESET application_name",
+        "SELECT 1 / (current_setting('application_name') = 'mine')::int",
+        "SET application_name = 'another'",
+        "RESET ALL",
+        "SELECT 1 / (current_setting('application_name') = 'mine')::int",
+        "COMMIT",
     ]
     .into_iter()
     .map(|sql| vec![Say::Q(sql)])
@@ -113,4 +122,17 @@ async fn a_setting_that_a_kept_connection_refuses_leaves_what_lives_there() {
     assert_eq!(session.ask("SELECT n FROM kept").await.unwrap().sqlstate(), "42501");
     session.ask("RESET ROLE").await.unwrap();
     assert_eq!(session.ask("SELECT n FROM kept").await.unwrap().value(), "7");
+}
+
+#[tokio::test]
+async fn what_set_transaction_says_is_undone_with_its_savepoint() {
+    let (_, daemon, _) = stage().await;
+    let mut session = daemon.session("app").await.unwrap();
+    session.ask("CREATE TABLE undone (tenant_id int PRIMARY KEY)").await.unwrap();
+    for sql in ["BEGIN", "SAVEPOINT one", "SET TRANSACTION READ ONLY", "ROLLBACK TO one"] {
+        session.ask(sql).await.unwrap();
+    }
+    let written = session.ask("INSERT INTO undone VALUES (1)").await.unwrap();
+    assert_eq!(written.tag, "INSERT 0 1", "{written:?}");
+    assert_eq!(session.ask("COMMIT").await.unwrap().tag, "COMMIT");
 }

@@ -43,13 +43,15 @@ impl Session {
                 "SET"
             }
             Kind::Reset(name) => {
-                self.set_everywhere(statement, Replaced::One(name), true).await?;
+                self.reset(statement, Replaced::One(name)).await?;
                 self.executor.settings.reset(name);
+                self.executor.look_up_parameters().await;
                 "RESET"
             }
             Kind::ResetAll => {
-                self.set_everywhere(statement, Replaced::All, true).await?;
+                self.reset(statement, Replaced::All).await?;
                 self.executor.settings.reset_all();
+                self.executor.look_up_parameters().await;
                 "RESET"
             }
             Kind::Show(name) if name.starts_with("pgherd.") => return self.show(name).await.map(Some),
@@ -238,7 +240,8 @@ impl Session {
         {
             // A new value may say but a part of it.
             let replaced = if name == "datestyle" { Replaced::Nothing } else { Replaced::One(name) };
-            self.set_everywhere(statement, replaced, scope == SetScope::Session).await?;
+            let lasts = scope == SetScope::Session || self.executor.transaction.mode != Mode::Auto;
+            self.set_everywhere(statement, replaced, lasts).await?;
         } else {
             self.check_tenant(setting.value.as_deref().unwrap_or_default())?;
             self.executor.on_branches(statement.text()).await?;
@@ -289,6 +292,18 @@ impl Session {
         }
     }
 
+    /// Runs a RESET where it must hold, and what the session began with: to a server that is what was set.
+    async fn reset(&mut self, statement: &Arc<Statement>, replaced: Replaced<'_>) -> Result<(), Trouble> {
+        self.set_everywhere(statement, replaced, false).await?;
+        let beginning = self.executor.settings.beginning(replaced);
+        if !beginning.is_empty() {
+            self.executor.on_branches(&beginning).await?;
+            self.executor.report_parameters();
+        }
+        self.executor.reported.note_reset();
+        Ok(())
+    }
+
     /// Runs a SET or RESET where it must hold: on every branch, or where there is none on some
     /// connection, so that PostgreSQL says whether it is right. That one need not have what it changes: a
     /// value that has become wrong can be changed.
@@ -300,7 +315,6 @@ impl Session {
     ) -> Result<(), Trouble> {
         let begun = self.executor.transaction.branches.values().any(|branch| branch.begun);
         if !begun {
-            let lasts = lasts || self.executor.transaction.mode != Mode::Auto;
             let before = self.executor.settings.set_aside(replaced);
             let tried = self.executor.try_out(statement.text(), lasts).await;
             self.executor.settings.put_back(before);

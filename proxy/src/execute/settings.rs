@@ -302,6 +302,17 @@ impl Settings {
         aside
     }
 
+    /// The statements that make what the session began with of these.
+    pub fn beginning(&self, replaced: Replaced<'_>) -> String {
+        let is_meant = |name: &str| match replaced {
+            Replaced::Nothing => false,
+            Replaced::One(one) => name == one,
+            Replaced::All => true,
+        };
+        let meant = self.defaults.iter().filter(|(name, _)| is_meant(name));
+        meant.map(|(_, setting)| setting.statement.as_str()).collect::<Vec<_>>().join("; ")
+    }
+
     /// Everything is as it was before [`Self::set_aside`].
     pub fn put_back(&mut self, Aside { session, local }: Aside) {
         if !Arc::ptr_eq(&self.session, &session) {

@@ -61,7 +61,7 @@ pub struct Transaction {
     /// Its part on each server.
     pub branches: Branches,
     /// The savepoints that stand, oldest first.
-    pub savepoints: Vec<String>,
+    pub savepoints: Vec<Savepoint>,
     /// Its permits; moves wait for them.
     pub passes: Vec<Permit>,
     /// What it wrote, for the pins.
@@ -74,6 +74,13 @@ pub struct Transaction {
     pub listed: Option<Listed>,
     /// True while what is read is about to be written: it is read on primaries.
     pub reads_to_write: bool,
+}
+
+/// A savepoint, and how branches began when it was set: what SET TRANSACTION says after it is undone with it.
+#[derive(Debug, Default)]
+pub struct Savepoint {
+    name: String,
+    begin: String,
 }
 
 /// A pass, with what it is for.
@@ -210,12 +217,12 @@ impl Transaction {
 
     /// A savepoint is set.
     pub fn savepoint(&mut self, name: &str) {
-        self.savepoints.push(name.to_owned());
+        self.savepoints.push(Savepoint { name: name.to_owned(), begin: self.begin.clone() });
     }
 
     /// A savepoint and all after it are gone; `false` where there is none of the name.
     pub fn release(&mut self, name: &str) -> bool {
-        match self.savepoints.iter().rposition(|savepoint| savepoint == name) {
+        match self.savepoints.iter().rposition(|savepoint| savepoint.name == name) {
             Some(at) => {
                 self.savepoints.truncate(at);
                 for depth in self.branches.values_mut().flat_map(|branch| branch.fences.values_mut()) {
@@ -229,9 +236,10 @@ impl Transaction {
 
     /// All savepoints after this one are gone; `false` where there is none of the name.
     pub fn rollback_to(&mut self, name: &str) -> bool {
-        match self.savepoints.iter().rposition(|savepoint| savepoint == name) {
+        match self.savepoints.iter().rposition(|savepoint| savepoint.name == name) {
             Some(at) => {
                 self.savepoints.truncate(at + 1);
+                self.begin.clone_from(&self.savepoints[at].begin);
                 self.failed = false;
                 for branch in self.branches.values_mut() {
                     branch.fences.retain(|_, depth| *depth <= at);
