@@ -44,7 +44,7 @@ const SUBJECTS: [(&str, &str); 28] = [
 ];
 
 /// The other commands.
-const COMMANDS: [(&str, &str); 17] = [
+const COMMANDS: [(&str, &str); 18] = [
     ("PAUSE [db]", "lend no connections any more; done when all are back"),
     ("RESUME [db]", "lend again"),
     ("RECONNECT [db]", "close each server connection as soon as nobody uses it"),

@@ -27,7 +27,7 @@ impl Executor {
     ) -> Result<(), Trouble> {
         let encoding = self.settings.encoding();
         let what = match &plan.way {
-            Way::Single | Way::Everywhere(_) => None,
+            Way::Single | Way::Everywhere(_) | Way::InTurn => None,
             Way::Merge(merge) if is_free_of_order(merge) || orders_as_utf8(encoding) => None,
             Way::Merge(_) => Some("rows of several servers in an order"),
             Way::CopyIn(_) if statement.text().is_ascii() && catalog.key_type != Some(KeyType::Text) => None,

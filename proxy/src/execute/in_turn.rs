@@ -143,7 +143,7 @@ async fn tell(
 ) -> Result<Option<Bytes>, Trouble> {
     executor.executed(leg.server);
     let connection = executor.connection(leg.server);
-    LegAsk { text, parameters: &[], formats: &[] }.write(connection.out());
+    LegAsk { text, parameters: &[], formats: &[] }.write(connection);
     connection.owe_ready();
     let (mut completion, mut error) = (None, None);
     while connection.owed() > 0 {
