@@ -69,8 +69,9 @@ pub async fn open(
         return Ok(live);
     }
     let directory = begin(database, servers).await?;
-    for server in servers.iter() {
-        keep_books(servers, server.name(), &database.name, PATIENCE).await?;
+    for (server, number) in servers.iter().zip((0..).map(ServerId)) {
+        let number = directory.server_named(server.name()).unwrap_or(number);
+        keep_books(servers, (server.name(), number), &database.name, PATIENCE).await?;
     }
     Ok(LiveDirectory::create(&database.name, store, directory)?)
 }
@@ -89,11 +90,15 @@ async fn reconcile(
         }
     }
     for server in servers.iter() {
-        if directory.server_named(server.name()).is_none() {
-            keep_books(servers, server.name(), &database.name, PATIENCE).await?;
+        let Some(number) = directory.server_named(server.name()) else {
+            let number = u16::try_from(live.load().servers().len()).map_or(ServerId(u16::MAX), ServerId);
+            keep_books(servers, (server.name(), number), &database.name, PATIENCE).await?;
             live.apply(Change::AddServer(server.name().to_owned())).await?;
             tracing::info!(database = database.name, server = server.name(), "server added to the directory");
-        } else if let Err(error) = keep_books(servers, server.name(), &database.name, SHORT_PATIENCE).await {
+            continue;
+        };
+        let kept = keep_books(servers, (server.name(), number), &database.name, SHORT_PATIENCE).await;
+        if let Err(error) = kept {
             tracing::warn!(database = database.name, server = server.name(), %error, "started without it");
         }
     }

@@ -154,6 +154,15 @@ fn default_is_c(database: &DatabaseFacts) -> bool {
 fn functions(facts: &Facts) -> HashMap<String, FunctionFacts> {
     let mut functions: HashMap<String, FunctionFacts> =
         facts.builtin.rows.iter().map(|row| (row.name.clone(), function(row))).collect();
+    // Of schema `pgherd`: it counts as PostgreSQL's own unless somebody else's has its name.
+    let unique_id = FunctionFacts {
+        volatility: Volatility::Volatile,
+        builtin: true,
+        aggregate: false,
+        window: false,
+        returns_set: false,
+    };
+    functions.insert("unique_id".to_owned(), unique_id);
     for row in &facts.functions {
         let own = function(row);
         functions.entry(row.name.clone()).and_modify(|all| *all = worst(all, &own)).or_insert(own);

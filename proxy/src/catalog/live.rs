@@ -29,6 +29,8 @@ use crate::replicas::{Server, Servers, Unreachable};
 
 /// How often the catalog is read without a reason.
 const EVERY: Duration = Duration::from_secs(30);
+/// The servers are asked no more often than this for relations that nobody knows.
+const LOOKS: Duration = Duration::from_millis(200);
 /// DDL that follows other DDL within this belongs to a burst.
 const BURST: Duration = Duration::from_secs(1);
 /// How long one server's primary may be waited for.
@@ -57,6 +59,8 @@ pub struct LiveCatalog {
     done: AtomicU64,
     shown: AtomicU64,
     glimpsed: AtomicU64,
+    /// When the servers were asked last.
+    asked: ArcSwapOption<Instant>,
     /// When the latest was done.
     latest: ArcSwapOption<Instant>,
     /// A server could not be read when that was tried last.
@@ -111,6 +115,7 @@ impl LiveCatalog {
             builtin: ArcSwap::from_pointee(Builtin::default()),
             done: AtomicU64::new(0),
             shown: AtomicU64::new(0),
+            asked: ArcSwapOption::empty(),
             latest: ArcSwapOption::empty(),
             glimpsed: AtomicU64::new(0),
             failed: AtomicBool::new(false),
@@ -183,6 +188,23 @@ impl LiveCatalog {
         tokio::time::timeout(patience, read).await.is_ok()
     }
 
+    /// Reads the servers for a statement that names a relation which nobody knows: it may have come since,
+    /// behind the proxy's back. All who wait meanwhile share a reading.
+    pub async fn look_again(&self, servers: &Servers) {
+        let came = Instant::now();
+        let mut readings = self.readings.lock().await;
+        let asked = self.asked.load_full();
+        if asked.as_ref().is_some_and(|asked| **asked >= came) {
+            return;
+        }
+        if let Some(early) = asked.and_then(|asked| LOOKS.checked_sub(asked.elapsed())) {
+            tokio::time::sleep(early).await;
+        }
+        if let Err(error) = self.read_all(&mut readings, servers).await {
+            tracing::warn!(database = self.database, %error, "the catalog could not be read again");
+        }
+    }
+
     /// As [`Self::catch_up`], whether or not it failed just now.
     async fn read_changes(&self, servers: &Servers) {
         if !self.is_behind() {
@@ -216,6 +238,7 @@ impl LiveCatalog {
         servers: &Servers,
     ) -> Result<Arc<Catalog>, RefreshFailed> {
         let done = self.done.load(Ordering::Acquire);
+        self.asked.store(Some(Arc::new(Instant::now())));
         let Readings { facts, readers } = readings;
         if self.load().unequal.is_some() {
             // A connection knows the settings that it began with, and those may be mended now.

@@ -85,6 +85,9 @@ impl Session {
             return Ok(Begun::Waits);
         }
         let Some(statement) = self.executor.statement_of(&prepared)? else { return Ok(Begun::Waits) };
+        if self.executor.is_puzzled_by(&statement) {
+            return Ok(Begun::Waits);
+        }
         if is_ours(&statement) {
             let done = self.bind_ours_at_once(portal, prepared, statement, &bind)?;
             return Ok(if done { Begun::Done } else { Begun::Waits });
@@ -189,7 +192,10 @@ impl Session {
         let learned = self.executor.database.learn(text, &catalog, &path);
         let Learned::Statements(statements) = &*learned else { return Ok(Begun::Waits) };
         let [statement] = statements.as_slice() else { return Ok(Begun::Waits) };
-        if !is_plain(statement) || self.executor.transaction.mode == Mode::Implicit {
+        if !is_plain(statement)
+            || self.executor.is_puzzled_by(statement)
+            || self.executor.transaction.mode == Mode::Implicit
+        {
             return Ok(Begun::Waits);
         }
         let decision = match self.executor.branch_at_once(statement, &[], Manner::Query, |_| true) {

@@ -197,8 +197,12 @@ impl Session {
     /// 42601 where it holds several statements; what the pipeline meets.
     pub(super) async fn read_now(&mut self, prepared: &Prepared) -> Result<Option<Arc<Statement>>, Trouble> {
         let statement = self.executor.statement_of(prepared)?;
+        if statement.as_ref().is_some_and(|statement| self.executor.is_puzzled_by(statement)) {
+            Box::pin(self.drain()).await?;
+            Box::pin(self.executor.look_again()).await;
+        }
         if !self.executor.is_behind() {
-            return Ok(statement);
+            return self.executor.statement_of(prepared);
         }
         if statement.is_none_or(|statement| self.executor.needs_catalog(&statement)) {
             Box::pin(self.drain()).await?;

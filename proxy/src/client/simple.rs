@@ -66,6 +66,9 @@ impl Session {
                 let text = self.text_meant(statement);
                 Box::pin(self.executor.catch_up(&text)).await?;
             }
+            if self.executor.is_puzzled_by(statement) {
+                Box::pin(self.executor.look_again()).await;
+            }
             let same = self.executor.catalog().version == version && self.executor.search_path() == path;
             let statement = match same {
                 true => Arc::clone(statement),

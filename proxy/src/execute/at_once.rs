@@ -148,6 +148,8 @@ impl Executor {
             preparing,
             coded: false,
             notices: BytesMut::new(),
+            notifies: false,
+            locks: false,
             hold: None,
         };
         self.transaction.branches.insert(server, branch);

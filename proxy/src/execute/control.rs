@@ -198,6 +198,31 @@ impl Executor {
         }
     }
 
+    /// True where a statement names a relation that the catalog does not know: somebody may have made it
+    /// meanwhile on the servers themselves, and it matters what it is.
+    pub fn is_puzzled_by(&self, statement: &Statement) -> bool {
+        statement.names_unknown()
+            && self.standing(statement).is_none()
+            && !self.transaction.failed
+            && self.transaction.catalog.is_none()
+            && self.needs_catalog(statement)
+            && !self.is_all_on_one_server()
+    }
+
+    /// True where everything is on one server, and the session names no tenant: whatever a table is, its
+    /// statements run as they are.
+    fn is_all_on_one_server(&self) -> bool {
+        let setting = self.database.config.tenant_setting.to_ascii_lowercase();
+        self.database.directory.load().servers().len() == 1
+            && self.database.catalog.load().key_type.is_none()
+            && self.settings.value(&setting).is_none()
+    }
+
+    /// Reads the catalog again. Nothing may be owed by servers.
+    pub async fn look_again(&self) {
+        self.database.catalog.look_again(&self.fleet.servers).await;
+    }
+
     /// True where what a statement says or where it runs depends on the catalog.
     pub fn needs_catalog(&self, statement: &Statement) -> bool {
         let goes_everywhere = matches!(statement.kind(), Kind::Ddl { temporary: false, .. })

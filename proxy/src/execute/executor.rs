@@ -458,6 +458,8 @@ impl Executor {
             preparing: Vec::new(),
             coded: false,
             notices: BytesMut::new(),
+            notifies: false,
+            locks: false,
             hold,
         };
         self.cancellable.runs_on(branch.connection.cancel_handle());

@@ -88,25 +88,46 @@ impl Executor {
             .filter(|(_, branch)| branch.begun)
             .map(|(server, _)| server)
             .collect();
-        let mut writers = Vec::new();
+        let (mut writers, mut readers) = (Vec::new(), Vec::new());
         if let [only] = begun.as_slice() {
             writers.push(*only);
         } else {
             for server in &begun {
-                if two_phase::wrote(branch(transaction, *server)).await? {
-                    writers.push(*server);
-                } else {
-                    end(branch(transaction, *server), "COMMIT").await?;
+                match tells_others(branch(transaction, *server)).await? {
+                    true => writers.push(*server),
+                    false => readers.push(*server),
                 }
             }
         }
-        match writers.as_slice() {
+        if let [first, _, ..] = writers.as_slice() {
+            let Branch { locks, notifies, hold, .. } = branch(transaction, *first);
+            // Prepared, it keeps its locks to the end: whoever waits for one sees all of the transaction.
+            if *locks && !*notifies && hold.is_none() {
+                writers.rotate_left(1);
+            }
+        }
+        self.commit_writers(transaction, &writers).await?;
+        // They may hold locks that others wait for: they end when all stands, and nothing depends on how.
+        for server in readers {
+            if end(branch(transaction, server), "COMMIT").await.is_err() {
+                transaction.branches.remove(server);
+            }
+        }
+        Ok(())
+    }
+
+    async fn commit_writers(
+        &self,
+        transaction: &mut Transaction,
+        writers: &[ServerId],
+    ) -> Result<(), Trouble> {
+        match writers {
             [] => Ok(()),
             [only] => end(branch(transaction, *only), "COMMIT").await,
             [decider, ..] => {
                 let name = self.database.directory.load().server_name(*decider).to_owned();
                 let branches = &mut transaction.branches;
-                Box::pin(two_phase::commit(&self.fleet, &self.database, &name, branches, &writers)).await
+                Box::pin(two_phase::commit(&self.fleet, &self.database, &name, branches, writers)).await
             }
         }
     }
@@ -191,6 +212,12 @@ impl Executor {
             self.release(server, branch);
         }
     }
+}
+
+/// True where others hear or see of its commit: it wrote, or it notifies. What code did that nobody has read
+/// counts for both.
+async fn tells_others(branch: &mut Branch) -> Result<bool, Trouble> {
+    Ok(branch.notifies || branch.coded || two_phase::wrote(branch).await?)
 }
 
 fn branch(transaction: &mut Transaction, server: ServerId) -> &mut Branch {

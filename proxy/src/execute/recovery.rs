@@ -63,6 +63,7 @@ async fn finish_round(fleet: &Fleet, database: &Database, polite: bool) {
 
 async fn finish_on(fleet: &Fleet, database: &Database, server: &str, polite: bool) -> anyhow::Result<()> {
     let client = admin(fleet, database, server).await?;
+    let mut finished = false;
     for left_over in left_overs(&client, &database.name).await? {
         let committed = match left_over.fresh {
             true if polite => continue,
@@ -77,6 +78,11 @@ async fn finish_on(fleet: &Fleet, database: &Database, server: &str, polite: boo
         let statement = format!("{verb} PREPARED {}", quote_literal(&left_over.gid));
         finish(fleet, database, server, &left_over.owner, &client, &statement).await?;
         tracing::info!(gid = left_over.gid, server, verb, "a left-over branch was finished");
+        finished = true;
+    }
+    if finished {
+        // It may have changed the schema.
+        database.catalog.changed(&fleet.servers).await;
     }
     Ok(())
 }

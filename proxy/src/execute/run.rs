@@ -262,6 +262,13 @@ impl Executor {
                 }
             }
         }
+        if let Some(leg) = decision.plan.legs.first()
+            && (statement.notifies() || statement.locks_transaction())
+            && let Some(branch) = self.transaction.branches.get_mut(leg.server)
+        {
+            branch.notifies |= statement.notifies();
+            branch.locks |= statement.locks_transaction();
+        }
         if let (Kind::DeclareCursor { name, .. }, Some(leg)) = (statement.kind(), decision.plan.legs.first())
         {
             self.transaction.cursors.insert(name.clone(), leg.server);

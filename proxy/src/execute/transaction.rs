@@ -129,6 +129,10 @@ pub struct Branch {
     pub coded: bool,
     /// What the server said besides while the proxy ran something there for the client.
     pub notices: BytesMut,
+    /// True where it has sent notifications: they go out when it commits, and it cannot be prepared.
+    pub notifies: bool,
+    /// True where it holds advisory locks of the transaction: others come in when it commits.
+    pub locks: bool,
     /// Why the session keeps the connection after the transaction, if it does.
     pub hold: Option<Hold>,
 }

@@ -26,6 +26,10 @@ pub(crate) struct Calls {
     pub(crate) home_only: Option<String>,
     /// Code that writes a table of which every server has a copy.
     pub(crate) writer: Option<Writer>,
+    /// A call of `pg_notify`.
+    pub(crate) notifies: bool,
+    /// An advisory lock until the transaction's end.
+    pub(crate) locks_transaction: bool,
     /// A call of `setval`.
     pub(crate) setval: bool,
     /// A function whose value differs from server to server.
@@ -56,6 +60,11 @@ impl Calls {
     fn judge(&mut self, call: &FuncCall, settings: &Settings<'_>, catalog: &Catalog) {
         let names: Vec<&str> = call.funcname().iter().filter_map(Node::as_str).collect();
         let name = names.last().copied().unwrap_or_default();
+        if names == ["pgherd", "unique_id"] {
+            self.writing.get_or_insert_with(|| name.to_owned());
+            self.differs.get_or_insert_with(|| name.to_owned());
+            return;
+        }
         let facts = catalog.functions.get(name);
         let volatility = facts.map_or(Volatility::Volatile, |facts| facts.volatility);
         let builtin = facts.is_some_and(|facts| facts.builtin);
@@ -82,6 +91,8 @@ impl Calls {
                 self.of_connection.get_or_insert_with(|| name.to_owned());
             }
             Effect::Notify | Effect::TransactionLock => {
+                self.notifies |= effect == Effect::Notify;
+                self.locks_transaction |= effect == Effect::TransactionLock;
                 self.needs_home(name, None);
                 self.home_only.get_or_insert_with(|| name.to_owned());
             }

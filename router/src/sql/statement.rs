@@ -309,6 +309,17 @@ impl Statement {
         self.said.set_values.as_ref()
     }
 
+    /// True where it sends notifications.
+    pub fn notifies(&self) -> bool {
+        matches!(self.said.kind, Kind::Notify)
+            || self.and_inner().any(|statement| statement.said.calls.notifies)
+    }
+
+    /// True where it takes advisory locks until the transaction's end.
+    pub fn locks_transaction(&self) -> bool {
+        self.and_inner().any(|statement| statement.said.calls.locks_transaction)
+    }
+
     /// True for LOCK TABLE, which PostgreSQL takes inside a transaction only.
     pub fn needs_transaction(&self) -> bool {
         matches!(self.said.kind, Kind::Lock { of_tables: true })
@@ -371,6 +382,11 @@ impl Statement {
             !(touched.sharded.is_empty() && touched.reads.is_empty() && touched.writes.is_empty())
         };
         self.names_uncertain() || self.and_inner().any(|statement| named(statement.touched()))
+    }
+
+    /// True where it names a relation that the catalog does not know.
+    pub fn names_unknown(&self) -> bool {
+        self.and_inner().any(|statement| !statement.touched().unknown.is_empty())
     }
 
     /// True where it names a relation that the catalog does not know, or that servers hold differently.
