@@ -269,3 +269,15 @@ async fn a_part_of_the_date_style_leaves_the_rest_as_it_was() {
 async fn an_explanation_is_postgresqls_own() {
     assert_eq!(session().await.ask("EXPLAIN (COSTS OFF) SELECT 1").await.unwrap().value(), "Result");
 }
+
+#[tokio::test]
+async fn a_cursor_with_hold_is_described_and_read_as_a_portal_after_its_transaction() {
+    let mut session = session().await;
+    session.ask("DECLARE kept CURSOR WITH HOLD FOR SELECT 7 AS seven").await.unwrap();
+    session.queue(b"D\0\0\0\x0aPkept\0E\0\0\0\x0dkept\0\0\0\0\0").sync().await.unwrap();
+    let tags: Vec<u8> = session.hear(b'Z', 1).await.unwrap().into_iter().map(|(tag, _)| tag).collect();
+    assert_eq!(tags, b"TDCZ", "{}", tags.escape_ascii());
+    session.queue(b"C\0\0\0\x0aPkept\0").sync().await.unwrap();
+    session.until_ready().await.unwrap();
+    assert_eq!(session.ask("FETCH kept").await.unwrap().sqlstate(), "34000");
+}

@@ -340,7 +340,10 @@ impl Session {
             Kind::Statement => {
                 self.prepared.remove(name);
             }
-            Kind::Portal if self.executor.transaction.cursors.contains_key(name) => {
+            Kind::Portal
+                if self.executor.transaction.cursors.contains_key(name)
+                    || self.executor.holds() && !self.portals.contains(name) =>
+            {
                 let closed = self.pass_to_cursor(name, frame, Expect::Relay(b'3')).await;
                 self.executor.transaction.cursors.remove(name);
                 return closed;

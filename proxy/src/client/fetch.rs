@@ -96,10 +96,19 @@ impl Session {
         frame: &Frame,
         expect: Expect,
     ) -> Result<(), Trouble> {
-        let Some(server) = self.executor.transaction.cursors.get(name).copied() else {
-            return Err(ClientError::no_such_portal(name).into());
+        let known = self.executor.transaction.cursors.get(name).copied();
+        if known.is_some() || self.executor.holds() {
+            self.not_failed()?;
+        }
+        let server = match known {
+            Some(server) => Some(server),
+            // One WITH HOLD outlives its transaction, on the connection that the session keeps.
+            None => {
+                Box::pin(self.drain()).await?;
+                Box::pin(self.executor.branch_that_holds()).await?
+            }
         };
-        self.not_failed()?;
+        let Some(server) = server else { return Err(ClientError::no_such_portal(name).into()) };
         self.settle_unchecked().await?;
         self.return_to(server, name).await?;
         self.executor.pipeline(server).out().extend_from_slice(frame.bytes());

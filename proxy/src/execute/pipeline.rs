@@ -296,6 +296,32 @@ impl Executor {
         outcome.map(|_| ())
     }
 
+    /// True where the session keeps a connection because of what lives on it.
+    pub fn holds(&self) -> bool {
+        self.held.is_some() || self.transaction.branches.values().any(|branch| branch.hold.is_some())
+    }
+
+    /// The branch on the connection that the session keeps, made if there is none; `None` where the session
+    /// keeps none.
+    ///
+    /// # Errors
+    /// The connection cannot be used.
+    pub async fn branch_that_holds(&mut self) -> Result<Option<ServerId>, Trouble> {
+        let open = self.transaction.branches.iter().find(|(_, branch)| branch.hold.is_some());
+        if let Some((server, _)) = open {
+            return Ok(Some(server));
+        }
+        let Some(server) = self.held.as_ref().map(|held| held.0) else { return Ok(None) };
+        let leg = Leg { server, text: None, fences: Vec::new() };
+        let directory = self.database.directory.load();
+        let decision = Decision { plan: plan_of(leg.clone()), directory };
+        match self.branch(&leg, &decision).await {
+            Ok(_) => Ok(Some(server)),
+            Err(Hindrance::Trouble(trouble)) => Err(trouble),
+            Err(Hindrance::Replan) => Ok(None),
+        }
+    }
+
     /// A branch on whatever server answers, for what needs no rows: parsing, describing, a setting.
     ///
     /// # Errors
