@@ -38,11 +38,11 @@ pub struct ClientError {
     /// What happened: lower case, no full stop.
     pub message: String,
     /// More about it.
-    pub detail: Option<String>,
+    pub detail: Option<Box<str>>,
     /// What to do.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// Where it happened, as PostgreSQL's CONTEXT says it.
-    pub context: Option<String>,
+    pub context: Option<Box<str>>,
     /// The character of the statement, from 1.
     pub position: Option<u32>,
     /// The routine of PostgreSQL that says the same, where drivers look at it.
@@ -72,17 +72,17 @@ impl ClientError {
 
     /// With more about what happened.
     pub fn detail(self, detail: impl Into<String>) -> ClientError {
-        ClientError { detail: Some(detail.into()), ..self }
+        ClientError { detail: Some(detail.into().into_boxed_str()), ..self }
     }
 
     /// With what to do.
     pub fn hint(self, hint: impl Into<String>) -> ClientError {
-        ClientError { hint: Some(hint.into()), ..self }
+        ClientError { hint: Some(hint.into().into_boxed_str()), ..self }
     }
 
     /// With where it happened.
     pub fn context(self, context: impl Into<String>) -> ClientError {
-        ClientError { context: Some(context.into()), ..self }
+        ClientError { context: Some(context.into().into_boxed_str()), ..self }
     }
 
     /// With the place in the statement, in characters from 1.
@@ -299,6 +299,7 @@ impl ClientError {
 impl From<Refusal> for ClientError {
     fn from(refusal: Refusal) -> ClientError {
         let hint = (!refusal.hint.is_empty()).then_some(refusal.hint);
+        let hint = hint.map(String::into_boxed_str);
         ClientError { hint, ..ClientError::new(refusal.sqlstate, refusal.message) }
     }
 }
