@@ -1,5 +1,5 @@
 //! The noisy neighbour: what one tenant's flood does to the others' point reads, with a tenant's share
-//! of the pool and without: `cargo bench -p bench --bench neighbour`.
+//! of the pool and without, and through PgBouncer: `cargo bench -p bench --bench neighbour`.
 //!
 //! Quiet rounds and rounds with the flood alternate, so that what else the machine does falls on both.
 
@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use bench::PgBouncer;
 use clap::Parser;
-use tests::{Daemon, Fleet};
+use tests::{APP_USER, Fleet, connect};
 use tokio::task::JoinHandle;
 
 /// What is to be measured.
@@ -42,9 +43,10 @@ const FLOODS: [(&str, &str); 2] = [
 ];
 
 /// Configurations: what stands in `[pool]`, and in `[[database]]`.
-const POOLS: [(&str, &str, &str); 3] = [
+const POOLS: [(&str, &str, &str); 4] = [
     ("tenant_share = 50 (default)", "tenant_share = 50", ""),
-    ("tenant_share = 100", "tenant_share = 100", ""),
+    ("tenant_share = 100 (off)", "tenant_share = 100", ""),
+    ("tenant_share = 10", "tenant_share = 10", ""),
     ("tenant_max_connections = 1", "tenant_share = 50", "tenant_max_connections = 1"),
 ];
 
@@ -69,17 +71,26 @@ async fn main() -> Result<()> {
                 client.batch_execute(&format!("INSERT INTO accounts VALUES ({tenant}, 1)")).await?;
             }
         }
-        for (flood, sql) in FLOODS {
-            let [quiet, flooded] = measure(&daemon, &arguments, sql).await?;
-            println!(
-                "| {flood} | {pool} | {:.2} ms | {:.2} ms | {:.2} ms | {:.2} ms | {:.2} |",
-                quiet.at(0.5),
-                flooded.at(0.5),
-                quiet.at(0.99),
-                flooded.at(0.99),
-                flooded.at(0.99) / quiet.at(0.99),
-            );
-        }
+        report(&daemon.url("app", APP_USER), pool, &arguments).await?;
+    }
+    if let Some(pgbouncer) = PgBouncer::start(&fleet).await? {
+        report(&pgbouncer.url(), "PgBouncer", &arguments).await?;
+    }
+    Ok(())
+}
+
+/// Measures each flood by one way.
+async fn report(url: &str, pool: &str, arguments: &Arguments) -> Result<()> {
+    for (flood, sql) in FLOODS {
+        let [quiet, flooded] = measure(url, arguments, sql).await?;
+        println!(
+            "| {flood} | {pool} | {:.2} ms | {:.2} ms | {:.2} ms | {:.2} ms | {:.2} |",
+            quiet.at(0.5),
+            flooded.at(0.5),
+            quiet.at(0.99),
+            flooded.at(0.99),
+            flooded.at(0.99) / quiet.at(0.99),
+        );
     }
     Ok(())
 }
@@ -98,14 +109,14 @@ impl Latencies {
 }
 
 /// The other tenants' latencies, without the flood and with it.
-async fn measure(daemon: &Daemon, arguments: &Arguments, sql: &'static str) -> Result<[Latencies; 2]> {
+async fn measure(url: &str, arguments: &Arguments, sql: &'static str) -> Result<[Latencies; 2]> {
     let mut clients = Vec::new();
     for _ in 0..arguments.flood {
-        clients.push(Arc::new(daemon.connect().await?));
+        clients.push(Arc::new(connect(url).await?));
     }
     let mut readers = Vec::new();
     for tenant in 1..=arguments.others {
-        readers.push((tenant, Arc::new(daemon.connect().await?)));
+        readers.push((tenant, Arc::new(connect(url).await?)));
     }
     let mut both = [Latencies::default(), Latencies::default()];
     for _ in 0..arguments.rounds {
