@@ -1,10 +1,9 @@
-//! A BEGIN of the extended protocol goes to a server with the transaction's first statement, and no client
-//! can tell.
+//! A BEGIN goes to a server with the transaction's first statement, and no client can tell.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tests::{APP_USER, Daemon, Fleet, Message, Session, until};
+use tests::{APP_USER, Answer, Daemon, Fleet, Message, Session, Weather, until};
 use tokio::sync::OnceCell;
 
 static STAGE: OnceCell<(Fleet, Daemon)> = OnceCell::const_new();
@@ -79,6 +78,12 @@ async fn a_transaction_answers_as_postgresql_whatever_its_begin() {
             let answer = pipeline(&mut session, statements).await;
             assert_eq!(answer, expected, "step {step} of {script:?}");
         }
+        // One by one, a row that one of the two has written would hold up the other.
+        let simple = script.iter().flat_map(|statements| statements.iter()).filter(|sql| **sql != WRITE);
+        for (step, sql) in simple.enumerate() {
+            let expected: Vec<Answer> = direct.simple(sql).await.unwrap();
+            assert_eq!(session.simple(sql).await.unwrap(), expected, "simple query {step} of {script:?}");
+        }
         assert_eq!(session.ask("SELECT count(*) FROM notes WHERE tenant_id = 1").await.unwrap().value(), "1");
     }
 }
@@ -123,11 +128,33 @@ async fn where_a_begin_fails_nothing_runs_outside_of_its_transaction() {
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgherd/%' AND usename = 'app'";
         watcher.query(sql, &[]).await.unwrap();
         let insert = format!("INSERT INTO notes VALUES ({tenant}, 'never')");
-        let messages = pipeline(&mut session, &[&insert]).await;
-        assert!(matches!(messages.last(), Some(Message::Ready('T' | 'E'))), "{messages:?}");
+        if tenant % 2 == 0 {
+            let messages = pipeline(&mut session, &[&insert]).await;
+            assert!(matches!(messages.last(), Some(Message::Ready('T' | 'E'))), "{messages:?}");
+        } else {
+            session.ask(&insert).await.unwrap();
+        }
         let messages = pipeline(&mut session, &["ROLLBACK"]).await;
         assert_eq!(messages.last(), Some(&Message::Ready('I')), "{messages:?}");
         let stored = watcher.query_one("SELECT count(*) FROM notes", &[]).await.unwrap();
         assert_eq!(stored.get::<_, i64>(0), 0);
     }
+}
+
+#[tokio::test]
+async fn a_transaction_waits_for_its_server_once_a_statement() {
+    const DELAY: Duration = Duration::from_millis(400);
+    let fleet = Fleet::builder().servers(1).relays().start().await.unwrap();
+    let daemon = fleet.daemon().start().await.unwrap();
+    let client = daemon.connect().await.unwrap();
+    client.batch_execute("CREATE TABLE notes (tenant_id bigint PRIMARY KEY, body text)").await.unwrap();
+    let mut session = daemon.session("app").await.unwrap();
+    session.ask("SELECT count(*) FROM notes WHERE tenant_id = 1").await.unwrap();
+    fleet.server(0).relay(0).set(Weather::Delayed(DELAY));
+    session.ask("BEGIN").await.unwrap();
+    let begun = Instant::now();
+    session.ask("SELECT count(*) FROM notes WHERE tenant_id = 2").await.unwrap();
+    let took = begun.elapsed();
+    assert!(took < DELAY * 4, "one way there and one back take {:?}, this took {took:?}", DELAY * 2);
+    fleet.server(0).relay(0).set(Weather::Fair);
 }

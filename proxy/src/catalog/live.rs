@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use router::catalog::{Catalog, RelationKind};
 use tokio::sync::{Mutex, Notify};
 
@@ -137,6 +137,11 @@ impl LiveCatalog {
     /// What a session of this role begins with, as far as statements are planned by it.
     pub fn defaults(&self, role: &str) -> Vec<(String, String)> {
         self.defaults.load().of_role(role)
+    }
+
+    /// The same, for a moment only: nothing is waited for with it.
+    pub fn look(&self) -> Guard<Arc<Catalog>> {
+        self.published.load()
     }
 
     /// True where the schema has changed since what is published was read.

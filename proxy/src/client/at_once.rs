@@ -12,8 +12,8 @@ use tracing::Instrument;
 use crate::client::extended::{check_parameters, is_ours, text};
 use crate::client::portal::{Bound, Portal, Stand, parameters_of};
 use crate::client::session::Session;
-use crate::execute::at_once::{Manner, Stands, Tried};
-use crate::execute::executor::Decision;
+use crate::execute::at_once::{BEGUN, Manner, Stands, Tried};
+use crate::execute::executor::{Decision, Hindrance};
 use crate::execute::passing::{Passed, Stir};
 use crate::execute::prepared::Prepared;
 use crate::execute::relay::Expect;
@@ -37,8 +37,17 @@ pub(super) enum Begun {
     Query(Box<Asked>),
     /// A Bind was planned, and its connection is to be waited for.
     Planned(Box<Decision>),
+    /// The same of a simple query.
+    PlannedQuery(Box<Planned>),
     /// Nothing: it needs waiting.
     Waits,
+}
+
+/// A simple query that one server is to answer, with its permit.
+pub(super) struct Planned {
+    statement: Arc<Statement>,
+    decision: Decision,
+    begun: Instant,
 }
 
 /// A simple query that one server answers.
@@ -49,6 +58,8 @@ pub(super) struct Asked {
     begun: Instant,
     /// How many bytes the client had been answered before.
     answered: u64,
+    /// Whether its BEGIN went ahead of it.
+    stands: Stands,
 }
 
 impl Session {
@@ -106,11 +117,11 @@ impl Session {
         let (decision, stands) =
             match self.executor.branch_at_once(&statement, &parameters, Manner::Pipeline, at)? {
                 Tried::Stands(decision, stands) => (decision, stands),
-                Tried::Planned(decision, _) => return Ok(Begun::Planned(decision)),
+                Tried::Planned(decision) => return Ok(Begun::Planned(decision)),
                 Tried::Nothing => return Ok(Begun::Waits),
             };
         if stands == Stands::Begins {
-            self.expects.extend([Expect::Swallow(b'1'), Expect::Swallow(b'2'), Expect::Swallow(b'C')]);
+            self.expects.extend(BEGUN.map(Expect::Swallow));
         }
         self.executor.counters.add(Count::Binds, 1);
         let server = self.send_bind(&decision, &statement, &prepared, &bind);
@@ -188,8 +199,7 @@ impl Session {
         if self.executor.is_behind() {
             return Ok(Begun::Waits);
         }
-        let (catalog, path) = (self.executor.catalog(), self.executor.search_path());
-        let learned = self.executor.database.learn(text, &catalog, &path);
+        let learned = self.executor.learn(text);
         let Learned::Statements(statements) = &*learned else { return Ok(Begun::Waits) };
         let [statement] = statements.as_slice() else { return Ok(Begun::Waits) };
         if !is_plain(statement)
@@ -198,15 +208,25 @@ impl Session {
         {
             return Ok(Begun::Waits);
         }
-        let decision = match self.executor.branch_at_once(statement, &[], Manner::Query, |_| true) {
-            Ok(Tried::Stands(decision, _)) => decision,
-            Ok(Tried::Planned(_, permits)) => {
-                self.executor.transaction.passes.truncate(permits);
-                return Ok(Begun::Waits);
+        let tried = self.executor.branch_at_once(statement, &[], Manner::Query, |_| true);
+        let statement = Arc::clone(statement);
+        match tried {
+            Ok(Tried::Stands(decision, stands)) => {
+                let planned = Planned { statement, decision, begun };
+                Ok(Begun::Query(Box::new(self.ask(planned, stands))))
+            }
+            Ok(Tried::Planned(decision)) => {
+                let decision = *decision;
+                Ok(Begun::PlannedQuery(Box::new(Planned { statement, decision, begun })))
             }
             // A refusal is a simple query's own to tell.
-            Ok(Tried::Nothing) | Err(_) => return Ok(Begun::Waits),
-        };
+            Ok(Tried::Nothing) | Err(_) => Ok(Begun::Waits),
+        }
+    }
+
+    /// Sends a simple query to its plan's server, which has a branch.
+    fn ask(&mut self, planned: Planned, stands: Stands) -> Asked {
+        let Planned { statement, decision, begun } = planned;
         // A simple query ends the unnamed statement and portal.
         self.portals.remove("");
         self.prepared.remove("");
@@ -216,8 +236,38 @@ impl Session {
         self.executor.connection(server).queue_query(sent);
         self.executor.report(server);
         let answered = self.peer.written();
-        let statement = Arc::clone(statement);
-        Ok(Begun::Query(Box::new(Asked { server, statement, decision, begun, answered })))
+        Asked { server, statement, decision, begun, answered, stands }
+    }
+
+    /// Answers a simple query that was planned, once it has its connection.
+    pub(super) async fn query_planned(
+        &mut self,
+        frame: &Frame,
+        planned: Box<Planned>,
+    ) -> Result<(), PeerGone> {
+        // Whatever becomes of it, it ends the unnamed statement and portal.
+        self.portals.remove("");
+        self.prepared.remove("");
+        let leg = &planned.decision.plan.legs[0];
+        let trouble = match self.executor.branch(leg, &planned.decision).await {
+            Ok(_) => {
+                let asked = self.ask(*planned, Stands::Begun);
+                return self.hear_query(frame, &asked).await;
+            }
+            Err(Hindrance::Replan) => {
+                // Its permit stays until the transaction ends, as one for a plan that was given up does.
+                if let Err(trouble) = self.executor.await_news(&planned.decision).await {
+                    trouble
+                } else {
+                    return self.simple(frame).await;
+                }
+            }
+            Err(Hindrance::Trouble(trouble)) => trouble,
+        };
+        let (server, answered) = (leg.server, self.peer.written());
+        let Planned { statement, decision, begun } = *planned;
+        let asked = Asked { server, statement, decision, begun, answered, stands: Stands::Begun };
+        self.hear_query_out(frame, &asked, &[], Err(trouble)).await
     }
 
     /// Brings the client the answers to its pipeline, which has ended.
@@ -271,8 +321,12 @@ impl Session {
     /// Brings the client the answer to its simple query.
     pub(super) async fn hear_query(&mut self, frame: &Frame, asked: &Asked) -> Result<(), PeerGone> {
         let server = asked.server;
+        let mut owed: &[u8] = match asked.stands {
+            Stands::Begun => &[],
+            Stands::Begins => &BEGUN,
+        };
         let heard = loop {
-            match self.executor.pass_query(&mut self.peer, server) {
+            match self.executor.pass_query(&mut self.peer, server, &mut owed) {
                 Passed::Whole => break Ok(true),
                 Passed::Apart => break Ok(false),
                 Passed::Part => {}
@@ -292,7 +346,7 @@ impl Session {
             }
         }
         let span = self.span();
-        Box::pin(self.hear_query_out(frame, asked, heard)).instrument(span).await
+        Box::pin(self.hear_query_out(frame, asked, owed, heard)).instrument(span).await
     }
 
     /// The same where more is to be done than to pass bytes on.
@@ -300,16 +354,19 @@ impl Session {
         &mut self,
         frame: &Frame,
         asked: &Asked,
+        owed: &[u8],
         heard: Result<bool, Trouble>,
     ) -> Result<(), PeerGone> {
         let outcome = match heard {
             Ok(true) => Ok(None),
-            Ok(false) => {
-                let rest = self.executor.rest_of_single(&mut self.peer, &asked.statement, &asked.decision);
-                rest.await.inspect(|_| {
-                    self.executor.answered(&asked.statement, &asked.decision, asked.begun);
-                })
-            }
+            Ok(false) => match self.executor.begun(asked.server, owed).await {
+                Ok(()) => {
+                    let (statement, decision) = (&asked.statement, &asked.decision);
+                    let rest = self.executor.rest_of_single(&mut self.peer, statement, decision);
+                    rest.await.inspect(|_| self.executor.answered(statement, decision, asked.begun))
+                }
+                Err(trouble) => Err(trouble),
+            },
             Err(trouble) => {
                 self.executor.drop_branch(asked.server);
                 Err(trouble)

@@ -80,13 +80,13 @@ impl Session {
             }
             Mode::Auto => {
                 self.executor.settings.begin();
-                let kept = std::mem::take(&mut self.executor.transaction).emptied();
+                std::mem::take(&mut self.executor.transaction).leave();
                 self.executor.transaction = Transaction {
                     mode: Mode::Explicit,
                     begin: text.to_owned(),
                     read_only,
                     now: Moment::of_begin(),
-                    ..kept
+                    ..Transaction::default()
                 };
             }
         }

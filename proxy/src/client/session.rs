@@ -14,7 +14,7 @@ use router::ids::ServerId;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span};
 
-use crate::client::at_once::Begun;
+use crate::client::at_once::{Begun, Planned};
 use crate::client::command::{check_readable, say_besides};
 use crate::client::extended::{malformed, no_character, text};
 use crate::client::gate::Slot;
@@ -83,6 +83,8 @@ enum Met {
     Trouble(Trouble),
     /// A Bind's plan, with its permit.
     Plan(Box<Decision>),
+    /// A simple query's.
+    Query(Box<Planned>),
 }
 
 /// What the log says of a session's end, and its room among the clients.
@@ -244,6 +246,7 @@ impl Session {
                     Ok(Begun::Query(asked)) => self.hear_query(&frame, &asked).await?,
                     Ok(Begun::Waits) => self.waiting(frame, Met::Nothing).await?,
                     Ok(Begun::Planned(decision)) => self.waiting(frame, Met::Plan(decision)).await?,
+                    Ok(Begun::PlannedQuery(planned)) => self.waiting(frame, Met::Query(planned)).await?,
                     Err(trouble) => self.waiting(frame, Met::Trouble(trouble)).await?,
                 },
                 // What a client still sends of a COPY that the server ended is dropped.
@@ -279,6 +282,7 @@ impl Session {
         let outcome = match (met, frame.tag()) {
             (Met::Trouble(trouble), _) => Err(trouble),
             (Met::Plan(decision), _) => self.bind_counted(frame, Some(decision)).await,
+            (Met::Query(planned), _) => return Box::pin(self.query_planned(frame, planned)).await,
             (Met::Nothing, b'Q') => return self.simple(frame).await,
             (Met::Nothing, b'S') => return self.sync().await,
             (Met::Nothing, b'F') => return Box::pin(self.function_call(frame)).await,

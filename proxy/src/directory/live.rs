@@ -1,5 +1,6 @@
 //! One database's directory as statements see it now.
 
+use std::array;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -11,9 +12,13 @@ use tokio::sync::watch;
 
 use super::passes::{MovedOn, Pass, Passes};
 use super::store::{Record, Store, StoreError};
+use crate::metrics::{Apart, STRIPES, stripe};
 
 /// Finished moves that are kept for `SHOW MOVES`.
 const KEPT: usize = 100;
+
+/// A directory whose holders each thread counts for itself.
+pub type NearDirectory = Arc<Apart<Arc<Directory>>>;
 
 /// One database's directory: loaded by each statement, changed by moves. Cheap to clone; all clones
 /// are one.
@@ -24,6 +29,8 @@ pub struct LiveDirectory(Arc<Live>);
 struct Live {
     database: String,
     current: ArcSwap<Directory>,
+    /// The same, for each thread.
+    near: [ArcSwap<Apart<Arc<Directory>>>; STRIPES],
     versions: watch::Sender<u64>,
     passes: Arc<Passes>,
     store: Arc<dyn Store>,
@@ -81,10 +88,12 @@ impl LiveDirectory {
     }
 
     fn publishing(database: &str, store: Arc<dyn Store>, directory: Directory, kept: Kept) -> LiveDirectory {
+        let directory = Arc::new(directory);
         LiveDirectory(Arc::new(Live {
             database: database.to_owned(),
             versions: watch::Sender::new(directory.version()),
-            current: ArcSwap::from_pointee(directory),
+            near: array::from_fn(|_| ArcSwap::from_pointee(Apart(Arc::clone(&directory)))),
+            current: ArcSwap::from(directory),
             passes: Arc::default(),
             store,
             moves: ArcSwap::from_pointee(kept.moves.clone()),
@@ -100,6 +109,16 @@ impl LiveDirectory {
     /// The directory of this moment.
     pub fn load(&self) -> Arc<Directory> {
         self.0.current.load_full()
+    }
+
+    /// The same, for a statement of the calling thread.
+    pub fn load_near(&self) -> NearDirectory {
+        self.0.near[stripe()].load_full()
+    }
+
+    /// True while no other version is published than this one, which the calling thread has loaded.
+    pub fn stands(&self, directory: &Directory) -> bool {
+        self.0.near[stripe()].load().version() == directory.version()
     }
 
     /// The moves of this moment, the last finished ones included, in the order of their numbers.
@@ -126,7 +145,7 @@ impl LiveDirectory {
         tenants: &Tenants,
     ) -> Result<Pass, MovedOn> {
         let pass = self.0.passes.note(directory.version(), servers, tenants);
-        if self.0.current.load().version() == directory.version() { Ok(pass) } else { Err(MovedOn) }
+        if self.stands(directory) { Ok(pass) } else { Err(MovedOn) }
     }
 
     /// Resolves when no pass taken under a version older than `version` may concern rows of the
@@ -225,6 +244,9 @@ impl Live {
         *kept = after;
         self.moves.store(Arc::new(kept.moves.clone()));
         if next.version() != standing.version() {
+            for near in &self.near {
+                near.store(Arc::new(Apart(Arc::clone(&next))));
+            }
             self.current.store(Arc::clone(&next));
             self.versions.send_replace(next.version());
         }

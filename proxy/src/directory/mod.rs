@@ -10,6 +10,6 @@ mod passes;
 mod store;
 
 pub use file::FileStore;
-pub use live::{ApplyError, LiveDirectory};
+pub use live::{ApplyError, LiveDirectory, NearDirectory};
 pub use passes::{MovedOn, Pass, Touch};
 pub use store::{Record, Store, StoreError, open};

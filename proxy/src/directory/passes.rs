@@ -4,8 +4,9 @@
 //! it first and looks for older passes then. So of the two at least one sees the other: a pass is
 //! found by whoever waits for it, or refused because the directory moved on.
 
+use std::array;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use router::directory::{Directory, MoveMark};
 use router::ids::ServerId;
@@ -13,8 +14,7 @@ use router::plan::Tenants;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
-/// Parts of the table, each with its own lock.
-const PARTS: usize = 16;
+use crate::metrics::{Apart, STRIPES, stripe};
 
 /// The directory has a newer version than the one planned with: plan again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,8 +25,7 @@ pub struct MovedOn;
 #[derive(Debug)]
 #[must_use = "the permit ends when this is dropped"]
 pub struct Pass {
-    passes: Arc<Passes>,
-    part: usize,
+    part: Arc<Apart<Part>>,
     slot: usize,
     version: u64,
 }
@@ -40,7 +39,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.passes.leave(self.part, self.slot);
+        self.part.0.leave(self.slot);
     }
 }
 
@@ -64,27 +63,46 @@ impl Touch {
     }
 }
 
-/// All passes that are out.
-#[derive(Debug, Default)]
+/// All passes that are out: each thread notes its own in a part that others seldom look at.
+#[derive(Debug)]
 pub(super) struct Passes {
-    parts: [Mutex<Part>; PARTS],
-    next: AtomicUsize,
-    waiting: AtomicUsize,
-    left: Notify,
+    parts: [Arc<Apart<Part>>; STRIPES],
+    watch: Arc<Watch>,
+}
+
+#[derive(Debug)]
+struct Part {
+    table: Mutex<Table>,
+    watch: Arc<Watch>,
 }
 
 #[derive(Debug, Default)]
-struct Part {
+struct Table {
     slots: Vec<Option<Touch>>,
     free: Vec<usize>,
 }
 
+/// Who waits for passes to be given back.
+#[derive(Debug, Default)]
+struct Watch {
+    waiting: AtomicUsize,
+    left: Notify,
+}
+
+impl Default for Passes {
+    fn default() -> Passes {
+        let watch = Arc::<Watch>::default();
+        let part = |_| Arc::new(Apart(Part { table: Mutex::default(), watch: Arc::clone(&watch) }));
+        Passes { parts: array::from_fn(part), watch }
+    }
+}
+
 impl Passes {
     /// Notes a pass; the caller then asks whether the directory moved on, and drops it if so.
-    pub(super) fn note(self: &Arc<Self>, version: u64, servers: &[ServerId], tenants: &Tenants) -> Pass {
-        let touch = Touch { version, servers: servers.into(), tenants: tenants.clone() };
-        let part = self.next.fetch_add(1, Ordering::Relaxed) % PARTS;
-        let mut table = self.lock(part);
+    pub(super) fn note(&self, version: u64, servers: &[ServerId], tenants: &Tenants) -> Pass {
+        let touch = Touch { version, servers: SmallVec::from_slice(servers), tenants: tenants.clone() };
+        let part = Arc::clone(&self.parts[stripe()]);
+        let mut table = part.0.lock();
         let slot = match table.free.pop() {
             Some(slot) => {
                 table.slots[slot] = Some(touch);
@@ -95,17 +113,8 @@ impl Passes {
                 table.slots.len() - 1
             }
         };
-        Pass { passes: Arc::clone(self), part, slot, version }
-    }
-
-    fn leave(&self, part: usize, slot: usize) {
-        let mut table = self.lock(part);
-        table.slots[slot] = None;
-        table.free.push(slot);
         drop(table);
-        if self.waiting.load(Ordering::SeqCst) > 0 {
-            self.left.notify_waiters();
-        }
+        Pass { part, slot, version }
     }
 
     /// Resolves when no pass older than `version` concerns the mark's scope on the server.
@@ -116,9 +125,9 @@ impl Passes {
         directory: &Directory,
         mark: &MoveMark,
     ) {
-        let _waiting = Waiting::begin(&self.waiting);
+        let _waiting = Waiting::begin(&self.watch.waiting);
         loop {
-            let left = self.left.notified();
+            let left = self.watch.left.notified();
             tokio::pin!(left);
             left.as_mut().enable();
             let older = |touch: &Touch| touch.version < version && touch.concerns(server, directory, mark);
@@ -131,15 +140,28 @@ impl Passes {
 
     /// How many passes are out.
     pub(super) fn count(&self) -> usize {
-        (0..PARTS).map(|part| self.lock(part)).map(|table| table.slots.len() - table.free.len()).sum()
+        let tables = self.parts.iter().map(|part| part.0.lock());
+        tables.map(|table| table.slots.len() - table.free.len()).sum()
     }
 
     fn any(&self, predicate: impl Fn(&Touch) -> bool) -> bool {
-        (0..PARTS).any(|part| self.lock(part).slots.iter().flatten().any(&predicate))
+        self.parts.iter().any(|part| part.0.lock().slots.iter().flatten().any(&predicate))
+    }
+}
+
+impl Part {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self, part: usize) -> MutexGuard<'_, Part> {
-        self.parts[part].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn leave(&self, slot: usize) {
+        let mut table = self.lock();
+        table.slots[slot] = None;
+        table.free.push(slot);
+        drop(table);
+        if self.watch.waiting.load(Ordering::SeqCst) > 0 {
+            self.watch.left.notify_waiters();
+        }
     }
 }
 

@@ -17,7 +17,6 @@ use crate::execute::executor::{Decided, Decision, Executor, MOST_REPLANS};
 use crate::execute::transaction::{Branch, Mode};
 use crate::execute::trouble::Trouble;
 use crate::pool::{Lent, Request};
-use crate::replicas::Node;
 use crate::wire::write;
 
 /// How a statement is sent.
@@ -34,18 +33,21 @@ pub enum Manner {
 pub enum Stands {
     /// Statements may be sent to it.
     Begun,
-    /// Its BEGIN goes ahead of the statement, in the same pipeline: where it fails, nothing after it runs.
-    /// ParseComplete, BindComplete and CommandComplete are owed for it.
+    /// Its BEGIN goes ahead of the statement, as messages of the extended protocol without a Sync: where it
+    /// fails, nothing after it runs, not even a simple query. [`BEGUN`] is owed for it.
     Begins,
 }
+
+/// What a server answers to a BEGIN that goes ahead: ParseComplete, BindComplete, CommandComplete.
+pub const BEGUN: [u8; 3] = [b'1', b'2', b'C'];
 
 /// How far a statement came without waiting.
 #[derive(Debug)]
 pub(crate) enum Tried {
     /// It may be sent to its server.
     Stands(Decision, Stands),
-    /// Its plan and its permit are there, and no branch; so many permits were there before.
-    Planned(Box<Decision>, usize),
+    /// Its plan and its permit are there, and no branch.
+    Planned(Box<Decision>),
     /// Nothing was done.
     Nothing,
 }
@@ -75,7 +77,7 @@ impl Executor {
         if single && at(leg.server) {
             return Ok(match self.has_branch(&decision, manner) {
                 Some(stands) => Tried::Stands(decision, stands),
-                None => Tried::Planned(Box::new(decision), permits),
+                None => Tried::Planned(Box::new(decision)),
             });
         }
         self.transaction.passes.truncate(permits);
@@ -108,14 +110,15 @@ impl Executor {
         }
         let stands = match (self.transaction.mode, manner) {
             (Mode::Auto, Manner::Query | Manner::Pipeline) => Stands::Begun,
-            (Mode::Explicit, Manner::Pipeline) if self.begins_plainly() => Stands::Begins,
+            (Mode::Explicit, Manner::Query | Manner::Pipeline) if self.begins_plainly() => Stands::Begins,
             (Mode::Explicit | Mode::Implicit, Manner::Query | Manner::Pipeline) => return None,
         };
         if self.held.is_some() || !self.kept.is_empty() {
             return None;
         }
         let begun = Instant::now();
-        let (mut connection, replica) = self.lend_at_once(server, &decision.plan, &decision.directory)?;
+        let (mut connection, replica) =
+            self.lend_at_once(server, &decision.plan, &decision.directory, begun)?;
         if stands == Stands::Begins && self.must_forget_numbers(&connection) {
             self.fleet.pools.checkin(connection, crate::pool::Fate::Keep);
             return None;
@@ -126,6 +129,9 @@ impl Executor {
             connection.queue_parse("", &self.transaction.begin, &[]);
             write::bind(connection.out(), b"", b"", &[], [], &[]);
             write::execute(connection.out(), b"", 0);
+        }
+        let in_pipeline = stands == Stands::Begins && manner == Manner::Pipeline;
+        if in_pipeline {
             // The ParseComplete of no statement that is kept.
             preparing.push(0);
         }
@@ -135,16 +141,14 @@ impl Executor {
         if stands == Stands::Begins {
             self.list(server, &connection);
         }
-        let settings_before = connection.settings.clone();
         let branch = Branch {
             connection,
             begun: stands == Stands::Begins,
             replica,
             executed: false,
-            unsynced: stands == Stands::Begins,
+            unsynced: in_pipeline,
             fences: BTreeMap::new(),
             directory: Arc::clone(&decision.directory),
-            settings_before,
             preparing,
             coded: false,
             notices: BytesMut::new(),
@@ -161,23 +165,26 @@ impl Executor {
         self.settings.is_as_before() && !self.transaction.begin.contains(';')
     }
 
-    /// A connection at rest to a node of the server that may run the plan, with the session's settings.
-    fn lend_at_once(&mut self, id: ServerId, plan: &Plan, directory: &Directory) -> Option<(Lent, bool)> {
-        let name = directory.server_name(id);
-        let server = Arc::clone(&self.routes.to(name, &self.fleet)?.server);
-        if plan.role == Role::Replica && self.mode == PoolMode::Transaction && server.has_replicas() {
-            let requirement =
-                self.database.pins.requirement(&server, &plan.tenants, &self.pin, directory.floor(id));
-            if let Some(node) = server.replica(requirement) {
-                return self.lend_of(name, node, plan).map(|connection| (connection, true));
-            }
-        }
-        self.lend_of(name, server.primary()?, plan).map(|connection| (connection, false))
-    }
-
-    fn lend_of(&mut self, server: &str, node: &Node, plan: &Plan) -> Option<Lent> {
-        let route = self.routes.to(server, &self.fleet)?;
-        let pool = route.pool(node, &self.fleet, &self.database, &self.login);
+    /// A connection at rest to a node of the server that may run the plan, with the session's settings;
+    /// true beside it where the node is a replica.
+    fn lend_at_once(
+        &mut self,
+        id: ServerId,
+        plan: &Plan,
+        directory: &Directory,
+        now: Instant,
+    ) -> Option<(Lent, bool)> {
+        let route = self.routes.to(directory.server_name(id), &self.fleet)?;
+        let server = &*route.server;
+        let reads_replicas =
+            plan.role == Role::Replica && self.mode == PoolMode::Transaction && server.has_replicas();
+        let replica = reads_replicas.then(|| {
+            let pins = &self.database.pins;
+            server.replica(pins.requirement(&route.server, &plan.tenants, &self.pin, directory.floor(id)))
+        });
+        let replica = replica.flatten();
+        let node = replica.or_else(|| server.primary())?;
+        let pool = route.pools.of(server, node, &self.fleet, &self.database, &self.login);
         let tenant = match &plan.tenants {
             Tenants::Some(keys) => keys.first(),
             Tenants::None | Tenants::All => None,
@@ -185,7 +192,7 @@ impl Executor {
         let applied = self.settings.session().applied();
         let underway = !self.transaction.branches.is_empty();
         let request = Request { pool: &pool, tenant, prefer: Some(applied.fingerprint()), underway };
-        let mut connection = self.fleet.pools.lend_at_once(&request)?;
+        let mut connection = self.fleet.pools.lend_at_once(&request, now)?;
         if connection.settings != *applied {
             // Two settings of one fingerprint: who can wait makes them the same.
             self.fleet.pools.checkin(connection, crate::pool::Fate::Keep);
@@ -199,7 +206,7 @@ impl Executor {
         if let Some(metrics) = &route.metrics {
             metrics.waited(std::time::Duration::ZERO);
         }
-        Some(connection)
+        Some((connection, replica.is_some()))
     }
 
     /// Ends what a message did outside a transaction of the client's; `false` where that needs waiting, and
@@ -212,7 +219,7 @@ impl Executor {
             Mode::Auto => {
                 let mut transaction = std::mem::take(&mut self.transaction);
                 self.give_back(&mut transaction);
-                self.transaction = transaction.emptied();
+                transaction.leave();
                 true
             }
         }

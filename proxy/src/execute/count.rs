@@ -62,7 +62,7 @@ impl Executor {
         if self.uncounted.is_empty() {
             return;
         }
-        let directory = self.database.directory.load();
+        let directory = self.database.directory.load_near();
         let mut uncounted = std::mem::take(&mut self.uncounted);
         let route = self.routes.to(directory.server_name(server), &self.fleet);
         let metrics = route.and_then(|route| route.metrics.clone());

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use crate::auth::Proof;
 use crate::config::PoolMode;
+use crate::directory::NearDirectory;
 use crate::error::ClientError;
 use crate::execute::cancel::Cancellable;
 use crate::execute::reported::Reported;
@@ -118,7 +119,7 @@ pub struct Decision {
     /// The plan.
     pub plan: Plan,
     /// The directory of the plan.
-    pub directory: Arc<Directory>,
+    pub directory: NearDirectory,
 }
 
 /// What planning came to, for the moment.
@@ -188,12 +189,30 @@ impl Executor {
 
     /// The schemas that unqualified names are looked for in.
     pub fn search_path(&mut self) -> SearchPath {
+        self.path_of_now().clone()
+    }
+
+    /// As [`Self::search_path`], without a copy.
+    pub fn path_of_now(&mut self) -> &SearchPath {
         let stamp = self.settings.stamp();
-        if let Some((known, path)) = &self.path
-            && *known == stamp
-        {
-            return path.clone();
+        if self.path.as_ref().is_none_or(|(known, _)| *known != stamp) {
+            let path = self.read_path();
+            self.path = Some((stamp, path));
         }
+        self.path.as_ref().map(|(_, path)| path).expect("it was noted above")
+    }
+
+    /// What a text says to this session at this moment.
+    pub fn learn(&mut self, text: &str) -> Arc<Learned> {
+        self.path_of_now();
+        let path = self.path.as_ref().map(|(_, path)| path).expect("it was noted above");
+        match &self.transaction.catalog {
+            Some(own) => self.database.learn(text, own, path),
+            None => self.database.learn(text, &self.database.catalog.look(), path),
+        }
+    }
+
+    fn read_path(&self) -> SearchPath {
         let user = match self.settings.value("role").or(self.settings.value("session_authorization")) {
             None | Some("none" | "default") => &self.login.user,
             Some(role) => role,
@@ -202,9 +221,7 @@ impl Executor {
             None => SearchPath::standard(user),
             Some(list) => SearchPath::read(list, user),
         };
-        let path = (*self.database.paths.share(Arc::new(path))).clone();
-        self.path = Some((stamp, path.clone()));
-        path
+        (*self.database.paths.share(Arc::new(path))).clone()
     }
 
     /// The tenant that the session names.
@@ -212,15 +229,15 @@ impl Executor {
     /// # Errors
     /// 22023 where the setting is no key of the database's type.
     pub fn tenant(&mut self) -> Result<Option<TenantKey>, ClientError> {
-        let catalog = self.catalog();
-        let stamps = (self.settings.stamp(), catalog.version);
+        let stamps = (self.settings.stamp(), self.catalog_version());
         if let Some((settings, version, tenant)) = &self.tenant
             && (*settings, *version) == stamps
         {
             return Ok(tenant.clone());
         }
+        let catalog = self.catalog();
         let tenant = self.read_tenant(&catalog)?;
-        self.tenant = Some((stamps.0, stamps.1, tenant.clone()));
+        self.tenant = Some((stamps.0, catalog.version, tenant.clone()));
         Ok(tenant)
     }
 
@@ -274,13 +291,17 @@ impl Executor {
         parameters: &[Parameter<'_>],
     ) -> Result<Decided, Trouble> {
         let tenant = self.tenant()?;
-        let directory = self.database.directory.load();
-        let catalog = self.catalog();
+        let directory = self.database.directory.load_near();
         self.check_numbers(statement)?;
-        let mut verdict = self.plan(statement, &directory, &catalog, tenant.as_ref(), parameters);
+        let tenant = tenant.as_ref();
+        let mut verdict = match &self.transaction.catalog {
+            Some(own) => self.plan(statement, &directory, own, tenant, parameters),
+            None => self.plan(statement, &directory, &self.database.catalog.look(), tenant, parameters),
+        };
         if let Verdict::Learn = verdict {
+            let catalog = self.catalog();
             let whole = self.learn_as_a_whole(statement, &catalog)?;
-            verdict = self.plan(&whole, &directory, &catalog, tenant.as_ref(), parameters);
+            verdict = self.plan(&whole, &directory, &catalog, tenant, parameters);
         }
         match verdict {
             Verdict::Learn => Err(ClientError::internal("a statement cannot be read as a whole").into()),
@@ -289,7 +310,7 @@ impl Executor {
             Verdict::Run(plan) => {
                 self.check_isolation(&plan)?;
                 if self.settings.encoding().is_foreign() {
-                    self.check_encoding(statement, &plan, &catalog)?;
+                    self.check_encoding(statement, &plan, &self.catalog())?;
                 }
                 if !self.enter(&directory, &plan) {
                     return Ok(Decided::Outdated);
@@ -341,12 +362,13 @@ impl Executor {
     }
 
     /// Takes the permit for a plan's servers; `false` where the directory has moved on.
-    pub(super) fn enter(&mut self, directory: &Arc<Directory>, plan: &Plan) -> bool {
-        let servers: SmallVec<[ServerId; 4]> = plan.legs.iter().map(|leg| leg.server).collect();
+    pub(super) fn enter(&mut self, directory: &Directory, plan: &Plan) -> bool {
+        let mut servers = SmallVec::<[ServerId; 4]>::new();
+        plan.legs.iter().for_each(|leg| servers.push(leg.server));
         if self.transaction.passes.last().is_some_and(|pass| pass.is_for(directory, &servers, &plan.tenants))
         {
             // The same again: a long transaction needs no second permit, only that nothing is newer.
-            return self.database.directory.load().version() == directory.version();
+            return self.database.directory.stands(directory);
         }
         match self.database.directory.enter(directory, &servers, &plan.tenants) {
             Ok(pass) => {
@@ -445,7 +467,6 @@ impl Executor {
             self.put_back(server, connection, (hold, replica));
             return Err(trouble);
         }
-        let settings_before = connection.settings.clone();
         let mut branch = Branch {
             connection,
             begun,
@@ -454,7 +475,6 @@ impl Executor {
             unsynced: false,
             fences: BTreeMap::new(),
             directory: Arc::clone(&decision.directory),
-            settings_before,
             preparing: Vec::new(),
             coded: false,
             notices: BytesMut::new(),
@@ -553,7 +573,7 @@ impl Executor {
         let Some(route) = self.routes.to(server, &self.fleet) else {
             return Err(ClientError::no_primary(server));
         };
-        let pool = route.pool(node, &self.fleet, &self.database, &self.login);
+        let pool = route.pools.of(&route.server, node, &self.fleet, &self.database, &self.login);
         let tenant = match &plan.tenants {
             Tenants::Some(keys) => keys.first(),
             Tenants::None | Tenants::All => None,

@@ -67,7 +67,7 @@ impl Executor {
             Err(trouble) => {
                 // PREPARE TRANSACTION makes what SET has set last, whatever becomes of the rest.
                 for branch in transaction.branches.values_mut() {
-                    branch.settings_before = self.settings.after_commit(&branch.settings_before);
+                    self.settings.commit_on(&mut branch.connection.settings);
                 }
                 self.settings.rollback();
                 let changed_schema = transaction.changed_schema;
@@ -171,7 +171,7 @@ impl Executor {
         if transaction.changed_schema {
             Box::pin(self.database.catalog.changed(&self.fleet.servers)).await;
         }
-        self.transaction = transaction.emptied();
+        transaction.leave();
     }
 
     /// Notes pins and gives the connections back of what stands.
@@ -182,7 +182,7 @@ impl Executor {
         self.count_transaction(transaction);
         while let Some((server, mut branch)) = transaction.branches.pop() {
             self.reported.note_end(&branch.connection);
-            branch.connection.settings = self.settings.after_commit(&branch.settings_before);
+            self.settings.commit_on(&mut branch.connection.settings);
             if branch.coded && !self.stays(&branch) {
                 branch.connection.settings = forget(&branch.connection.settings);
             }
@@ -205,7 +205,6 @@ impl Executor {
                 continue;
             }
             self.reported.note_end(&branch.connection);
-            branch.connection.settings = branch.settings_before.clone();
             if branch.coded && !self.stays(&branch) {
                 branch.connection.settings = forget(&branch.connection.settings);
             }

@@ -41,7 +41,6 @@ impl Executor {
         }
         if let Some(mut branch) = self.transaction.branches.remove(server) {
             must(&mut branch.connection, "ROLLBACK").await?;
-            branch.connection.settings = branch.settings_before.clone();
             self.release(server, branch);
         }
         Ok(())
@@ -58,17 +57,20 @@ impl Executor {
 
     /// SERIALIZABLE holds on one server only.
     pub(super) fn check_isolation(&self, plan: &Plan) -> Result<(), Trouble> {
-        let wanted = self.settings.value("default_transaction_isolation").unwrap_or_default();
-        let serializable = match self.transaction.begin.to_ascii_uppercase() {
-            begin if begin.contains("ISOLATION") => begin.contains("SERIALIZABLE"),
-            _ => wanted.eq_ignore_ascii_case("serializable"),
-        };
         let others = self
             .transaction
             .branches
             .servers()
             .any(|server| plan.legs.iter().all(|leg| leg.server != server));
-        if serializable && (plan.legs.len() > 1 || others) {
+        if plan.legs.len() <= 1 && !others {
+            return Ok(());
+        }
+        let wanted = self.settings.value("default_transaction_isolation").unwrap_or_default();
+        let serializable = match self.transaction.begin.to_ascii_uppercase() {
+            begin if begin.contains("ISOLATION") => begin.contains("SERIALIZABLE"),
+            _ => wanted.eq_ignore_ascii_case("serializable"),
+        };
+        if serializable {
             return Err(ClientError::unsupported(
                 "a SERIALIZABLE transaction over several servers is not supported",
                 "Use REPEATABLE READ, or keep the transaction to one tenant.",

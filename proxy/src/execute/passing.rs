@@ -59,11 +59,14 @@ impl Executor {
     }
 
     /// Passes on what a branch's server has answered to one simple query, up to its ReadyForQuery, which the
-    /// client does not get.
-    pub fn pass_query(&mut self, peer: &mut Peer, server: ServerId) -> Passed {
+    /// client does not get; nor what it has answered to a BEGIN ahead of it, of which this is still owed.
+    pub fn pass_query(&mut self, peer: &mut Peer, server: ServerId, begun: &mut &[u8]) -> Passed {
         let Some(branch) = self.transaction.branches.get_mut(server) else { return Passed::Apart };
         let mut rows = 0;
-        let passed = query(&mut branch.connection, peer, &mut rows);
+        let passed = match begin(&mut branch.connection, begun) {
+            Passed::Whole => query(&mut branch.connection, peer, &mut rows),
+            passed => passed,
+        };
         branch.connection.traffic.rows(rows);
         self.counters.add(Count::Rows, rows);
         passed
@@ -137,6 +140,20 @@ fn pipeline(
         let size = front.len();
         connection.take_front(size);
         expects.pop_front();
+    }
+    Passed::Whole
+}
+
+/// Takes the answer to a BEGIN off.
+fn begin(connection: &mut Connection, begun: &mut &[u8]) -> Passed {
+    while let [next, rest @ ..] = begun {
+        let size = match connection.front() {
+            Ok(Some(front)) if front[0] == *next => front.len(),
+            Ok(Some(_)) | Err(_) => return Passed::Apart,
+            Ok(None) => return Passed::Part,
+        };
+        connection.take_front(size);
+        *begun = rest;
     }
     Passed::Whole
 }

@@ -28,17 +28,15 @@ impl Executor {
     /// # Errors
     /// 42601 where it holds several statements.
     pub fn statement_of(&mut self, prepared: &Prepared) -> Result<Option<Arc<Statement>>, Trouble> {
-        let catalog = self.catalog();
-        let path = self.search_path();
-        if let Some(known) = prepared.known(catalog.version, &path) {
-            return Ok(known.statement);
+        let version = self.catalog_version();
+        if let Some(statement) = prepared.known(version, self.path_of_now(), |known| known.statement.clone())
+        {
+            return Ok(statement);
         }
+        let (catalog, path) = (self.catalog(), self.search_path());
         match &*self.database.learn(&prepared.text, &catalog, &path) {
             Learned::Statements(statements) => match statements.as_slice() {
-                [only] => {
-                    prepared.note(catalog.version, path, only);
-                    Ok(Some(Arc::clone(only)))
-                }
+                [only] => Ok(Some(prepared.note(catalog.version, path, only))),
                 _ => Err(ClientError::new(
                     "42601",
                     "cannot insert multiple commands into a prepared statement",
@@ -85,12 +83,10 @@ impl Executor {
 
     /// Makes sure that the branch's connection has a statement.
     pub fn ready(&mut self, server: ServerId, prepared: &Prepared) -> Readied {
-        let version = self.catalog().version;
-        let path = self.search_path();
-        let fingerprint = match prepared.known(version, &path) {
-            Some(known) => known.fingerprint,
-            None => prepared.fingerprint(version, &path.0),
-        };
+        let version = self.catalog_version();
+        let path = self.path_of_now();
+        let known = prepared.known(version, path, |known| known.fingerprint);
+        let fingerprint = known.unwrap_or_else(|| prepared.fingerprint(version, &path.0));
         let branch = self.transaction.branches.get_mut(server).expect("the pipeline goes to an open branch");
         let readied = prepared.ready_on(&mut branch.connection, fingerprint);
         if readied.parsed {
@@ -273,7 +269,7 @@ impl Executor {
         frame: &Frame,
     ) -> Result<(), Trouble> {
         let leg = Leg::on(server);
-        let directory = self.database.directory.load();
+        let directory = self.database.directory.load_near();
         let decision = Decision { plan: plan_of(leg.clone()), directory };
         match self.branch(&leg, &decision).await {
             Ok(_) => {}
@@ -313,7 +309,7 @@ impl Executor {
         }
         let Some(server) = self.held.as_ref().map(|held| held.0) else { return Ok(None) };
         let leg = Leg { server, text: None, fences: Vec::new() };
-        let directory = self.database.directory.load();
+        let directory = self.database.directory.load_near();
         let decision = Decision { plan: plan_of(leg.clone()), directory };
         match self.branch(&leg, &decision).await {
             Ok(_) => Ok(Some(server)),
@@ -330,7 +326,7 @@ impl Executor {
         if let Some(server) = self.transaction.branches.servers().next() {
             return Ok(server);
         }
-        let directory = self.database.directory.load();
+        let directory = self.database.directory.load_near();
         let held = self.held.as_ref().map(|held| held.0);
         let all = (0..directory.servers().len()).filter_map(|index| u16::try_from(index).ok()).map(ServerId);
         let mut last = None;

@@ -26,7 +26,7 @@ pub struct Prepared {
 }
 
 /// What a text says under one reading of the catalog and one search path.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Known {
     version: u64,
     path: SearchPath,
@@ -52,19 +52,21 @@ impl Prepared {
     }
 
     /// What was noted last, if it was noted under this catalog and search path.
-    pub fn known(&self, version: u64, path: &SearchPath) -> Option<Known> {
+    pub fn known<T>(&self, version: u64, path: &SearchPath, what: impl FnOnce(&Known) -> T) -> Option<T> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |known: &&Known| {
             known.version == version && (Arc::ptr_eq(&known.path.0, &path.0) || known.path == *path)
         };
-        known.as_ref().filter(same).cloned()
+        known.as_ref().filter(same).map(what)
     }
 
-    /// Notes what the text says.
-    pub fn note(&self, version: u64, path: SearchPath, statement: &Arc<Statement>) {
+    /// Notes what the text says; answers the statement as it is noted, which only this client holds.
+    pub fn note(&self, version: u64, path: SearchPath, statement: &Arc<Statement>) -> Arc<Statement> {
+        let statement = statement.apart();
         let fingerprint = self.fingerprint(version, &path.0);
-        let known = Known { version, path, statement: Some(Arc::clone(statement)), fingerprint };
+        let known = Known { version, path, statement: Some(Arc::clone(&statement)), fingerprint };
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        statement
     }
 
     /// The declared type of parameter `index`, counted from 0; 0 where the server infers it.

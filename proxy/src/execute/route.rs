@@ -17,8 +17,12 @@ pub(super) struct Route {
     /// What is counted of it.
     pub metrics: Option<ServerMetrics>,
     /// The pools of its nodes.
-    pools: Vec<(Node, Arc<PoolHandle>)>,
+    pub pools: NodePools,
 }
+
+/// The pools of a server's nodes that a session has used.
+#[derive(Debug, Default)]
+pub(super) struct NodePools(Vec<(Node, Arc<PoolHandle>)>);
 
 /// The ways of one session; few, since it goes to few servers.
 #[derive(Debug, Default)]
@@ -34,7 +38,7 @@ impl Routes {
                 let server = Arc::clone(fleet.servers.named(name).ok()?);
                 let metrics = fleet.server_metrics.get(name).cloned();
                 self.0.reserve_exact(1);
-                self.0.push(Route { server, metrics, pools: Vec::new() });
+                self.0.push(Route { server, metrics, pools: NodePools::default() });
                 self.0.len() - 1
             }
         };
@@ -42,33 +46,34 @@ impl Routes {
     }
 }
 
-impl Route {
-    /// The pool of a node; the same for all of a session's connections to it.
-    pub(super) fn pool(
+impl NodePools {
+    /// The pool of a server's node; the same for all of a session's connections to it.
+    pub(super) fn of(
         &mut self,
+        server: &Server,
         node: &Node,
         fleet: &Fleet,
         database: &Database,
         login: &Login,
     ) -> Arc<PoolHandle> {
-        if let Some((_, pool)) = self.pools.iter().find(|(known, _)| known == node) {
+        if let Some((_, pool)) = self.0.iter().find(|(known, _)| known == node) {
             return Arc::clone(pool);
         }
         let target = Arc::new(Target {
-            server: self.server.name().to_owned(),
+            server: server.name().to_owned(),
             host: node.host.clone(),
             port: node.port,
             database: database.name.clone(),
             user: login.user.clone(),
             proof: Arc::clone(&login.proof),
-            tls: fleet.tls_towards(self.server.name()),
+            tls: fleet.tls_towards(server.name()),
             application_name: format!("pgherd/{}", fleet.proxy_id),
             connect_timeout: fleet.config.load().pool.connect_timeout,
             startup: Vec::new(),
         });
         let pool = Arc::new(fleet.pools.pool(&target));
-        self.pools.reserve_exact(1);
-        self.pools.push((node.clone(), Arc::clone(&pool)));
+        self.0.reserve_exact(1);
+        self.0.push((node.clone(), Arc::clone(&pool)));
         pool
     }
 }

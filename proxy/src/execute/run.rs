@@ -21,6 +21,7 @@ use crate::execute::{
     set_values,
 };
 use crate::net::peer::Peer;
+use crate::wire::view::error_fields;
 
 /// How often a read is tried on another connection after one broke under it with nothing answered.
 const MOST_TRIES: u32 = 3;
@@ -219,6 +220,32 @@ impl Executor {
                 Err(trouble)
             }
         }
+    }
+
+    /// Waits for what is still owed to a BEGIN that went ahead of a simple query.
+    ///
+    /// # Errors
+    /// PostgreSQL's own: the query did not run, and its branch is dropped.
+    pub async fn begun(&mut self, server: ServerId, mut owed: &[u8]) -> Result<(), Trouble> {
+        while let [next, rest @ ..] = owed {
+            let Some(branch) = self.transaction.branches.get_mut(server) else { return Ok(()) };
+            let frame = branch.connection.frame().await?;
+            match frame.tag() {
+                tag if tag == *next => owed = rest,
+                b'N' => branch.notices.extend_from_slice(frame.bytes()),
+                b'S' => {}
+                b'E' => {
+                    let fields = error_fields(&frame);
+                    self.drop_branch(server);
+                    return Err(fields.into());
+                }
+                _ => {
+                    self.drop_branch(server);
+                    return Err(ClientError::internal("a BEGIN was not answered as such").into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A statement of one server was answered.

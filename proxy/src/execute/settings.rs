@@ -140,6 +140,8 @@ pub struct Settings {
     defaults: Arc<State>,
     session: Arc<State>,
     local: Map,
+    /// True within a transaction. What held when it began is noted at its first change.
+    open: bool,
     marks: Vec<(Option<String>, Arc<State>, Map)>,
     stamp: u64,
     encoding: Encoding,
@@ -246,24 +248,25 @@ impl Settings {
         script
     }
 
-    /// What is known of a connection after a transaction of this session has committed on it, which had
-    /// `before` when it began. A setting that the transaction changed may have been changed there or
+    /// Notes what is known of a connection after a transaction of this session has committed on it, which
+    /// had these settings when it began. A setting that the transaction changed may have been changed there or
     /// not: whoever uses the connection next makes it anew.
-    pub fn after_commit(&self, before: &Applied) -> Applied {
-        if before.is(self.session.applied()) {
-            return before.clone();
+    pub fn commit_on(&self, applied: &mut Applied) {
+        if applied.is(self.session.applied()) {
+            return;
         }
-        let before = before.statements();
+        let before = applied.statements();
         let names: BTreeSet<&String> = before.keys().chain(self.session.keys()).collect();
         let known = |name: &String| match (before.get(name), self.session.get(name)) {
             (Some(before), Some(now)) if *before == now.statement => before.clone(),
             _ => UNKNOWN.to_owned(),
         };
-        Applied::new(names.into_iter().map(|name| (name.clone(), known(name))).collect())
+        *applied = Applied::new(names.into_iter().map(|name| (name.clone(), known(name))).collect());
     }
 
     /// SET or `set_config(.., false)`.
     pub fn set(&mut self, name: &str, setting: Setting) {
+        self.note_beginning();
         self.local.remove(name);
         self.change_session(|session| {
             session.insert(name.to_owned(), setting);
@@ -272,7 +275,8 @@ impl Settings {
 
     /// SET LOCAL or `set_config(.., true)`; without a transaction it has no effect.
     pub fn set_local(&mut self, name: &str, setting: Setting) {
-        if !self.marks.is_empty() {
+        if self.open {
+            self.note_beginning();
             let default = self.defaults.get(name).filter(|_| setting.is_default());
             self.local.insert(name.to_owned(), default.cloned().unwrap_or(setting));
             self.changed();
@@ -281,6 +285,7 @@ impl Settings {
 
     /// RESET name, SET name TO DEFAULT.
     pub fn reset(&mut self, name: &str) {
+        self.note_beginning();
         self.local.remove(name);
         let default = self.defaults.get(name).cloned();
         self.change_session(|session| {
@@ -316,6 +321,7 @@ impl Settings {
     /// Everything is as it was before [`Self::set_aside`].
     pub fn put_back(&mut self, Aside { session, local }: Aside) {
         if !Arc::ptr_eq(&self.session, &session) {
+            self.note_beginning();
             (self.session, self.local) = (session, local);
             self.changed();
         }
@@ -323,6 +329,7 @@ impl Settings {
 
     /// RESET ALL. The role and the session's user stay, as in PostgreSQL.
     pub fn reset_all(&mut self) {
+        self.note_beginning();
         self.clear_local();
         let keep = |name: &str| matches!(name, "role" | "session_authorization");
         let kept: Map =
@@ -336,6 +343,7 @@ impl Settings {
 
     /// DISCARD ALL: as new.
     pub fn discard_all(&mut self) {
+        self.note_beginning();
         self.clear_local();
         let defaults = self.defaults.map.clone();
         self.change_session(|session| *session = defaults);
@@ -343,13 +351,18 @@ impl Settings {
 
     /// A transaction begins.
     pub fn begin(&mut self) {
-        if self.marks.is_empty() {
+        self.open = true;
+    }
+
+    fn note_beginning(&mut self) {
+        if self.open && self.marks.is_empty() {
             self.mark(None);
         }
     }
 
     /// SAVEPOINT name.
     pub fn savepoint(&mut self, name: &str) {
+        self.note_beginning();
         self.mark(Some(name.to_owned()));
     }
 
@@ -381,12 +394,14 @@ impl Settings {
 
     /// The transaction committed: SET LOCAL ends.
     pub fn commit(&mut self) {
+        self.open = false;
         self.marks.clear();
         self.clear_local();
     }
 
     /// The transaction was rolled back: every setting is as it was before.
     pub fn rollback(&mut self) {
+        self.open = false;
         let began = self.marks.drain(..).next();
         if let Some((_, session, _)) = began
             && !Arc::ptr_eq(&self.session, &session)
@@ -523,11 +538,13 @@ mod tests {
     fn what_a_transaction_changed_is_made_anew_by_whoever_is_next() {
         let mut settings = settings();
         let before = settings.session().applied().clone();
-        assert_eq!(settings.after_commit(&before), before);
+        let mut applied = before.clone();
+        settings.commit_on(&mut applied);
+        assert_eq!(applied, before);
         settings.begin();
         settings.set("timezone", Setting::of("timezone", "Asia/Tokyo"));
         settings.set("work_mem", Setting::of("work_mem", "4MB"));
-        let applied = settings.after_commit(&before);
+        settings.commit_on(&mut applied);
         settings.commit();
         assert_eq!(difference(applied.statements(), settings.session()).len(), 2);
         assert_eq!(

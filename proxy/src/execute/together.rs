@@ -6,10 +6,10 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use router::directory::Directory;
 use router::ids::ServerId;
 use router::plan::{Leg, Plan, Role, Tenants, Way};
 
+use crate::directory::NearDirectory;
 use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance, must};
 use crate::execute::transaction::Mode;
@@ -120,7 +120,7 @@ impl Executor {
     ///
     /// # Errors
     /// No primary answers; 40001 where commits over several servers leave no moment; the client cancels.
-    pub(super) async fn begin_everywhere(&mut self, directory: &Arc<Directory>) -> Result<(), Hindrance> {
+    pub(super) async fn begin_everywhere(&mut self, directory: &NearDirectory) -> Result<(), Hindrance> {
         let servers = (0..directory.servers().len()).filter_map(|index| u16::try_from(index).ok());
         let legs = servers.map(|index| Leg::on(ServerId(index)));
         let plan = Plan {

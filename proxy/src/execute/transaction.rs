@@ -19,13 +19,12 @@ use router::sql::Hold;
 use smallvec::SmallVec;
 
 use crate::deadlocks::Listed;
-use crate::directory::Pass;
+use crate::directory::{NearDirectory, Pass};
 use crate::execute::branches::Branches;
 use crate::execute::clock::Moment;
 use crate::execute::executor::Decision;
 use crate::execute::room::Room;
 use crate::pool::Lent;
-use crate::server::Applied;
 
 /// Who opened the transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,7 +105,7 @@ impl Permit {
 /// A transaction's part on one server.
 #[derive(Debug)]
 pub struct Branch {
-    /// The connection, for as long as the transaction lasts.
+    /// The connection, for as long as the transaction lasts; its settings stay those of before it until then.
     pub connection: Lent,
     /// True where a BEGIN was sent: it ends with COMMIT, not by itself.
     pub begun: bool,
@@ -120,9 +119,7 @@ pub struct Branch {
     /// roll back to one of those gives the token up.
     pub fences: BTreeMap<String, usize>,
     /// The directory under which it was opened: where its snapshot may be from.
-    pub directory: Arc<Directory>,
-    /// The settings that were applied to the connection before it began.
-    pub settings_before: Applied,
+    pub directory: NearDirectory,
     /// Statements sent to be prepared, their ParseComplete not yet seen.
     pub preparing: Vec<u128>,
     /// True where code ran on it that may have changed the session: DO, CALL, a user's function.
@@ -155,12 +152,11 @@ impl Branch {
 }
 
 impl Transaction {
-    /// None, in the place of one that ended: the room that it took is left to the next one.
-    pub fn emptied(self) -> Transaction {
+    /// It has ended: its permits are given up, and the room that it took is left to the next one.
+    pub fn leave(self) {
         if self.passes.capacity() > 0 {
             Room { branches: self.branches, passes: self.passes, wrote: self.wrote }.put();
         }
-        Transaction::default()
     }
 
     /// It is about to hold something: takes room for it, where it has none.

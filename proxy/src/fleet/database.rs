@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 use router::catalog::{Catalog, SearchPath};
 use router::sql::{Learned, Outline, Template, learn};
 use tokio::sync::Notify;
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::catalog::LiveCatalog;
 use crate::config::DatabaseConfig;
@@ -27,6 +27,9 @@ const STATEMENTS_KEPT: usize = 20_000;
 const TEMPLATES_KEPT: usize = 5_000;
 /// Longer texts are analysed each time: they would push out many that come again.
 const LONGEST_KEPT: usize = 16 * 1024;
+
+/// An odd number whose bits are spread, from the golden ratio (Knuth, "The Art of Computer Programming", 6.4).
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A database with its directory, its catalog and what is under way in it.
 pub struct Database {
@@ -157,16 +160,11 @@ impl Database {
         catalog: &Catalog,
         path: &SearchPath,
     ) -> u128 {
-        let mut hash = Xxh3::with_seed(self.seed);
-        hash.update(text.as_bytes());
-        hash.update(&catalog.version.to_be_bytes());
-        for type_oid in type_oids {
-            hash.update(&type_oid.to_be_bytes());
-        }
-        for schema in path.0.iter() {
-            hash.update(b"\0");
-            hash.update(schema.as_bytes());
-        }
-        hash.digest128()
+        // The text is hashed in one piece; what is read with it is in the seed.
+        let read_with = [catalog.version].into_iter().chain(type_oids.into_iter().map(u64::from));
+        let seed = read_with.fold(self.seed, |seed, part| (seed ^ part).wrapping_mul(SPREAD).rotate_left(29));
+        let schemas = path.0.iter();
+        let seed = schemas.fold(seed, |seed, schema| xxh3_64_with_seed(schema.as_bytes(), seed));
+        xxh3_128_with_seed(text.as_bytes(), seed)
     }
 }

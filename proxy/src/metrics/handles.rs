@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use router::plan::Role;
 
 use super::histogram::Histogram;
 use super::labels::Way;
+use super::stripe::Counter;
 
 /// One database's metrics.
 #[derive(Clone, Debug)]

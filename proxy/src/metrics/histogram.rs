@@ -1,4 +1,4 @@
-//! A latency histogram without a lock: an observation is two additions.
+//! A latency histogram without a lock: an observation is two additions, to what is its thread's own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +8,8 @@ use std::time::Duration;
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 
+use super::stripe::{Apart, STRIPES, stripe};
+
 /// The first bucket ends here; each next one is twice as wide, up to 26 seconds.
 const FIRST_NANOSECONDS: u64 = 50_000;
 /// How many buckets have an end.
@@ -15,7 +17,7 @@ const BUCKETS: usize = 20;
 
 /// How long something took, by powers of two; clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct Histogram(Arc<Cells>);
+pub struct Histogram(Arc<[Apart<Cells>; STRIPES]>);
 
 #[derive(Debug, Default)]
 struct Cells {
@@ -28,8 +30,9 @@ impl Histogram {
     /// Notes one.
     pub fn observe(&self, took: Duration) {
         let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        self.0.counts[bucket(nanoseconds)].fetch_add(1, Ordering::Relaxed);
-        self.0.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+        let Apart(cells) = &self.0[stripe()];
+        cells.counts[bucket(nanoseconds)].fetch_add(1, Ordering::Relaxed);
+        cells.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 }
 
@@ -42,14 +45,19 @@ fn bucket(nanoseconds: u64) -> usize {
 
 impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        let counts = self.0.counts.each_ref().map(|count| count.load(Ordering::Relaxed));
+        let mut counts = [0; BUCKETS + 1];
+        for Apart(cells) in self.0.iter() {
+            let more = cells.counts.iter().map(|count| count.load(Ordering::Relaxed));
+            counts.iter_mut().zip(more).for_each(|(count, more): (&mut u64, u64)| *count += more);
+        }
         let end = |bucket: usize| match bucket {
             BUCKETS => f64::MAX,
             _ => (FIRST_NANOSECONDS << bucket) as f64 / 1e9,
         };
         let buckets: Vec<(f64, u64)> =
             counts.iter().enumerate().map(|(bucket, count)| (end(bucket), *count)).collect();
-        let seconds = self.0.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9;
+        let nanoseconds = self.0.iter().map(|Apart(cells)| cells.nanoseconds.load(Ordering::Relaxed));
+        let seconds = nanoseconds.fold(0, u64::wrapping_add) as f64 / 1e9;
         encoder.encode_histogram::<NoLabelSet>(seconds, counts.iter().sum(), &buckets, None)
     }
 

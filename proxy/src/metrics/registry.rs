@@ -16,6 +16,7 @@ use super::handles::{DatabaseMetrics, ServerMetrics, WayMetrics};
 use super::histogram::Histogram;
 use super::labels::*;
 use super::sessions::{SessionBook, SessionCounters};
+use super::stripe;
 use super::sums::SumsCollector;
 use super::tenants::Tenants;
 use super::traffic::TrafficBook;
@@ -32,7 +33,7 @@ pub struct Metrics {
     clients: Family<DatabaseLabel, Gauge>,
     directory_version: Family<DatabaseLabel, Gauge>,
     logins: Family<OutcomeLabel, Counter>,
-    statements: Family<StatementLabels, Counter>,
+    statements: Family<StatementLabels, stripe::Counter>,
     statement_seconds: Histograms<WayLabels>,
     errors: Family<ErrorLabels, Counter>,
     queue_seconds: Histograms<ServerLabel>,

@@ -141,7 +141,7 @@ impl NodeState {
         let too_many = pool.open > pool.bounds.size + pool.bounds.reserve;
         let unfit = closed || stale || pool.paused || needed || too_many;
         match connection {
-            Some(connection) if !unfit && !is_old(&connection, settings.lifetime) => {
+            Some(connection) if !unfit && !is_old(&connection, settings.lifetime, connection.last_used) => {
                 pool.idle.push(connection);
                 None
             }
@@ -281,7 +281,7 @@ impl NodeState {
 
     /// Takes out what lies idle for too long, and forgets pools that nobody uses.
     pub(super) fn reap(&mut self, settings: &PoolSettings) -> Vec<Box<Connection>> {
-        let mut spent = Vec::new();
+        let (mut spent, now) = (Vec::new(), Instant::now());
         for pool in self.pools.iter_mut().flatten() {
             let mut spare = pool.open.saturating_sub(pool.bounds.min_size);
             // After a reload that made the pool smaller.
@@ -289,7 +289,7 @@ impl NodeState {
             let (gone, kept): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut pool.idle).into_iter().partition(|idle| {
                     let unused = settings.idle_timeout.is_some_and(|limit| idle.last_used.elapsed() > limit);
-                    let goes = is_old(idle, settings.lifetime) || (unused && spare > 0) || surplus > 0;
+                    let goes = is_old(idle, settings.lifetime, now) || (unused && spare > 0) || surplus > 0;
                     spare = spare.saturating_sub(usize::from(goes));
                     surplus = surplus.saturating_sub(usize::from(goes));
                     goes
@@ -364,9 +364,14 @@ impl Bound {
 }
 
 /// A tenth of the lifetime is spread over the connections, so that they do not all end at once.
-fn is_old(connection: &Connection, lifetime: Option<Duration>) -> bool {
+fn is_old(connection: &Connection, lifetime: Option<Duration>, now: Instant) -> bool {
     lifetime.is_some_and(|lifetime| {
+        let age = now.saturating_duration_since(connection.created);
+        // Most are young, and a glance says so.
+        if age + age < lifetime {
+            return false;
+        }
         let spread = u32::try_from(connection.id % 101).unwrap_or(0);
-        connection.created.elapsed() > lifetime.mul_f64(0.9) + lifetime.mul_f64(0.002) * spread
+        age > lifetime.mul_f64(0.9) + lifetime.mul_f64(0.002) * spread
     })
 }

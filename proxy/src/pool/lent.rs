@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 
 use super::node::Node;
 use super::shares::TenantHash;
@@ -87,9 +87,11 @@ impl Lent {
         Lent { connection: Some(connection), slot }
     }
 
-    /// Has it woken by the runtime of the calling task; false where it is lost over that.
-    pub(super) fn move_here(&mut self) -> bool {
-        self.connection = self.connection.take().and_then(|connection| connection.move_here().ok());
+    /// Has it woken by the runtime of the calling task, which is this; false where it is lost over that.
+    pub(super) fn move_here(&mut self, here: Id) -> bool {
+        if self.home() != here {
+            self.connection = self.connection.take().and_then(|connection| connection.move_to(here).ok());
+        }
         self.connection.is_some()
     }
 

@@ -137,8 +137,12 @@ impl Node {
 
     /// Lends an idle connection that has the settings asked for and has not rested for long; `None` where
     /// there is none for this wish.
-    pub(super) fn lend_at_once(self: &Arc<Node>, wish: Wish<'_>, rested: Duration) -> Option<Lent> {
-        let now = Instant::now();
+    pub(super) fn lend_at_once(
+        self: &Arc<Node>,
+        wish: Wish<'_>,
+        rested: Duration,
+        now: Instant,
+    ) -> Option<Lent> {
         let mut guard = self.lock();
         let state = &mut *guard;
         if state.closed {

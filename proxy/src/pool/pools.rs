@@ -124,7 +124,7 @@ impl Pools {
         let wish = wish_of(&request);
         let mut answer = request.pool.node.ask(wish)?;
         if let Answer::Now(Grant::Lent(lent)) = &mut answer
-            && lent.move_here()
+            && lent.move_here(wish.home)
             && lent.still_there()
             && lent.last_used.elapsed() < self.settings.load().check_delay
             && let Answer::Now(Grant::Lent(lent)) = answer
@@ -136,11 +136,12 @@ impl Pools {
 
     /// Lends a connection at rest that has the preferred settings; `None` where there is none to be had
     /// without waiting, and nothing was done.
-    pub fn lend_at_once(&self, request: &Request<'_>) -> Option<Lent> {
+    pub fn lend_at_once(&self, request: &Request<'_>, now: Instant) -> Option<Lent> {
         let rested = self.settings.load().check_delay;
-        let mut lent = request.pool.node.lend_at_once(wish_of(request), rested)?;
+        let wish = wish_of(request);
+        let mut lent = request.pool.node.lend_at_once(wish, rested, now)?;
         // One that is lost is closed, and who can wait finds another.
-        (lent.move_here() && lent.still_there()).then_some(lent)
+        (lent.move_here(wish.home) && lent.still_there()).then_some(lent)
     }
 
     /// A checkout that is not served at once.
@@ -165,7 +166,7 @@ impl Pools {
             };
             match grant {
                 Grant::Lent(mut lent) => {
-                    if lent.move_here() && self.is_well(&mut lent).await {
+                    if lent.move_here(wish.home) && self.is_well(&mut lent).await {
                         return Ok(lent);
                     }
                 }

@@ -75,10 +75,16 @@ pub enum Canceled {
 /// Cancels what runs on a connection during one lease of it.
 #[derive(Clone, Debug)]
 pub struct CancelHandle {
+    pub(super) reach: Arc<Reach>,
+    pub(super) lease: u64,
+}
+
+/// What a cancel request needs of a connection.
+#[derive(Debug)]
+pub(super) struct Reach {
     pub(super) target: Arc<Target>,
     pub(super) process: i32,
     pub(super) key: Bytes,
-    pub(super) lease: u64,
     pub(super) gate: Arc<Gate>,
 }
 
@@ -87,7 +93,7 @@ impl CancelHandle {
     /// most.
     pub async fn cancel(&self) -> Canceled {
         let Some(_under_way) = UnderWay::begin(self) else { return Canceled::Over };
-        match timeout(PATIENCE.min(self.target.connect_timeout), self.request()).await {
+        match timeout(PATIENCE.min(self.reach.target.connect_timeout), self.request()).await {
             Ok(Ok(())) => Canceled::Sent,
             Ok(Err(())) | Err(_) => Canceled::Failed,
         }
@@ -95,20 +101,20 @@ impl CancelHandle {
 
     /// Notes why what runs is going to be canceled: it has taken too long.
     pub fn time_out(&self, why: &'static str) {
-        let mut state = self.gate.lock();
+        let mut state = self.reach.gate.lock();
         if state.lease == self.lease {
             state.timed_out = Some(why);
         }
     }
 
     async fn request(&self) -> Result<(), ()> {
-        let target = &self.target;
+        let Reach { target, process, key, .. } = &*self.reach;
         let mut stream = dial(&target.host, target.port, &target.tls).await.map_err(drop)?;
         let mut request = BytesMut::new();
-        request.put_i32(12 + i32::try_from(self.key.len()).map_err(drop)?);
+        request.put_i32(12 + i32::try_from(key.len()).map_err(drop)?);
         request.put_i32(CANCEL_REQUEST);
-        request.put_i32(self.process);
-        request.put_slice(&self.key);
+        request.put_i32(*process);
+        request.put_slice(key);
         stream.write_all(&request).await.map_err(drop)?;
         stream.flush().await.map_err(drop)?;
         // The node closes once it has signaled the process; how it closes does not matter.
@@ -122,10 +128,10 @@ struct UnderWay<'a>(&'a Gate);
 
 impl<'a> UnderWay<'a> {
     fn begin(handle: &'a CancelHandle) -> Option<UnderWay<'a>> {
-        let mut state = handle.gate.lock();
+        let mut state = handle.reach.gate.lock();
         (state.lease == handle.lease).then(|| {
             state.under_way += 1;
-            UnderWay(&handle.gate)
+            UnderWay(&handle.reach.gate)
         })
     }
 }

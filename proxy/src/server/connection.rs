@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use futures_util::FutureExt;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::runtime::{Handle, Id};
 
 use super::alarm::Alarm;
 use super::applied::Applied;
-use super::cancel::{CancelHandle, Gate};
+use super::cancel::{CancelHandle, Gate, Reach};
 use super::handshake::Welcome;
 use super::prepared::PreparedStatements;
 use super::roster::Enrolled;
@@ -170,16 +170,16 @@ pub struct Connection {
     encoding: Encoding,
     parting: Option<Box<Fields>>,
     lost: bool,
-    process: i32,
-    key: Bytes,
-    gate: Arc<Gate>,
+    reach: Arc<Reach>,
 }
 
 impl Connection {
     pub(super) fn new(target: Arc<Target>, welcome: Welcome, gate: Arc<Gate>) -> Connection {
         const STATEMENTS: usize = 500;
         let now = Instant::now();
+        let (process, key) = (welcome.process, welcome.key);
         Connection {
+            reach: Arc::new(Reach { target: Arc::clone(&target), process, key, gate }),
             statements: PreparedStatements::new(STATEMENTS),
             traffic: Traffic::default(),
             settings: Applied::default(),
@@ -205,9 +205,6 @@ impl Connection {
             parting: None,
             lost: false,
             enrolled: None,
-            process: welcome.process,
-            key: welcome.key,
-            gate,
         }
     }
 
@@ -223,7 +220,7 @@ impl Connection {
 
     /// The server's process, as in `pg_stat_activity`.
     pub fn process(&self) -> i32 {
-        self.process
+        self.reach.process
     }
 
     /// A message that came unasked, for the client: a notification names the client that sent it, where
@@ -258,25 +255,19 @@ impl Connection {
 
     /// Cancels what runs here until the connection is given back.
     pub fn cancel_handle(&self) -> CancelHandle {
-        CancelHandle {
-            target: self.target.clone(),
-            process: self.process,
-            key: self.key.clone(),
-            lease: self.gate.lease(),
-            gate: self.gate.clone(),
-        }
+        CancelHandle { lease: self.reach.gate.lease(), reach: Arc::clone(&self.reach) }
     }
 
     /// Ends the lease: cancel handles of it do nothing any more. False where one is under way: the
     /// connection must be closed.
     pub fn end_lease(&mut self) -> bool {
         self.last_used = Instant::now();
-        self.gate.end_lease()
+        self.reach.gate.end_lease()
     }
 
     /// Why what ran was canceled, where it had taken too long; answered once.
     pub fn take_timed_out(&self) -> Option<&'static str> {
-        self.gate.take_timed_out()
+        self.reach.gate.take_timed_out()
     }
 
     /// What is still to be written: append messages here. Whoever appends a Query, Sync or
@@ -337,19 +328,15 @@ impl Connection {
         self.home
     }
 
-    /// The same connection, woken from now on by the runtime of the calling task.
+    /// The same connection, woken from now on by the runtime of the calling task, which is `here`.
     ///
     /// # Errors
     /// The connection could not be moved, and is closed.
-    pub fn move_here(self: Box<Self>) -> io::Result<Box<Connection>> {
-        let here = Handle::current().id();
-        if self.home != here {
-            let mut connection = *self;
-            connection.stream = connection.stream.move_here()?;
-            connection.home = here;
-            return Ok(Box::new(connection));
-        }
-        Ok(self)
+    pub fn move_to(self: Box<Self>, here: Id) -> io::Result<Box<Connection>> {
+        let mut connection = *self;
+        connection.stream = connection.stream.move_here()?;
+        connection.home = here;
+        Ok(Box::new(connection))
     }
 
     /// True where it is encrypted.

@@ -1,7 +1,5 @@
 //! Which servers tenants are on, and what moves ask of the plans that concern them.
 
-use std::collections::BTreeSet;
-
 use smallvec::SmallVec;
 
 use super::decide::Request;
@@ -12,9 +10,10 @@ use crate::ids::{MoveId, ServerId, TenantKey};
 /// The moves that a plan meets.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Placing {
-    frozen: BTreeSet<MoveId>,
+    /// Few, each once, as the fences are.
+    frozen: Vec<MoveId>,
     /// Fences by the server that has them.
-    fences: BTreeSet<(ServerId, String)>,
+    fences: Vec<(ServerId, String)>,
 }
 
 impl Placing {
@@ -46,16 +45,19 @@ impl Placing {
 
     fn meet(&mut self, mark: &MoveMark) {
         if mark.stage == MoveStage::Frozen {
-            self.frozen.insert(mark.id);
+            once(&mut self.frozen, mark.id);
         }
         if let Some(fence) = mark.fence() {
-            self.fences.insert((mark.from, fence));
+            once(&mut self.fences, (mark.from, fence));
         }
     }
 
     /// The plan with its fences, or the wait for the moves that have frozen what it needs. A move
     /// waits for whoever holds its fence, so that one must not wait for the move.
     pub(super) fn verdict(self, request: &Request<'_>, mut plan: Plan) -> Verdict {
+        if self.frozen.is_empty() && self.fences.is_empty() {
+            return Verdict::Run(plan);
+        }
         let waits: Vec<MoveId> =
             self.frozen.into_iter().filter(|id| !request.session.fenced.contains(id)).collect();
         if !waits.is_empty() {
@@ -69,5 +71,12 @@ impl Placing {
             leg.fences.extend(fences.map(|(_, fence)| fence.clone()));
         }
         Verdict::Run(plan)
+    }
+}
+
+/// Adds what is not there yet, in order.
+fn once<T: Ord>(all: &mut Vec<T>, one: T) {
+    if let Err(place) = all.binary_search(&one) {
+        all.insert(place, one);
     }
 }

@@ -4,7 +4,6 @@
 //! that could make a literal mean something else (comments, parameters, escapes, dollar quotes, prefixed or
 //! doubled quotes) has no shape here, and is read as a whole.
 
-use std::fmt::Write;
 use std::ops::Range;
 
 use crate::plan::Parameter;
@@ -12,6 +11,51 @@ use crate::plan::Parameter;
 /// OIDs of `pg_type`: what PostgreSQL takes whole numbers for.
 const INT4: u32 = 23;
 const INT8: u32 = 20;
+/// What a byte begins, outside of quotes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    /// Nothing that matters here.
+    Other,
+    /// A name or a keyword.
+    Letter,
+    /// A number.
+    Digit,
+    /// A string.
+    Quote,
+    /// A name in quotes.
+    NameQuote,
+    /// Perhaps a comment.
+    Dash,
+    /// Perhaps a comment.
+    Slash,
+    /// What only the grammar can tell.
+    Uncertain,
+}
+
+/// The class of each byte.
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'0'..=b'9' => Class::Digit,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..=0xff => Class::Letter,
+            b'\'' => Class::Quote,
+            b'"' => Class::NameQuote,
+            b'-' => Class::Dash,
+            b'/' => Class::Slash,
+            b'$' | b'\\' | 0 => Class::Uncertain,
+            _ => Class::Other,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+fn class(byte: u8) -> Class {
+    CLASSES[byte as usize]
+}
+
 /// More digits may be no bigint.
 const MOST_DIGITS: usize = 18;
 /// The most literals that are taken out; beyond, the text is read as a whole.
@@ -41,27 +85,29 @@ impl Outline {
             Outline { text: String::with_capacity(text.len() + 16), literals: Vec::with_capacity(4) };
         let (mut at, mut copied) = (0, 0);
         while let Some(&byte) = bytes.get(at) {
-            at = match byte {
-                b'$' | b'\\' | 0 => return None,
-                b'-' if bytes.get(at + 1) == Some(&b'-') => return None,
-                b'/' if bytes.get(at + 1) == Some(&b'*') => return None,
-                b'"' => at + 2 + position(&bytes[at + 1..], b'"')?,
-                b'\'' => {
-                    let value = string(bytes, at)?;
-                    let end = value.end + 1;
-                    outline.take(&text[copied..at], Literal { value, type_oid: 0 })?;
-                    copied = end;
-                    end
-                }
-                byte if is_word(byte) => {
-                    let end = end_of_word(bytes, at);
+            at = match class(byte) {
+                Class::Other => at + 1,
+                Class::Letter => end_of_word(bytes, at + 1),
+                Class::Digit => {
+                    let end = end_of_word(bytes, at + 1);
                     if let Some(type_oid) = whole_number(bytes, at, end) {
                         outline.take(&text[copied..at], Literal { value: at..end, type_oid })?;
                         copied = end;
                     }
                     end
                 }
-                _ => at + 1,
+                Class::Quote => {
+                    let value = string(bytes, at)?;
+                    let end = value.end + 1;
+                    outline.take(&text[copied..at], Literal { value, type_oid: 0 })?;
+                    copied = end;
+                    end
+                }
+                Class::NameQuote => at + 2 + position(&bytes[at + 1..], b'"')?,
+                Class::Dash if bytes.get(at + 1) == Some(&b'-') => return None,
+                Class::Slash if bytes.get(at + 1) == Some(&b'*') => return None,
+                Class::Dash | Class::Slash => at + 1,
+                Class::Uncertain => return None,
             };
         }
         outline.text.push_str(&text[copied..]);
@@ -74,8 +120,12 @@ impl Outline {
         }
         self.text.push_str(before);
         self.literals.push(literal);
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "${}", self.literals.len());
+        let number = self.literals.len() as u8;
+        self.text.push('$');
+        if number >= 10 {
+            self.text.push(char::from(b'0' + number / 10));
+        }
+        self.text.push(char::from(b'0' + number % 10));
         Some(())
     }
 
@@ -104,11 +154,12 @@ fn position(bytes: &[u8], byte: u8) -> Option<usize> {
 
 /// As PostgreSQL's scanner: `$` is met before it could stand inside a name.
 fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+    matches!(class(byte), Class::Letter | Class::Digit)
 }
 
 fn end_of_word(bytes: &[u8], start: usize) -> usize {
-    bytes[start..].iter().position(|byte| !is_word(*byte)).map_or(bytes.len(), |length| start + length)
+    let rest = bytes.get(start..).unwrap_or_default();
+    start + rest.iter().position(|byte| !is_word(*byte)).unwrap_or(rest.len())
 }
 
 /// The inside of a plain string that begins at `quote`; `None` where it is prefixed, or has quotes inside,

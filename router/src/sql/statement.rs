@@ -356,6 +356,14 @@ impl Statement {
         writes_in_with(self.raw().stmt())
     }
 
+    /// The same, held by nobody else: who holds it counts its holders for himself.
+    pub fn apart(self: &Arc<Self>) -> Arc<Statement> {
+        match &self.instance {
+            Some(_) => Arc::clone(self),
+            None => Arc::new(self.share()),
+        }
+    }
+
     /// True for INSERT.
     pub(crate) fn inserts_rows(&self) -> bool {
         matches!(self.raw().stmt(), Node::InsertStmt(_))

@@ -126,7 +126,11 @@ pub(in crate::wire) fn framed(out: &mut BytesMut, tag: u8, body: impl FnOnce(&mu
 
 /// A text and its NUL; what follows a NUL in it is cut off.
 pub(in crate::wire) fn put_text(out: &mut BytesMut, text: &[u8]) {
-    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    // Nearly none has one: to look for it so is quick.
+    let end = match text.contains(&0) {
+        true => text.iter().position(|byte| *byte == 0).unwrap_or(text.len()),
+        false => text.len(),
+    };
     out.put_slice(text.get(..end).unwrap_or_default());
     out.put_u8(0);
 }
