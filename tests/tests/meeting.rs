@@ -240,3 +240,40 @@ async fn a_table_whose_making_the_recovery_has_finished_can_be_used() {
     let count: i64 = client.query_one("SELECT count(*) FROM late", &[]).await.unwrap().get(0);
     assert_eq!(count, 20);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_over_all_servers_waits_for_a_schema_change_as_on_one() {
+    let (fleet, [one, _], _) = stage().await;
+    let client = one.connect().await.unwrap();
+    let big = "CREATE TABLE big (tenant_id bigint, n int, pad text, PRIMARY KEY (tenant_id, n));
+        INSERT INTO big SELECT t, n, repeat('x', 2000) FROM generate_series(1, 40) t, generate_series(1, 500) n";
+    client.batch_execute(big).await.unwrap();
+    let (alpha, beta) =
+        (fleet.server(0).connect("app").await.unwrap(), fleet.server(1).connect("app").await.unwrap());
+    let first = fleet.server(0).connect("app").await.unwrap();
+    first.batch_execute("BEGIN; LOCK TABLE big IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waiting = async |count: i64| {
+        let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'big'::regclass AND NOT granted";
+        until("they wait on alpha", Duration::from_secs(20), async || {
+            alpha.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == count
+        })
+        .await;
+    };
+    let change = tokio::spawn(async move { client.batch_execute("ALTER TABLE big ADD COLUMN z int").await });
+    waiting(1).await;
+    let reader = one.connect().await.unwrap();
+    // In the simple protocol: to prepare it would wait on alpha, before anything is asked of beta.
+    let query = "SELECT tenant_id, pad FROM big ORDER BY tenant_id";
+    let read = tokio::spawn(async move { reader.simple_query(query).await });
+    waiting(2).await;
+    let holds = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) \
+         WHERE l.relation = 'big'::regclass AND l.granted AND a.wait_event = 'ClientWrite'";
+    until("it holds its lock on beta, with rows that nobody takes", Duration::from_secs(20), async || {
+        beta.query_one(holds, &[]).await.unwrap().get::<_, i64>(0) == 1
+    })
+    .await;
+    // Now the change waits on beta for the read, which waits on alpha for the change.
+    first.batch_execute("COMMIT").await.unwrap();
+    change.await.unwrap().unwrap();
+    assert!(read.await.unwrap().unwrap().len() >= 20000);
+}

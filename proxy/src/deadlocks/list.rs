@@ -24,6 +24,8 @@ struct List {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) since: Instant,
+    /// True for what only reads, outside a transaction: it can be run again, and nobody notices.
+    pub(super) gives_way: bool,
     /// Its server processes.
     pub(super) processes: Vec<(ServerId, i32)>,
     pub(super) cancellable: Arc<Cancellable>,
@@ -46,8 +48,10 @@ impl Transactions {
         self: &Arc<Self>,
         processes: Vec<(ServerId, i32)>,
         cancellable: &Arc<Cancellable>,
+        gives_way: bool,
     ) -> Listed {
-        let entry = Entry { since: Instant::now(), processes, cancellable: Arc::clone(cancellable) };
+        let since = Instant::now();
+        let entry = Entry { since, gives_way, processes, cancellable: Arc::clone(cancellable) };
         let mut list = self.list();
         list.next += 1;
         let number = list.next;

@@ -39,13 +39,15 @@ pub async fn run(fleet: Arc<Fleet>, database: Arc<Database>) {
         let old = database.transactions.longer_than(TICK);
         let again = cycles(&look(&fleet, &database, &mut clients, &old).await);
         for cycle in found.intersection(&again) {
-            if let Some(youngest) = cycle.last().and_then(|number| old.get(number)) {
+            let gives_way = |number: &&u64| old.get(number).is_some_and(|entry| entry.gives_way);
+            let chosen = cycle.iter().rev().find(gives_way).or(cycle.last());
+            if let Some(chosen) = chosen.and_then(|number| old.get(number)) {
                 tracing::info!(
                     database = database.name,
                     transactions = cycle.len(),
                     "a deadlock over several servers is broken"
                 );
-                youngest.cancellable.time_out(DEADLOCK).await;
+                chosen.cancellable.time_out(DEADLOCK).await;
             }
         }
     }

@@ -523,8 +523,9 @@ impl Executor {
                 let process = |(server, branch): (ServerId, &Branch)| (server, branch.connection.process());
                 let mut processes: Vec<_> = branches.map(process).collect();
                 processes.push((server, connection.process()));
+                let gives_way = self.transaction.mode == Mode::Auto;
                 self.transaction.listed =
-                    Some(self.database.transactions.enter(processes, &self.cancellable));
+                    Some(self.database.transactions.enter(processes, &self.cancellable, gives_way));
             }
         }
     }

@@ -11,6 +11,7 @@ use router::sql::{Access, Kind, Statement};
 
 use crate::error::ClientError;
 use crate::execute::aim::Aim;
+use crate::execute::cancel::DEADLOCK;
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
@@ -60,6 +61,7 @@ impl Executor {
         loop {
             let decision = self.decide(ask.statement, ask.parameters).await?;
             let answered = peer.written();
+            let sent = peer.sent();
             match self.interpret(peer, ask, rows, &decision).await {
                 Ok(completion) => {
                     self.alone = Some(decision.plan.legs[0].server).filter(|_| decision.plan.legs.len() == 1);
@@ -78,6 +80,15 @@ impl Executor {
                     let alone = self.transaction.mode == Mode::Auto
                         && ask.statement.access() == Access::Read
                         && !self.keeps_connections();
+                    let gives_way = self.cancellable.timed_out() == Some(DEADLOCK)
+                        && tries < MOST_TRIES
+                        && rows.count() == 0
+                        && peer.sent() == sent;
+                    if alone && gives_way && peer.take_back_error(answered) {
+                        // The other one goes on now, and this waits for it, as on one server.
+                        Box::pin(self.rollback()).await;
+                        continue;
+                    }
                     if !(fresh && alone && trouble.is_connection_failure()) {
                         self.count(ask.statement, &decision, begun);
                         let aim = Aim::of(ask.statement.text(), &decision.plan.legs, self.before);
