@@ -122,3 +122,41 @@ async fn what_regression_files_found_is_answered_as_by_postgresql() {
         ])
         .await;
 }
+
+/// Rows that stand on every server, or on their tenants', cannot become the others by a change of a column.
+#[tokio::test]
+async fn a_schema_change_moves_no_row_to_another_tenant() {
+    let ground = Ground::lay().await;
+    let mut session = ground.daemon.session("app").await.unwrap();
+    let refused = [
+        "ALTER TABLE regions ADD COLUMN tenant_id bigint NOT NULL DEFAULT 1",
+        "ALTER TABLE regions ADD COLUMN more int, ADD COLUMN tenant_id bigint DEFAULT 1",
+        "ALTER TABLE kinds RENAME COLUMN kind_id TO tenant_id",
+        "CREATE TABLE copied AS SELECT region_id AS tenant_id, name FROM regions",
+        "SELECT * INTO copied FROM (SELECT 1::bigint AS tenant_id) one",
+        "ALTER TABLE tasks DROP COLUMN tenant_id",
+        "ALTER TABLE tasks RENAME COLUMN tenant_id TO owner",
+        "ALTER TABLE tasks ALTER COLUMN tenant_id TYPE text",
+    ];
+    for sql in refused {
+        let answer = session.ask(sql).await.unwrap();
+        assert_eq!(answer.sqlstate(), "0A000", "{sql}: {answer}");
+        let answer = session.extended(sql, &[]).await.unwrap();
+        assert_eq!(answer.sqlstate(), "0A000", "{sql}: {answer}");
+    }
+    assert_eq!(ground.stage.difference(false).await.unwrap(), None);
+    for sql in [
+        "ALTER TABLE members ALTER COLUMN tenant_id TYPE bigint",
+        "ALTER TABLE members ALTER COLUMN tenant_id SET NOT NULL",
+        "CREATE TABLE empty (id int)",
+        "ALTER TABLE empty ADD COLUMN tenant_id bigint NOT NULL",
+        "ALTER TABLE IF EXISTS missing ADD COLUMN tenant_id bigint",
+        "CREATE TABLE names AS SELECT name FROM regions",
+    ] {
+        let answer = session.ask(sql).await.unwrap();
+        assert!(answer.fault.is_none(), "{sql}: {answer}");
+    }
+    session.ask("INSERT INTO empty VALUES (1, 1), (2, 2), (3, 3)").await.unwrap();
+    assert_eq!(session.ask("SELECT count(*) FROM empty").await.unwrap().value(), "3");
+    assert_eq!(session.ask("SELECT count(*) FROM members").await.unwrap().value(), "48");
+}

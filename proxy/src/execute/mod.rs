@@ -19,6 +19,7 @@
 //! | `aim` | where a server's error points in the client's text |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
+//! | `tenancy` | rows that would change their server with the schema |
 //! | `together` | the snapshots of several servers, between commits |
 //! | `isolation` | what a transaction may see of the others |
 //! | `whole` | values that travel as text, and when they cannot |
@@ -70,6 +71,7 @@ pub mod run;
 mod sequences;
 mod set_values;
 pub mod settings;
+mod tenancy;
 mod together;
 pub mod transaction;
 pub mod trouble;

@@ -19,7 +19,7 @@ use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::execute::{
     chosen, copies, copy_in, copy_out, everywhere, explain, gather, in_turn, insert, merge, sequences,
-    set_values,
+    set_values, tenancy,
 };
 use crate::net::peer::Peer;
 use crate::wire::view::error_fields;
@@ -151,6 +151,7 @@ impl Executor {
                 let steps = Box::pin(sequences::steps_before(self, ask.statement, decision)).await?;
                 let completion = Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await?;
                 Box::pin(sequences::bring_apart(self, ask.statement, decision, &steps)).await?;
+                Box::pin(tenancy::check(self, ask.statement, decision)).await?;
                 Ok(completion)
             }
             Way::InTurn => Box::pin(in_turn::run(self, peer, ask, decision)).await,

@@ -12,6 +12,7 @@
 //! | `calls`, `functions` | what the functions that it calls do |
 //! | `sequence` | what it does to sequences: their options, `setval` |
 //! | `in_turn` | what cannot run in a transaction, and so runs on one server after the other |
+//! | `tenancy` | schema changes of the tenant column |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
 //! | `misread` | what older servers read otherwise than the parser |
 //! | `normal` | a text without its values, for log lines |
@@ -47,6 +48,7 @@ mod session;
 mod shape;
 mod statement;
 mod template;
+mod tenancy;
 mod views;
 mod walk;
 mod with;
@@ -73,6 +75,7 @@ pub use sequence::{Place, SequenceOptions, SetValues};
 pub(crate) use shape::{split, split_write};
 pub use statement::Statement;
 pub use template::Template;
+pub use tenancy::TenancyChange;
 
 /// The tree of one statement.
 pub(crate) type Tree = pg_raw_parse::nodes::RawStmt;

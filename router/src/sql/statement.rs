@@ -18,6 +18,7 @@ use super::misread::misreading;
 use super::parse::{Learned, SqlStatement, learn};
 use super::rewrite::{Filter, restrict_statement};
 use super::sequence::{SequenceOptions, SetValues, options_of, set_values};
+use super::tenancy::{TenancyChange, tenancy_change};
 use super::views::expand;
 use super::walk::{Survey, survey};
 use super::with::writes_in_with;
@@ -54,6 +55,8 @@ struct Said {
     refusal: Option<Refusal>,
     /// What a server of this fleet reads otherwise than the parser does.
     misreading: Option<Refusal>,
+    /// How it may change whose rows a table's are.
+    tenancy: Option<TenancyChange>,
 }
 
 /// A text in a template's shape.
@@ -80,6 +83,7 @@ impl Said {
             set_values: None,
             refusal,
             misreading: misreading(sql.text(), catalog.oldest),
+            tenancy: tenancy_change(sql.raw().stmt(), &catalog.tenant_column),
             sql: sql.clone(),
         };
         if let Some(root) = analysed_part(sql.raw().stmt()) {
@@ -202,6 +206,11 @@ impl Statement {
     /// What kind of statement it is.
     pub fn kind(&self) -> &Kind {
         &self.said.kind
+    }
+
+    /// How it may change whose rows a table's are.
+    pub fn tenancy_change(&self) -> Option<&TenancyChange> {
+        self.said.tenancy.as_ref()
     }
 
     /// What a server of this fleet reads otherwise than it was read here.

@@ -191,6 +191,20 @@ impl<'stage> Duel<'stage> {
     }
 }
 
+/// What has one answer and no portal that is read in parts.
+const CONTROL: [&str; 10] = [
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "DECLARE",
+    "FETCH",
+    "CLOSE",
+    "PREPARE",
+    "EXECUTE",
+    "DEALLOCATE",
+];
+
 /// What changes how values are written or read; answers are the same all the same.
 const SETTINGS: [&str; 14] = [
     "SET extra_float_digits TO 0",
@@ -229,8 +243,7 @@ async fn as_before(
 
 /// How a statement is sent. Transaction control is not asked for rows in parts: its portal runs once.
 fn way(dice: &mut StdRng, statement: &Statement) -> Way {
-    let is_control =
-        ["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT"].iter().any(|word| statement.sql.starts_with(word));
+    let is_control = CONTROL.iter().any(|word| statement.sql.starts_with(word));
     if is_control {
         return if dice.random_bool(0.5) { Way::Simple } else { Way::Text };
     }

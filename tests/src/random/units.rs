@@ -53,11 +53,59 @@ impl Grammar {
     /// A unit: mostly reads, some writes, now and then a transaction.
     #[must_use]
     pub fn unit(mut self, writes: bool) -> Unit {
-        match self.weighted(&[66, if writes { 24 } else { 0 }, if writes { 10 } else { 0 }]) {
+        let written = |weight| if writes { weight } else { 0 };
+        match self.weighted(&[61, written(24), 3, written(4), written(8)]) {
             0 => Unit { statements: vec![self.read()], writes: false },
             1 => Unit { statements: vec![self.write()], writes: true },
+            2 => self.cursor(),
+            3 => self.prepared(),
             _ => self.transaction(),
         }
+    }
+
+    /// A query whose rows have their places, fetched in parts of several sizes.
+    fn cursor(&mut self) -> Unit {
+        self.takes_parameters = false;
+        let mut query = self.read();
+        for _ in 0..9 {
+            if query.order == Order::Total {
+                break;
+            }
+            query = self.read();
+        }
+        let name = self.name("c");
+        let mut statements =
+            vec![plainly("BEGIN"), plainly(&format!("DECLARE {name} CURSOR FOR {}", query.sql))];
+        for _ in 0..1 + self.below(3) {
+            let count = *self.one(&["1", "2", "5", "FORWARD 7", "NEXT", "ALL"]);
+            let sql = format!("FETCH {count} FROM {name}");
+            // Which rows come first is certain where their order is.
+            if query.order == Order::Total || count == "ALL" {
+                statements.push(Statement { sql, parameters: Vec::new(), order: query.order.clone() });
+                if query.order != Order::Total {
+                    break;
+                }
+            }
+        }
+        statements.push(plainly(&format!("CLOSE {name}")));
+        statements.push(plainly("COMMIT"));
+        Unit { statements, writes: false }
+    }
+
+    /// PREPARE, then EXECUTE more than once.
+    fn prepared(&mut self) -> Unit {
+        self.takes_parameters = true;
+        let writes = self.chance(40);
+        let Statement { sql, parameters, order } = if writes { self.write() } else { self.read() };
+        let name = format!("q{}", self.between(1, 1 << 40));
+        let values: Vec<String> =
+            parameters.iter().map(|value| format!("'{}'", value.replace('\'', "''"))).collect();
+        let values = if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
+        let execute = Statement { sql: format!("EXECUTE {name}{values}"), parameters: Vec::new(), order };
+        let mut statements = vec![plainly(&format!("PREPARE {name} AS {sql}"))];
+        statements.extend((0..1 + self.below(3)).map(|_| execute.clone()));
+        statements.push(plainly(&format!("DEALLOCATE {name}")));
+        Unit { statements, writes }
     }
 
     fn transaction(&mut self) -> Unit {
