@@ -305,8 +305,8 @@ impl Session {
     }
 
     /// Runs a SET or RESET where it must hold: on every branch, or where there is none on some
-    /// connection, so that PostgreSQL says whether it is right. That one need not have what it changes: a
-    /// value that has become wrong can be changed.
+    /// connection, so that PostgreSQL says whether it is right. Where that one refuses, one is tried that has
+    /// nothing of what is changed: a value that has become wrong can be changed.
     async fn set_everywhere(
         &mut self,
         statement: &Arc<Statement>,
@@ -315,6 +315,8 @@ impl Session {
     ) -> Result<(), Trouble> {
         let begun = self.executor.transaction.branches.values().any(|branch| branch.begun);
         if !begun {
+            let tried = self.executor.try_out(statement.text(), lasts).await;
+            let Err(Trouble::Relay(_)) = &tried else { return tried };
             let before = self.executor.settings.set_aside(replaced);
             let tried = self.executor.try_out(statement.text(), lasts).await;
             self.executor.settings.put_back(before);
