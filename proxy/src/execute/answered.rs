@@ -1,11 +1,12 @@
 //! What servers answer to the parts of a statement, kept until no other part can fail: a client is told no row
 //! of a write that does not stand.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use router::ids::ServerId;
 
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
+use crate::execute::inner::values;
 use crate::execute::leg::{LegAsk, reply};
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
@@ -13,7 +14,7 @@ use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
 use crate::wire::frame::Frame;
-use crate::wire::view;
+use crate::wire::{view, write};
 
 /// What a server answered to one statement.
 #[derive(Debug, Default)]
@@ -134,7 +135,32 @@ pub(super) fn tell_columns(
         peer.out().extend_from_slice(description.bytes());
         return Ok(());
     }
-    let columns = view::columns(description).map_err(|fault| ClientError::internal(fault.to_string()))?;
-    rows.describe(&columns);
+    tell_first_columns(peer, ask, rows, description, usize::MAX)
+}
+
+/// The same of the first `visible` columns only.
+pub(super) fn tell_first_columns(
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    rows: &mut Rows,
+    description: &Frame,
+    visible: usize,
+) -> Result<(), Trouble> {
+    let columns = view::columns(description);
+    let mut columns = columns.map_err(|fault| ClientError::internal(fault.to_string()))?;
+    columns.truncate(visible);
+    match ask.describe {
+        true => write::columns(peer.out(), &columns),
+        false => rows.describe(&columns),
+    }
     Ok(())
+}
+
+/// A row's first `visible` columns as a row of their own, and the values of the others.
+pub(super) fn parted(row: Bytes, visible: usize) -> Result<(Bytes, Vec<Option<Bytes>>), Trouble> {
+    let mut own = values(row)?;
+    let others = own.split_off(visible.min(own.len()));
+    let mut row = BytesMut::new();
+    write::data_row(&mut row, own.iter().map(|value| value.as_deref()));
+    Ok((row.freeze(), others))
 }

@@ -54,7 +54,7 @@ pub(super) async fn run(
         .server;
     let locked = executor.answer(peer, first, chosen.lock(), &parameters).await?;
     let mut left: HashSet<Vec<Option<Bytes>>> = locked.rows.into_iter().collect();
-    let Computed { types, rows: meant, binary } =
+    let Computed { types, rows: meant, binary, .. } =
         executor.answer(peer, first, chosen.choose(), &parameters).await?;
     let mut deeds = Vec::new();
     for row in meant {
@@ -64,7 +64,8 @@ pub(super) async fn run(
             if matches!(deed, RowDeed::Move { .. }) && !executor.writes_whole_values() {
                 return Err(Trouble::from(not_whole()).into());
             }
-            deeds.push((deed, Computed { types: types.clone(), rows: vec![row], binary: binary.clone() }));
+            let (types, binary) = (types.clone(), binary.clone());
+            deeds.push((deed, Computed { types, rows: vec![row], binary, ..Computed::default() }));
         }
     }
     let count = deeds.len();
@@ -72,7 +73,7 @@ pub(super) async fn run(
         && let Some(leg) = decision.plan.legs.first()
     {
         // No row has this key: what RETURNING has is told all the same.
-        let known = Computed { rows: vec![vec![None; types.len()]], types, binary };
+        let known = Computed { rows: vec![vec![None; types.len()]], types, binary, ..Computed::default() };
         deeds.push((RowDeed::Write(chosen.write_on(leg.server, &known.types)), known));
     }
     let keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);

@@ -1,23 +1,21 @@
 //! A write to a table of which every server has a copy, computed once: the first server runs it and gives
 //! back what it wrote, and the others write the same rows, all in one atomic commit.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use router::ids::ServerId;
 use router::plan::Parameter;
 use router::sql::CopiedWrite;
 
 use crate::error::ClientError;
-use crate::execute::answered::{Answered, Keeping};
+use crate::execute::answered::{Answered, Keeping, parted, tell_first_columns};
 use crate::execute::executor::{Decision, Executor, Hindrance};
-use crate::execute::inner::values;
-use crate::execute::leg::LegAsk;
+use crate::execute::leg::{LegAsk, formats_behind};
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::execute::whole::{is_whole_in_binary, not_whole};
 use crate::net::peer::Peer;
 use crate::wire::frame::Frame;
-use crate::wire::{view, write};
 
 /// How many rows are written to a server before its answers are read.
 const AT_ONCE: usize = 200;
@@ -65,34 +63,21 @@ async fn write_first(
     (server, binary): (ServerId, bool),
     copied: &CopiedWrite,
 ) -> Result<(Option<Bytes>, Vec<Bytes>, Written), Trouble> {
-    let asked = |index: usize| match ask.formats {
-        [] => 0,
-        [all] => *all,
-        each => each.get(index).copied().unwrap_or(0),
-    };
     let own = std::iter::repeat_n(i16::from(binary), copied.values);
-    let formats: Vec<i16> = (0..copied.visible).map(asked).chain(own).collect();
+    let formats = formats_behind(ask.formats, copied.visible, own);
     let first = LegAsk { text: &copied.first, parameters: ask.parameters, formats: &formats };
     let mut keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
     let answers = executor.ask_kept(peer, server, &[first], &mut keeping).await?;
     let answer = answers.into_iter().next().unwrap_or_default();
     if let Some(description) = answer.description.filter(|_| copied.visible > 0) {
-        let columns = view::columns(&description);
-        let mut columns = columns.map_err(|fault| ClientError::internal(fault.to_string()))?;
-        columns.truncate(copied.visible);
-        match ask.describe {
-            true => write::columns(peer.out(), &columns),
-            false => rows.describe(&columns),
-        }
+        tell_first_columns(peer, ask, rows, &description, copied.visible)?;
     }
     let (mut told, mut written) = (Vec::new(), Vec::new());
     for row in answer.rows {
-        let mut all = values(row)?;
-        written.push(all.split_off(copied.visible.min(all.len())));
+        let (row, values) = parted(row, copied.visible)?;
+        written.push(values);
         if copied.visible > 0 {
-            let mut row = BytesMut::new();
-            write::data_row(&mut row, all.iter().map(|value| value.as_deref()));
-            told.push(row.freeze());
+            told.push(row);
         }
     }
     Ok((answer.completion.map(Frame::into_bytes), told, written))

@@ -4,7 +4,7 @@
 //! The client is told of one COPY, the first leg's. What a move freezes meanwhile is not waited for
 //! here: each leg holds its fences for the whole of the COPY.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use router::catalog::{Column, Relation, RelationKind};
 use router::copy::{CopyFault, Piece, RowSplitter, Wrong};
 use router::ids::{ServerId, TenantKey};
@@ -49,7 +49,7 @@ pub(super) async fn run(
     peer.flush().await.map_err(Trouble::from)?;
     let legs = &decision.plan.legs;
     match distribute(executor, peer, decision, copy).await {
-        Ok(()) => finish(executor, legs, copy).await.map(Some).map_err(Hindrance::Trouble),
+        Ok(()) => finish(executor, peer, legs, copy).await.map(Some).map_err(Hindrance::Trouble),
         Err(trouble) => {
             give_up(executor, legs).await;
             Err(trouble.into())
@@ -91,19 +91,19 @@ async fn distribute(
     loop {
         let frame = match peer.copied().await? {
             Copied::Data(part) => {
-                take(executor, &mut rows, decision, &part).await?;
+                take(executor, peer, &mut rows, decision, &part).await?;
                 continue;
             }
             Copied::Frame(frame) => frame,
         };
         match frame.tag() {
             b'd' => {
-                take(executor, &mut rows, decision, frame.body()).await?;
+                take(executor, peer, &mut rows, decision, frame.body()).await?;
             }
             b'c' => {
                 let Some((splitter, copy)) = &mut rows else { return Ok(()) };
                 splitter.finish();
-                return hand_out(executor, splitter, decision, copy).await;
+                return hand_out(executor, peer, splitter, decision, copy).await;
             }
             b'f' => {
                 let reason = String::from_utf8_lossy(frame.body().strip_suffix(b"\0").unwrap_or_default());
@@ -121,22 +121,25 @@ async fn distribute(
 /// Hands on a part of the data, as far as it holds whole rows where they part.
 async fn take(
     executor: &mut Executor,
+    peer: &mut Peer,
     rows: &mut Option<(RowSplitter, &CopyRows)>,
     decision: &Decision,
     part: &[u8],
 ) -> Result<(), Trouble> {
     if let Some((splitter, copy)) = rows {
         splitter.feed(part);
-        return hand_out(executor, splitter, decision, copy).await;
+        return hand_out(executor, peer, splitter, decision, copy).await;
     }
-    for leg in &decision.plan.legs {
-        send(executor.connection(leg.server), part).await?;
+    for (index, leg) in decision.plan.legs.iter().enumerate() {
+        let heard = if index == 0 { Heard::ToldOn } else { Heard::Known };
+        send(executor, peer, (leg.server, heard), part).await?;
     }
     Ok(())
 }
 
 async fn hand_out(
     executor: &mut Executor,
+    peer: &mut Peer,
     splitter: &mut RowSplitter,
     decision: &Decision,
     copy: &CopyRows,
@@ -145,17 +148,17 @@ async fn hand_out(
         match piece {
             Piece::Every(bytes) => {
                 for leg in &decision.plan.legs {
-                    send(executor.connection(leg.server), &bytes).await?;
+                    send(executor, peer, (leg.server, Heard::ToldOn), &bytes).await?;
                 }
             }
             Piece::Any(bytes) => {
                 if let Some(leg) = decision.plan.legs.first() {
-                    send(executor.connection(leg.server), &bytes).await?;
+                    send(executor, peer, (leg.server, Heard::ToldOn), &bytes).await?;
                 }
             }
             Piece::Row { key, bytes } => {
                 let server = server_of(&key, decision, copy)?;
-                send(executor.connection(server), &bytes).await?;
+                send(executor, peer, (server, Heard::ToldOn), &bytes).await?;
             }
         }
     }
@@ -177,16 +180,44 @@ fn server_of(key: &TenantKey, decision: &Decision, copy: &CopyRows) -> Result<Se
     Ok(decision.directory.locate(key).server)
 }
 
-async fn send(connection: &mut Lent, bytes: &[u8]) -> Result<(), Trouble> {
+/// What becomes of a server's notices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// The client hears them.
+    ToldOn,
+    /// Another server has said the same.
+    Known,
+}
+
+/// Hands data to a server. What it says meanwhile is heard, so that neither waits for the other.
+async fn send(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    (server, heard): (ServerId, Heard),
+    bytes: &[u8],
+) -> Result<(), Trouble> {
+    let connection = executor.connection(server);
     write::copy_data(connection.out(), bytes);
-    match connection.out().len() {
-        0..MOST_UNSENT => Ok(()),
-        _ => Ok(connection.flush().await?),
+    while connection.unsent() >= MOST_UNSENT {
+        connection.flush().await?;
+        while let Some(frame) = connection.buffered_frame()? {
+            match frame.tag() {
+                b'E' => return Err(view::error_fields(&frame).into()),
+                b'N' if heard == Heard::ToldOn => peer.out().extend_from_slice(frame.bytes()),
+                _ => {}
+            }
+        }
     }
+    Ok(peer.relieve().await?)
 }
 
 /// Ends the COPY on each server; the CommandComplete with the number of the rows.
-async fn finish(executor: &mut Executor, legs: &[Leg], copy: &CopyIn) -> Result<Bytes, Trouble> {
+async fn finish(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    legs: &[Leg],
+    copy: &CopyIn,
+) -> Result<Bytes, Trouble> {
     for leg in legs {
         let connection = executor.connection(leg.server);
         write::copy_done(connection.out());
@@ -194,8 +225,13 @@ async fn finish(executor: &mut Executor, legs: &[Leg], copy: &CopyIn) -> Result<
     }
     let mut completions: Vec<Frame> = Vec::new();
     let mut failure = None;
-    for leg in legs {
-        match end(executor.connection(leg.server)).await? {
+    for (index, leg) in legs.iter().enumerate() {
+        let mut notices = BytesMut::new();
+        let outcome = end(executor.connection(leg.server), &mut notices).await?;
+        if index == 0 || matches!(copy, CopyIn::Rows(_)) {
+            peer.out().extend_from_slice(&notices);
+        }
+        match outcome {
             Ok(completion) => completions.extend(completion),
             Err(error) => failure = failure.or(Some(error)),
         }
@@ -218,13 +254,17 @@ fn counted(completions: &[Frame], copy: &CopyIn) -> Option<Bytes> {
 }
 
 /// What a server says at the end of its part.
-async fn end(connection: &mut Lent) -> Result<Result<Option<Frame>, Fields>, Trouble> {
+async fn end(
+    connection: &mut Lent,
+    notices: &mut BytesMut,
+) -> Result<Result<Option<Frame>, Fields>, Trouble> {
     let mut outcome = Ok(None);
     loop {
         let frame = connection.frame().await?;
         match frame.tag() {
             b'C' => outcome = outcome.map(|_| Some(frame)),
             b'E' => outcome = Err(view::error_fields(&frame)),
+            b'N' => notices.extend_from_slice(frame.bytes()),
             b'Z' => return Ok(outcome),
             _ => {}
         }
@@ -236,7 +276,7 @@ async fn give_up(executor: &mut Executor, legs: &[Leg]) {
         let connection = executor.connection(leg.server);
         write::copy_fail(connection.out(), "the rows could not be distributed");
         // Rolled back all the same: a connection that breaks here is closed with its transaction.
-        let _ = end(connection).await;
+        let _ = end(connection, &mut BytesMut::new()).await;
     }
 }
 

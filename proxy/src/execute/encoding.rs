@@ -32,9 +32,14 @@ impl Executor {
             Way::Merge(_) => Some("rows of several servers in an order"),
             Way::CopyIn(_) if statement.text().is_ascii() && catalog.key_type != Some(KeyType::Text) => None,
             Way::CopyIn(_) => Some("COPY of rows whose tenants are text"),
-            Way::Gather(_) | Way::Copies(_) | Way::Chosen(_) | Way::CopyOut(_) | Way::Insert(_) => {
-                Some("this statement over several servers")
-            }
+            Way::Gather(_)
+            | Way::Copies(_)
+            | Way::Chosen(_)
+            | Way::Locked(_)
+            | Way::Staged(_)
+            | Way::Matched(_)
+            | Way::CopyOut(_)
+            | Way::Insert(_) => Some("this statement over several servers"),
         };
         if let Some(what) = what {
             return Err(ClientError::encoding_unsupported(what, encoding.name()).into());

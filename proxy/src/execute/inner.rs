@@ -20,6 +20,17 @@ use crate::wire::frame::{SERVER_LIMIT, cut};
 use crate::wire::view::Row;
 use crate::wire::{view, write};
 
+/// How a part of the client's statement is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inner<'a> {
+    /// Its own parameters.
+    pub(super) parameters: &'a [Parameter<'a>],
+    /// The formats of the result's columns as Bind has them.
+    pub(super) formats: &'a [i16],
+    /// True where rows are announced by a RowDescription.
+    pub(super) describe: bool,
+}
+
 impl Executor {
     /// Asks a question on whatever servers it concerns, on primaries, in the open transaction; its
     /// answer in text format, or in binary where text would not be all of a value. `parameters` are the
@@ -34,24 +45,53 @@ impl Executor {
         question: &Question,
         parameters: &[Parameter<'_>],
     ) -> Result<Computed, Trouble> {
-        let statement = self.inner_statement(&question.text)?;
         let own = |number: &u16| parameters.get(usize::from(*number).checked_sub(1)?).copied();
         let parameters: Option<Vec<Parameter<'_>>> = question.parameters.iter().map(own).collect();
-        let parameters = parameters.ok_or_else(unreadable)?;
+        self.computed(peer, first, &question.text, &parameters.ok_or_else(unreadable)?).await
+    }
+
+    /// Runs a text as [`Self::answer`] does, with parameters of its own.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub(super) async fn computed(
+        &mut self,
+        peer: &mut Peer,
+        first: ServerId,
+        text: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Computed, Trouble> {
         let mut rows = Rows::kept(self.fleet.config.load().merge.max_bytes);
         let formats = match self.writes_whole_values() {
             true => Vec::new(),
-            false => whole_formats(self.connection(first), peer, &question.text, &parameters).await?,
+            false => whole_formats(self.connection(first), peer, text, parameters).await?,
         };
-        let ask = Ask { statement: &statement, parameters: &parameters, formats: &formats, describe: false };
-        let before = std::mem::replace(&mut self.transaction.reads_to_write, true);
-        let outcome = Box::pin(self.run(peer, ask, &mut rows)).await;
-        self.transaction.reads_to_write = before;
-        outcome?;
-        let types = rows.types().to_vec();
+        let inner = Inner { parameters, formats: &formats, describe: false };
+        self.run_inner(peer, text, inner, &mut rows).await?;
+        let (types, names) = (rows.types().to_vec(), rows.names().to_vec());
         let rows = rows.into_frames().into_iter().map(values).collect::<Result<_, _>>()?;
         let binary = formats.iter().map(|format| *format == 1).collect();
-        Ok(Computed { types, rows, binary })
+        Ok(Computed { names, types, rows, binary })
+    }
+
+    /// Runs a text as a part of the client's statement: what it reads, it reads on primaries.
+    ///
+    /// # Errors
+    /// The planner's refusal, a server's error.
+    pub(super) async fn run_inner(
+        &mut self,
+        peer: &mut Peer,
+        text: &str,
+        inner: Inner<'_>,
+        rows: &mut Rows,
+    ) -> Result<Option<Bytes>, Trouble> {
+        let statement = self.inner_statement(text)?;
+        let Inner { parameters, formats, describe } = inner;
+        let ask = Ask { statement: &statement, parameters, formats, describe };
+        let before = std::mem::replace(&mut self.transaction.reads_to_write, true);
+        let outcome = Box::pin(self.run(peer, ask, rows)).await;
+        self.transaction.reads_to_write = before;
+        outcome
     }
 
     /// The parameters, each with the type that a server infers for it; those that are declared stay as they

@@ -56,12 +56,27 @@ pub(super) async fn run(
         computed: &computed,
     };
     let parts = insert.parts(division).map_err(Trouble::from)?;
+    write_parts(executor, peer, Ask { parameters: &parameters, ..ask }, rows, decision, (&parts, &computed))
+        .await
+}
+
+/// Runs the parts of a write, each on its server. What they return comes in the order of the rows; `computed` is
+/// what parameters beyond the statement's are taken from.
+pub(super) async fn write_parts(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    rows: &mut Rows,
+    decision: &Decision,
+    (parts, computed): (&[InsertPart], &Computed),
+) -> Result<Option<Bytes>, Hindrance> {
+    let legs = &decision.plan.legs;
     let mut returned: Vec<Option<Bytes>> = Vec::new();
     let mut completions = Vec::new();
     let mut keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
     for (number, part) in parts.iter().enumerate() {
         executor.branch(leg_of(legs, part.server)?, decision).await?;
-        let values = arguments(part, &parameters, &computed);
+        let values = arguments(part, ask.parameters, computed);
         let leg = LegAsk { text: &part.text, parameters: &values, formats: ask.formats };
         for answer in executor.ask_kept(peer, part.server, &[leg], &mut keeping).await? {
             if let (0, Some(description)) = (number, &answer.description) {

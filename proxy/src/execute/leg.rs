@@ -65,10 +65,22 @@ pub(super) async fn reply(connection: &mut Lent, peer: &mut Peer) -> Result<Fram
 
 /// The format of each of `visible` columns as Bind's codes say it, then binary for `hidden` more.
 pub(super) fn formats(asked: &[i16], visible: usize, hidden: usize) -> Vec<i16> {
-    let visible_formats = (0..visible).map(|index| match asked {
+    each_format(asked, visible).chain(std::iter::repeat_n(1, hidden)).collect()
+}
+
+/// The same with these formats for what is hidden.
+pub(super) fn formats_behind(
+    asked: &[i16],
+    visible: usize,
+    hidden: impl IntoIterator<Item = i16>,
+) -> Vec<i16> {
+    each_format(asked, visible).chain(hidden).collect()
+}
+
+fn each_format(asked: &[i16], visible: usize) -> impl Iterator<Item = i16> {
+    (0..visible).map(move |index| match asked {
         [] => 0,
         [all] => *all,
         each => each.get(index).copied().unwrap_or(0),
-    });
-    visible_formats.chain(std::iter::repeat_n(1, hidden)).collect()
+    })
 }

@@ -5,7 +5,8 @@
 //! | `executor` | plans a statement and gets the connections it needs |
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
-//! | `insert`, `chosen`, `copies` | writes whose rows belong to several servers |
+//! | `insert`, `matched`, `chosen`, `staged`, `copies` | writes whose rows belong to several servers |
+//! | `locked` | the first rows of several servers, locked |
 //! | `inner`, `answered` | statements that are parts of the client's, and what they answer |
 //! | `in_turn` | what cannot run in a transaction: on one server after the other |
 //! | `numbers` | what sequences gave the session |
@@ -56,6 +57,8 @@ mod insert;
 mod isolation;
 mod keep;
 mod leg;
+mod locked;
+mod matched;
 mod merge;
 mod numbers;
 pub mod passing;
@@ -71,6 +74,7 @@ pub mod run;
 mod sequences;
 mod set_values;
 pub mod settings;
+mod staged;
 mod tenancy;
 mod together;
 pub mod transaction;

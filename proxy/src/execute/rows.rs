@@ -29,6 +29,8 @@ pub enum Rows {
         limit: u64,
         /// The types of their columns, as OIDs, once they were described.
         types: Vec<u32>,
+        /// The names of their columns.
+        names: Vec<String>,
     },
     /// To the client as COPY data.
     Copied(CopiedRows),
@@ -42,7 +44,7 @@ impl Rows {
 
     /// Kept, up to `limit` bytes.
     pub fn kept(limit: u64) -> Rows {
-        Rows::Kept { frames: VecDeque::new(), bytes: 0, limit, types: Vec::new() }
+        Rows::Kept { frames: VecDeque::new(), bytes: 0, limit, types: Vec::new(), names: Vec::new() }
     }
 
     /// To the client as COPY data.
@@ -55,7 +57,11 @@ impl Rows {
         match self {
             Rows::Through { .. } => {}
             Rows::Copied(copied) => copied.describe(columns),
-            Rows::Kept { types, .. } => *types = columns.iter().map(|column| column.type_oid).collect(),
+            Rows::Kept { types, names, .. } => {
+                *types = columns.iter().map(|column| column.type_oid).collect();
+                *names =
+                    columns.iter().map(|column| String::from_utf8_lossy(column.name).into_owned()).collect();
+            }
         }
     }
 
@@ -64,6 +70,14 @@ impl Rows {
         match self {
             Rows::Through { .. } | Rows::Copied(_) => &[],
             Rows::Kept { types, .. } => types,
+        }
+    }
+
+    /// The names of the columns of what was kept.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Rows::Through { .. } | Rows::Copied(_) => &[],
+            Rows::Kept { names, .. } => names,
         }
     }
 

@@ -18,8 +18,8 @@ use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::execute::{
-    chosen, copies, copy_in, copy_out, everywhere, explain, gather, in_turn, insert, merge, sequences,
-    set_values, tenancy,
+    chosen, copies, copy_in, copy_out, everywhere, explain, gather, in_turn, insert, locked, matched, merge,
+    sequences, set_values, staged, tenancy,
 };
 use crate::net::peer::Peer;
 use crate::wire::view::error_fields;
@@ -126,7 +126,8 @@ impl Executor {
                 if fenced {
                     self.open_implicit();
                 }
-                match rows.is_kept() {
+                // A part of a statement has parameters, and a simple query has none.
+                match rows.is_kept() || !ask.parameters.is_empty() {
                     true => Box::pin(everywhere::run(self, peer, ask, rows, decision, Answer::First)).await,
                     false => self.single(peer, ask, decision).await,
                 }
@@ -138,7 +139,8 @@ impl Executor {
                 Box::pin(merge::run(self, peer, ask, rows, decision, plan)).await
             }
             Way::Gather(plan) => {
-                if fenced {
+                // What a cursor WITH HOLD has read is kept where a transaction ends.
+                if fenced || matches!(ask.statement.kind(), Kind::DeclareCursor { hold: true, .. }) {
                     self.open_implicit();
                 }
                 Box::pin(gather::run(self, peer, ask, rows, decision, plan)).await
@@ -162,6 +164,18 @@ impl Executor {
             Way::Chosen(write) => {
                 self.open_implicit();
                 Box::pin(chosen::run(self, peer, ask, rows, decision, write)).await
+            }
+            Way::Locked(locked) => {
+                self.open_implicit();
+                Box::pin(locked::run(self, peer, ask, rows, decision, locked)).await
+            }
+            Way::Staged(staged) => {
+                self.open_implicit();
+                Box::pin(staged::run(self, peer, ask, rows, decision, staged)).await
+            }
+            Way::Matched(matched) => {
+                self.open_implicit();
+                Box::pin(matched::run(self, peer, ask, rows, decision, matched)).await
             }
             Way::CopyOut(copy) => Box::pin(copy_out::run(self, peer, copy)).await,
             Way::Insert(plan) => {

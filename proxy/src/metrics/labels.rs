@@ -57,9 +57,13 @@ impl From<&plan::Way> for Way {
             plan::Way::Single => Way::Single,
             plan::Way::Merge(_) => Way::Merge,
             plan::Way::Gather(_) => Way::Gather,
-            plan::Way::Everywhere(_) | plan::Way::Copies(_) | plan::Way::Chosen(_) | plan::Way::InTurn => {
-                Way::Everywhere
-            }
+            plan::Way::Everywhere(_)
+            | plan::Way::Copies(_)
+            | plan::Way::Chosen(_)
+            | plan::Way::InTurn
+            | plan::Way::Locked(_)
+            | plan::Way::Staged(_)
+            | plan::Way::Matched(_) => Way::Everywhere,
             plan::Way::CopyIn(_) => Way::CopyIn,
             plan::Way::CopyOut(_) => Way::CopyOut,
             plan::Way::Insert(_) => Way::Insert,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::decide::Request;
 use super::insert::{Argument, Computed, key_of};
 use super::place::Placing;
-use super::{Leg, Parameter, Plan, Refusal, Role, Tenants, Verdict, Way};
+use super::{Parameter, Refusal, Tenants, Verdict, Way};
 use crate::catalog::Relation;
 use crate::directory::Directory;
 use crate::ids::ServerId;
@@ -57,9 +57,9 @@ pub(super) fn over_several(
     tenants: Tenants,
 ) -> Result<Verdict, Refusal> {
     let statement = request.statement;
-    if statement.writes_in_with() {
+    if statement.has_steps() {
         return Err(Refusal::unsupported(
-            "a CTE writes beside a write that needs rows of several servers",
+            "a CTE writes or locks rows beside a write that needs rows of several servers",
             "Write in statements of their own, in one transaction.",
         ));
     }
@@ -72,7 +72,7 @@ pub(super) fn over_several(
         )
     })?;
     let own = statement.parameter_count();
-    let chosen = sql::chosen(statement.raw(), &relation, own, request.session.now.now())?;
+    let chosen = sql::chosen(statement.raw(), &relation, own, request.session.now.now(), request.catalog)?;
     if chosen.moving.is_some() && (relation.has_triggers || relation.has_acting_keys) {
         return Err(Refusal::unsupported(
             format!(
@@ -83,14 +83,8 @@ pub(super) fn over_several(
         ));
     }
     let write = ChosenWrite { statement: Arc::new(statement.share()), relation, chosen };
-    let plan = Plan {
-        way: Way::Chosen(Arc::new(write)),
-        legs: servers.into_iter().map(Leg::on).collect(),
-        role: Role::Primary,
-        tenants,
-        why: "rows are locked, chosen, then written by their keys".into(),
-    };
-    Ok(placing.verdict(request, plan))
+    let way = Way::Chosen(Arc::new(write));
+    Ok(placing.apart(request, servers, tenants, (way, "rows are locked, chosen, then written by their keys")))
 }
 
 impl ChosenWrite {
@@ -149,7 +143,8 @@ impl ChosenWrite {
         row: &[Option<Bytes>],
     ) -> Result<RowDeed, Refusal> {
         let key = |column: usize| {
-            let one = Computed { types: types.to_vec(), rows: vec![row.to_vec()], binary: binary.to_vec() };
+            let (types, binary) = (types.to_vec(), binary.to_vec());
+            let one = Computed { types, binary, rows: vec![row.to_vec()], ..Computed::default() };
             key_of(&self.relation, &one, 0, column, false)
         };
         let missing = || super::rows::unknown_key_of(&self.relation);

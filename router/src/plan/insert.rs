@@ -10,17 +10,16 @@ use bytes::Bytes;
 
 use super::decide::Request;
 use super::place::Placing;
-use super::{Leg, Parameter, Plan, Refusal, Role, Tenants, Verdict, Way};
+use super::{Parameter, Refusal, Tenants, Verdict, Way};
 use crate::catalog::Relation;
 use crate::directory::Directory;
 use crate::ids::{KeyType, ServerId, TenantKey};
 use crate::sql::insert::{
     Cell, Columns, Conflict, Reading, Rows, Source, Values, columns_of, part_text, read_insert,
 };
+use crate::sql::rows_text::MOST_PARAMETERS;
 use crate::sql::{Question, Statement};
 
-/// PostgreSQL takes no more parameters in one statement.
-const MOST_PARAMETERS: usize = 65_535;
 /// How many parameters a statement for some rows of INSERT ... SELECT has, where nothing asks for more.
 const USUAL_PARAMETERS: usize = 6_000;
 
@@ -36,6 +35,8 @@ pub struct Insert {
 /// What a question's answer says.
 #[derive(Debug, Clone, Default)]
 pub struct Computed {
+    /// The names of its columns.
+    pub names: Vec<String>,
     /// The types of its columns, as OIDs.
     pub types: Vec<u32>,
     /// Its rows.
@@ -101,14 +102,8 @@ pub(super) fn over_several(
         only: request.tenant.clone(),
         now: request.session.now.now().to_owned(),
     };
-    let plan = Plan {
-        way: Way::Insert(Arc::new(insert)),
-        legs: servers.into_iter().map(Leg::on).collect(),
-        role: Role::Primary,
-        tenants,
-        why: "each row goes to its tenant's server".into(),
-    };
-    Ok(placing.verdict(request, plan))
+    let way = Way::Insert(Arc::new(insert));
+    Ok(placing.apart(request, servers, tenants, (way, "each row goes to its tenant's server")))
 }
 
 /// What the rows are divided by.

@@ -12,8 +12,11 @@ mod everywhere;
 mod fan_out;
 mod gather;
 mod insert;
+mod locked;
+mod matched;
 mod place;
 mod rows;
+mod staged;
 mod types;
 mod writes;
 
@@ -22,6 +25,9 @@ pub use chosen::{ChosenWrite, RowDeed, RowWrite};
 pub use decide::plan;
 pub use gather::GatherPlan;
 pub use insert::{Argument, Computed, Division, Insert, InsertPart};
+pub use locked::{Asked, Key, KeyForm, LockedRows};
+pub use matched::MatchedRows;
+pub use staged::Staged;
 pub use types::{
     Answer, CopyIn, CopyOut, CopyRows, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView,
     TenantKeys, Tenants, Verdict, Way,

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::decide::Request;
-use super::{Plan, Role, Verdict};
+use super::{Leg, Plan, Role, Tenants, Verdict, Way};
 use crate::directory::{Directory, MoveMark, MoveStage};
 use crate::ids::{MoveId, ServerId, TenantKey};
 
@@ -50,6 +50,18 @@ impl Placing {
         if let Some(fence) = mark.fence() {
             once(&mut self.fences, (mark.from, fence));
         }
+    }
+
+    /// The verdict for what primaries of these servers do in a way of its own, and why.
+    pub(super) fn apart(
+        self,
+        request: &Request<'_>,
+        servers: impl IntoIterator<Item = ServerId>,
+        tenants: Tenants,
+        (way, why): (Way, &'static str),
+    ) -> Verdict {
+        let legs = servers.into_iter().map(Leg::on).collect();
+        self.verdict(request, Plan { way, legs, role: Role::Primary, tenants, why: why.into() })
     }
 
     /// The plan with its fences, or the wait for the moves that have frozen what it needs. A move

@@ -9,7 +9,7 @@ use super::gather::gather;
 use super::place::Placing;
 use super::{
     Answer, GatherPlan, Leg, Plan, Refusal, TenantKeys, Tenants, Verdict, Way, chosen, copies, copy_out,
-    everywhere, fan_out, insert, writes,
+    everywhere, fan_out, insert, locked, matched, staged, writes,
 };
 use crate::catalog::Relation;
 use crate::ids::{MoveId, ServerId, TenantKey};
@@ -287,7 +287,7 @@ fn of_one_tenant(request: &Request<'_>, tenant: &TenantKey) -> Result<Verdict, R
     let server = servers.first().copied().unwrap_or(ServerId::HOME);
     check_server(request, server)?;
     if computed {
-        return insert::over_several(request, servers, placing, Tenants::Some([tenant.clone()].into()));
+        return rows_first(request, servers, placing, Tenants::Some([tenant.clone()].into()));
     }
     if let (Kind::Copy(copy @ CopyKind::Out { .. }), true) = (request.statement.kind(), needs_filter) {
         return copy_out::over_several(
@@ -359,8 +359,7 @@ fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
             holders if matches!(request.statement.kind(), Kind::Write) => {
                 let mut placing = Placing::default();
                 placing.all(request.directory);
-                let planned = over_several(request, holders.into(), placing, Tenants::All);
-                planned.map_err(|why| if is_insert(request) { why } else { refusal })
+                over_several(request, holders.into(), placing, Tenants::All)
             }
             _ => Err(refusal),
         };
@@ -479,10 +478,8 @@ fn over_several(
         return copy_out::over_several(request, copy, servers, placing, tenants);
     }
     if is_insert(request) {
-        return match writes::over_several(request, servers.clone(), placing.clone(), tenants.clone(), "") {
-            Ok(verdict) => Ok(verdict),
-            Err(_) => insert::over_several(request, servers, placing, tenants),
-        };
+        let each = writes::over_several(request, servers.clone(), placing.clone(), tenants.clone(), "");
+        return each.or_else(|_| rows_first(request, servers, placing, tenants));
     }
     if let Some(name) = &subject.calls().opaque {
         return Err(opaque_reason(name));
@@ -492,6 +489,16 @@ fn over_several(
     let prefix = match request.statement.kind() {
         Kind::Write => {
             let each = writes::over_several(request, servers.clone(), placing.clone(), tenants.clone(), "");
+            if request.statement.merges_rows() || request.statement.has_steps() {
+                return each.or_else(|_| rows_first(request, servers, placing, tenants));
+            }
+            if each.is_err()
+                && let Some(statement) = request.statement.hoisted(request.catalog)?
+            {
+                let tenant = request.tenant.clone();
+                let request = Request { statement: &statement, tenant, ..*request };
+                return staged::over_several(&request, servers, placing, tenants);
+            }
             return each.or_else(|refusal| {
                 chosen::over_several(request, servers, placing, tenants).map_err(|_| refusal)
             });
@@ -501,7 +508,7 @@ fn over_several(
         }
         Kind::Query if reads => "",
         Kind::Explain { prefix, .. } if reads => prefix,
-        Kind::DeclareCursor { prefix, hold: false, .. } if reads && !locks => prefix,
+        Kind::DeclareCursor { prefix, .. } if reads && !locks => prefix,
         _ => return Err(several_servers(request.statement)),
     };
     let hidden: Vec<Vec<MoveId>> =
@@ -517,6 +524,13 @@ fn over_several(
             (Way::Everywhere(Answer::Sum), fan_out.texts)
         }
         Ok(fan_out) => (Way::Merge(Arc::new(fan_out.merge)), fan_out.texts),
+        Err(refusal) if locks && prefix.is_empty() => {
+            let statement = request.statement;
+            return match statement.has_steps() {
+                true => staged::over_several(request, servers, placing, tenants),
+                false => locked::over_several(request, servers, placing, tenants).map_err(|_| refusal),
+            };
+        }
         Err(refusal) if locks => return Err(refusal),
         Err(_) => {
             let (plan, texts) = gather(request, subject.raw(), &hidden)?;
@@ -533,6 +547,27 @@ fn over_several(
         why: "rows of several servers".into(),
     };
     Ok(placing.verdict(request, plan))
+}
+
+/// A write of rows that are computed first, then written where they belong.
+fn rows_first(
+    request: &Request<'_>,
+    servers: SmallVec<[ServerId; 4]>,
+    placing: Placing,
+    tenants: Tenants,
+) -> Result<Verdict, Refusal> {
+    let statement = request.statement;
+    let planned = match statement.merges_rows() {
+        true => matched::over_several(request, servers.clone(), placing.clone(), tenants.clone()),
+        false if statement.inserts_rows() => {
+            insert::over_several(request, servers.clone(), placing.clone(), tenants.clone())
+        }
+        false => return staged::over_several(request, servers, placing, tenants),
+    };
+    match planned {
+        Err(_) if statement.has_steps() => staged::over_several(request, servers, placing, tenants),
+        planned => planned,
+    }
 }
 
 /// A cursor over what is gathered: it lives on the first server, as any cursor does on its own.

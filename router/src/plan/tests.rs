@@ -80,6 +80,9 @@ fn words(verdict: &Verdict, directory: &Directory) -> String {
                 Way::CopyIn(_) => "copy",
                 Way::Insert(_) => "insert",
                 Way::Chosen(_) => "chosen",
+                Way::Locked(_) => "locked",
+                Way::Staged(_) => "staged",
+                Way::Matched(_) => "matched",
                 Way::Copies(_) => "copies",
                 Way::CopyOut(_) => "copy out",
             };
@@ -132,7 +135,7 @@ fn a_statement_runs_where_its_rows_are() {
         (format!("delete from users where tenant_id = {far}"), "single beta"),
         ("select * from users for update".into(), "everywhere alpha,beta"),
         ("select * from users order by id for update".into(), "merge alpha,beta"),
-        ("select * from users limit 1 for update".into(), "0A000"),
+        ("select * from users limit 1 for update".into(), "locked alpha,beta"),
         ("select relname from pg_class".into(), "single alpha"),
         ("select nextval('numbers')".into(), "single alpha"),
         ("select my_function()".into(), "0A000"),

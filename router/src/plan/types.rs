@@ -10,7 +10,7 @@ use crate::catalog::Relation;
 use crate::copy::OutFormat;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::merge::MergePlan;
-use crate::plan::{ChosenWrite, Insert};
+use crate::plan::{ChosenWrite, Insert, LockedRows, MatchedRows, Staged};
 use crate::sql::{CopiedWrite, Question};
 
 /// What is to be done with a statement.
@@ -92,6 +92,15 @@ pub enum Way {
     /// UPDATE or DELETE of rows that are locked, chosen by a SELECT over all servers, then written by
     /// their keys, in one atomic commit. Legs are all servers that may have such rows.
     Chosen(Arc<ChosenWrite>),
+    /// A locking SELECT under a LIMIT: rows are chosen, then locked by their keys. Legs are all servers that may
+    /// have such rows.
+    Locked(Arc<LockedRows>),
+    /// A statement whose CTEs write, part after part, in one atomic commit. Legs are all servers that it may
+    /// concern.
+    Staged(Arc<Staged>),
+    /// MERGE: its source is computed, each row merged on its tenant's server, in one atomic commit. Legs are
+    /// all servers that may have such rows.
+    Matched(Arc<MatchedRows>),
     /// COPY ... FROM STDIN: each row to its tenant's server, in one atomic commit. Legs are all
     /// servers that hold placements.
     CopyIn(Arc<CopyIn>),

@@ -12,10 +12,11 @@ use pg_raw_parse::transform::Transform;
 use pg_raw_parse::walk::{Recurse, walk_manual};
 use pg_raw_parse::{Node, NodeMut};
 
+use super::assigned::{Assignment, New, Value, assignments, column_of, groups};
 use super::insert::{Question, Renumber};
 use super::rewrite::print;
-use super::shape::{is_stamped, stop_clock};
-use crate::catalog::Relation;
+use super::shape::{function_name, stop_clock};
+use crate::catalog::{Catalog, Relation, Volatility};
 use crate::ids::{KeyType, quote_identifier};
 use crate::plan::Refusal;
 
@@ -61,17 +62,8 @@ struct Written<'a> {
     from: &'a NodeList,
     condition: Node<'a>,
     returning: Option<&'a ReturningClause>,
-    /// The columns that are set, each with its value and where that comes from.
-    set: Vec<(&'a str, Node<'a>, Value)>,
-}
-
-/// Where a new value comes from.
-#[derive(Clone, Copy)]
-enum Value {
-    /// The statement says it.
-    Own,
-    /// This column of `choose`.
-    Computed(usize),
+    /// The columns that are set.
+    set: Vec<Assignment<'a>>,
 }
 
 /// Takes an UPDATE or DELETE of `relation` apart; `own` is how many parameters it has.
@@ -80,6 +72,7 @@ pub(crate) fn chosen(
     relation: &Relation,
     own: u16,
     now: &str,
+    catalog: &Catalog,
 ) -> Result<Chosen, Refusal> {
     let (tenant_column, key_type) = relation.tenant_column().ok_or_else(|| refuse("a write to a view"))?;
     let key = relation
@@ -94,14 +87,26 @@ pub(crate) fn chosen(
     let written = taken_apart(statement.stmt(), relation, key.len())?;
     let name = name_of(written.target);
     let lock = lock_question(&written, name, &key)?;
-    let choose = choose_question(&written, name, &key, key_type)?;
+    let choose = choose_question(&written, name, &key, (key_type, catalog))?;
     let write = numbered(statement, now, |copy, mem| by_key(copy, mem, &written, name, &key, own))?;
-    let new_tenant = written.set.iter().find(|(column, ..)| *column == tenant_column.name);
-    let moving = match new_tenant {
+    let changes = |set: &Assignment<'_>| match set.value {
+        New::OfSubquery(link, _) => {
+            is_volatile(Node::SubLink(link), catalog) || groups(link, catalog).is_none()
+        }
+        New::Expression(_) => false,
+    };
+    if written.set.iter().any(changes) {
+        return Err(refuse("several columns set from a subquery that may choose another row each time"));
+    }
+    let new_tenant = written.set.iter().find(|set| set.column == tenant_column.name);
+    if new_tenant.is_some() && written.set.iter().any(|set| set.part) {
+        return Err(refuse("a part of a column and the tenant column, set at once"));
+    }
+    let moving = match new_tenant.map(|set| set.from) {
         None => None,
-        Some((_, _, Value::Own)) => return Err(refuse("the tenant column set to its default or to nothing")),
-        Some((_, _, Value::Computed(column))) => Some(Moving {
-            tenant: *column,
+        Some(Value::Own) => return Err(refuse("the tenant column set to its default or to nothing")),
+        Some(Value::Computed(column)) => Some(Moving {
+            tenant: column,
             take: take(relation, &key, own)?,
             put: put(statement, relation, &written, key.len(), own, now)?,
         }),
@@ -120,38 +125,14 @@ fn taken_apart<'a>(statement: Node<'a>, relation: &Relation, keys: usize) -> Res
             returning: delete.returning_clause(),
             set: Vec::new(),
         },
-        Node::UpdateStmt(update) => {
-            let mut set = Vec::new();
-            let mut computed = keys;
-            for target in update.target_list() {
-                let column = target.name().ok_or_else(unknown)?;
-                if !target.indirection().is_empty() || matches!(target.val(), Node::MultiAssignRef(_)) {
-                    return Err(refuse("a part of a column, or several columns, set at once"));
-                }
-                let is_tenant = relation.tenant_column().is_some_and(|(tenant, _)| tenant.name == column);
-                let value = match target.val() {
-                    Node::A_Const(_) if !is_tenant => Value::Own,
-                    Node::SetToDefault(_) => Value::Own,
-                    _ => {
-                        computed += 1;
-                        Value::Computed(computed - 1)
-                    }
-                };
-                let stamped = relation.columns.iter().any(|known| known.name == column && is_stamped(known));
-                if stamped && matches!(target.val(), Node::SetToDefault(_)) {
-                    return Err(refuse("a column set to a default that reads the clock"));
-                }
-                set.push((column, target.val(), value));
-            }
-            Written {
-                target: update.relation().ok_or_else(unknown)?,
-                with: update.with_clause(),
-                from: update.from_clause(),
-                condition: update.where_clause(),
-                returning: update.returning_clause(),
-                set,
-            }
-        }
+        Node::UpdateStmt(update) => Written {
+            target: update.relation().ok_or_else(unknown)?,
+            with: update.with_clause(),
+            from: update.from_clause(),
+            condition: update.where_clause(),
+            returning: update.returning_clause(),
+            set: assignments(update, relation, keys)?,
+        },
         _ => return Err(unknown()),
     };
     let reads_others = |returning: &ReturningClause| {
@@ -164,12 +145,12 @@ fn taken_apart<'a>(statement: Node<'a>, relation: &Relation, keys: usize) -> Res
     Ok(written)
 }
 
-fn name_of(target: &RangeVar) -> &str {
+pub(super) fn name_of(target: &RangeVar) -> &str {
     target.alias().and_then(|alias| alias.aliasname()).or(target.relname()).unwrap_or_default()
 }
 
 /// True where all columns that stand below are qualified with this name, and nothing is a subquery.
-fn names_only(node: Node<'_>, name: &str) -> bool {
+pub(super) fn names_only(node: Node<'_>, name: &str) -> bool {
     let foreign = |node: Node<'_>| match node {
         Node::SubLink(_) | Node::CurrentOfExpr(_) => true,
         Node::ColumnRef(column) => {
@@ -180,8 +161,18 @@ fn names_only(node: Node<'_>, name: &str) -> bool {
     !foreign(node) && (matches!(node, Node::None) || !any(node, foreign))
 }
 
-fn any(node: Node<'_>, wanted: impl Fn(Node<'_>) -> bool) -> bool {
+pub(super) fn any(node: Node<'_>, wanted: impl Fn(Node<'_>) -> bool) -> bool {
     walk_manual(node, |node| if wanted(node) { ControlFlow::Break(()) } else { Recurse::yes() }).is_some()
+}
+
+/// True where a function below may give another value at each call.
+fn is_volatile(node: Node<'_>, catalog: &Catalog) -> bool {
+    any(node, |node| match node {
+        Node::FuncCall(call) => function_name(call)
+            .and_then(|name| catalog.functions.get(name))
+            .is_none_or(|facts| facts.volatility == Volatility::Volatile),
+        _ => false,
+    })
 }
 
 /// The parts of a condition that concern the written row alone.
@@ -236,20 +227,21 @@ fn choose_question(
     written: &Written<'_>,
     name: &str,
     key: &[&str],
-    key_type: KeyType,
+    (key_type, catalog): (KeyType, &Catalog),
 ) -> Result<Question, Refusal> {
     asked(|mem| {
         let mut select = mem.make_node::<SelectStmt>();
         let mut fields = select.as_mut();
         let mut targets = keys_of(name, key, mem);
-        for (_, node, value) in &written.set {
-            if matches!(value, Value::Computed(_)) {
-                let node = match node {
-                    Node::A_Const(_) => as_key(*node, key_type, mem),
-                    node => mem.make_unique(*node).uncast(),
-                };
-                targets.push(mem.make_res_target(None, mem.empty(), node));
-            }
+        for set in written.set.iter().filter(|set| matches!(set.from, Value::Computed(_))) {
+            let node = match set.value {
+                New::Expression(node @ Node::A_Const(_)) => as_key(node, key_type, mem),
+                New::Expression(node) => mem.make_unique(node).uncast(),
+                New::OfSubquery(link, place) => {
+                    column_of(link, place, groups(link, catalog) == Some(true), mem)
+                }
+            };
+            targets.push(mem.make_res_target(None, mem.empty(), node));
         }
         fields.set_target_list(mem.make_list(&targets));
         let mut from = vec![mem.make_unique(written.target).uncast()];
@@ -261,7 +253,7 @@ fn choose_question(
     })
 }
 
-fn keys_of<'mem>(
+pub(super) fn keys_of<'mem>(
     name: &str,
     key: &[&str],
     mem: MemoryToken<'mem>,
@@ -324,9 +316,11 @@ fn by_key<'mem>(
             update.set_from_clause(mem.empty());
             update.set_with_clause(mem.make_unique(None::<&WithClause>));
             update.set_where_clause(condition);
-            for (mut target, (.., value)) in update.target_list_mut().into_iter().zip(&written.set) {
-                if let Value::Computed(column) = value {
-                    target.set_val(slot(own, *column, mem));
+            for (mut target, set) in update.target_list_mut().into_iter().zip(&written.set) {
+                match (set.from, set.value) {
+                    (Value::Computed(column), _) => target.set_val(slot(own, column, mem)),
+                    (Value::Own, New::Expression(node)) => target.set_val(mem.make_unique(node).uncast()),
+                    (Value::Own, New::OfSubquery(..)) => return Err(refuse("a write of this form")),
                 }
             }
         }
@@ -344,7 +338,7 @@ fn slot<'mem>(own: u16, column: usize, mem: MemoryToken<'mem>) -> Unique<'mem, N
     mem.make_param_ref(number_of(own, column)).uncast()
 }
 
-fn number_of(own: u16, column: usize) -> i32 {
+pub(super) fn number_of(own: u16, column: usize) -> i32 {
     i32::try_from(usize::from(own) + 1 + column).unwrap_or(i32::MAX)
 }
 
@@ -403,7 +397,7 @@ fn put(
     own: u16,
     now: &str,
 ) -> Result<Numbered, Refusal> {
-    let computed = written.set.iter().filter(|(.., value)| matches!(value, Value::Computed(_))).count();
+    let computed = written.set.iter().filter(|set| matches!(set.from, Value::Computed(_))).count();
     let columns = stored(relation);
     let names: Vec<String> = columns.iter().map(|column| quote_identifier(column)).collect();
     let marks: Vec<String> =
@@ -424,11 +418,12 @@ fn put(
         insert.set_returning_clause(mem.make_unique(update.returning_clause()));
         let mut cells = Vec::new();
         for (index, column) in columns.iter().enumerate() {
-            let set = written.set.iter().find(|(name, ..)| name == column);
-            cells.push(match set {
+            let set = written.set.iter().find(|set| set.column == *column);
+            cells.push(match set.map(|set| (set.from, set.value)) {
                 None => slot(own, keys + computed + index, mem),
-                Some((.., Value::Computed(at))) => slot(own, *at, mem),
-                Some((_, node, Value::Own)) => mem.make_unique(*node).uncast(),
+                Some((Value::Computed(at), _)) => slot(own, at, mem),
+                Some((Value::Own, New::Expression(node))) => mem.make_unique(node).uncast(),
+                Some((Value::Own, New::OfSubquery(..))) => return Err(refuse("a write of this form")),
             });
         }
         let mut select = mem.make_node::<SelectStmt>();
@@ -438,7 +433,7 @@ fn put(
     })
 }
 
-fn refuse(what: &str) -> Refusal {
+pub(super) fn refuse(what: &str) -> Refusal {
     Refusal::unsupported(
         format!("{what}, where rows of several servers are concerned"),
         "Restrict the statement to one tenant, or read first and write by key.",

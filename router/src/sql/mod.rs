@@ -24,6 +24,7 @@
 //! | `shape` | which SELECTs over all tenants merge exactly, and how |
 //! | `gather` | any other SELECT over all tenants: what each server gives, and what one makes of it |
 
+mod assigned;
 mod calls;
 mod chosen;
 mod classify;
@@ -33,19 +34,24 @@ mod config;
 mod copies;
 mod functions;
 pub(crate) mod gather;
+mod hoisted;
 mod in_turn;
 pub(crate) mod insert;
 pub(crate) mod keys;
 mod kind;
 mod lex;
 mod literals;
+pub(crate) mod locked;
+pub(crate) mod matched;
 mod misread;
 mod normal;
 mod parse;
 mod rewrite;
+pub(crate) mod rows_text;
 mod sequence;
 mod session;
 mod shape;
+pub(crate) mod staged;
 mod statement;
 mod template;
 mod tenancy;

@@ -11,6 +11,7 @@ use super::classify::{Classified, classify};
 use super::code::Code;
 use super::comment::tenant_of;
 use super::config::{ConfigCall, ConfigValue};
+use super::hoisted::hoisted;
 use super::keys::{Reference, Touched, Use, analyse};
 use super::kind::{Access, CopyKind, Hold, Kind};
 use super::literals::Literal;
@@ -21,7 +22,7 @@ use super::sequence::{SequenceOptions, SetValues, options_of, set_values};
 use super::tenancy::{TenancyChange, tenancy_change};
 use super::views::expand;
 use super::walk::{Survey, survey};
-use super::with::writes_in_with;
+use super::with::has_steps;
 use crate::catalog::{Catalog, RelationKind, SearchPath};
 use crate::plan::{Parameter, Refusal};
 
@@ -355,14 +356,19 @@ impl Statement {
         Statement { said: Arc::clone(&self.said), instance: None }
     }
 
+    /// True for MERGE.
+    pub(crate) fn merges_rows(&self) -> bool {
+        matches!(self.raw().stmt(), Node::MergeStmt(_))
+    }
+
     /// True for SELECT.
     pub(crate) fn selects_rows(&self) -> bool {
         matches!(self.raw().stmt(), Node::SelectStmt(_))
     }
 
-    /// True where one of its CTEs writes.
-    pub(crate) fn writes_in_with(&self) -> bool {
-        writes_in_with(self.raw().stmt())
+    /// True where one of its CTEs writes, or locks rows.
+    pub(crate) fn has_steps(&self) -> bool {
+        has_steps(self.raw().stmt())
     }
 
     /// The same, held by nobody else: who holds it counts its holders for himself.
@@ -474,6 +480,15 @@ impl Statement {
             return Ok(None);
         }
         let text = expand(self.raw(), catalog, &self.said.path)?;
+        match learn(&text, catalog, &self.said.path) {
+            Learned::Statements(mut statements) => Ok(statements.pop()),
+            Learned::SyntaxError | Learned::TooComplex | Learned::Empty => Ok(None),
+        }
+    }
+
+    /// The same statement with the locking subqueries of its condition as CTEs; `None` where it has none.
+    pub(crate) fn hoisted(&self, catalog: &Catalog) -> Result<Option<Arc<Statement>>, Refusal> {
+        let Some(text) = hoisted(self.raw(), catalog, &self.said.path)? else { return Ok(None) };
         match learn(&text, catalog, &self.said.path) {
             Learned::Statements(mut statements) => Ok(statements.pop()),
             Learned::SyntaxError | Learned::TooComplex | Learned::Empty => Ok(None),

@@ -1,4 +1,4 @@
-//! WITH clauses that write.
+//! WITH clauses of which parts run before the rest.
 
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{CommonTableExpr, WithClause};
@@ -16,12 +16,16 @@ pub(crate) fn with_of(statement: Node<'_>) -> Option<&WithClause> {
     }
 }
 
-/// True where a CTE of the statement writes.
-pub(crate) fn writes_in_with(statement: Node<'_>) -> bool {
-    with_of(statement).is_some_and(|with| with.ctes().iter().any(writes))
+/// True where a CTE of the statement writes, or locks rows.
+pub(crate) fn has_steps(statement: Node<'_>) -> bool {
+    with_of(statement).is_some_and(|with| with.ctes().iter().any(is_step))
 }
 
-/// True where a CTE writes.
-pub(crate) fn writes(cte: &CommonTableExpr) -> bool {
-    !matches!(cte.ctequery(), Node::SelectStmt(_))
+/// True where a CTE writes, or locks rows: it runs once, before what reads it.
+pub(crate) fn is_step(cte: &CommonTableExpr) -> bool {
+    match cte.ctequery() {
+        Node::SelectStmt(select) => !select.locking_clause().is_empty(),
+        // Nothing else stands in a WITH clause but what writes.
+        _ => true,
+    }
 }

@@ -273,11 +273,20 @@ impl Grammar {
     fn merge(&mut self) -> String {
         let rows: Vec<String> =
             (1..4).map(|number| format!("({}, {})", self.literal(Ty::Key).sql, number + 3)).collect();
-        let source = match self.below(2) {
+        let source = match self.below(5) {
             0 => format!("(SELECT DISTINCT k, n FROM (VALUES {}) v (k, n))", rows.join(", ")),
+            1 => "(SELECT tenant_id AS k, row_number() OVER (ORDER BY tenant_id, order_id) + 20 AS n FROM orders)"
+                .to_owned(),
+            2 => "(SELECT max(tenant_id) AS k, user_id AS n FROM orders GROUP BY user_id)".to_owned(),
+            3 => format!("(SELECT {} AS k, n FROM generate_series(2, 5) n)", self.literal(Ty::Key).sql),
             _ => "(SELECT tenant_id AS k, order_id AS n FROM orders WHERE order_id > 4)".to_owned(),
         };
-        let matched = self.one(&["UPDATE SET score = s.n", "DELETE", "DO NOTHING"]);
+        let matched = self.one(&[
+            "UPDATE SET score = s.n",
+            "UPDATE SET (score, name) = (SELECT count(*), min(o.status) FROM orders o WHERE o.tenant_id = u.tenant_id)",
+            "DELETE",
+            "DO NOTHING",
+        ]);
         let missing = self.one(&[" WHEN NOT MATCHED THEN INSERT (tenant_id, user_id) VALUES (s.k, s.n)", ""]);
         format!(
             "MERGE INTO users u USING {source} s ON u.tenant_id = s.k AND u.user_id = s.n WHEN MATCHED THEN {matched}{missing}"
@@ -287,7 +296,27 @@ impl Grammar {
     fn write_in_with(&mut self) -> String {
         let condition = self.tenant_predicate("tenant_id");
         let condition = if self.chance(50) { condition } else { "starred".to_owned() };
-        match self.below(3) {
+        let (one, other) = (self.literal(Ty::Key).sql, self.literal(Ty::Key).sql);
+        let (number, few) = (self.between(50, 99), self.between(1, 6));
+        match self.below(9) {
+            3 => format!(
+                "WITH n AS (INSERT INTO members (tenant_id, group_id, user_id, role) VALUES ({one}, {number}, 1, 'a'), ({other}, {number}, 2, 'b') ON CONFLICT DO NOTHING RETURNING *) INSERT INTO metrics (tenant_id, day, name, value) SELECT tenant_id, date '1998-01-01' + group_id, role, user_id FROM n RETURNING tenant_id, day, name"
+            ),
+            4 => format!(
+                "WITH d AS (DELETE FROM notes WHERE {condition} RETURNING *) SELECT tenant_id, count(*) OVER (PARTITION BY user_id) AS n FROM d"
+            ),
+            5 => format!(
+                "WITH d AS (DELETE FROM members WHERE group_id > {few} RETURNING user_id) UPDATE users SET score = {few} FROM d WHERE d.user_id = users.user_id AND users.score > 20"
+            ),
+            6 => format!(
+                "WITH p AS (SELECT tenant_id, order_id FROM orders WHERE quantity > 1 ORDER BY tenant_id, order_id LIMIT {few} FOR UPDATE) UPDATE orders o SET quantity = 1 FROM p WHERE p.tenant_id = o.tenant_id AND p.order_id = o.order_id RETURNING o.tenant_id, o.order_id"
+            ),
+            7 => format!(
+                "DELETE FROM notes WHERE note_id IN (SELECT note_id FROM notes WHERE starred ORDER BY note_id, tenant_id LIMIT {few} FOR UPDATE SKIP LOCKED)"
+            ),
+            8 => format!(
+                "SELECT tenant_id, task_id, title FROM tasks WHERE progress > {few} ORDER BY tenant_id, task_id LIMIT {few} FOR UPDATE"
+            ),
             0 => format!(
                 "WITH d AS (DELETE FROM notes WHERE {condition} RETURNING *) SELECT count(*), min(body COLLATE \"C\") FROM d"
             ),

@@ -19,6 +19,7 @@ mod values;
 
 pub(crate) use columns::Columns;
 pub(super) use numbers::Renumber;
+pub(super) use part::default_of;
 pub(crate) use part::{Cell, part_text};
 pub use question::Question;
 pub(crate) use reading::{Conflict, Reading, Rows, columns_of, read_insert};

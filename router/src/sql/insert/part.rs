@@ -108,7 +108,8 @@ fn row_of<'mem>(
     Ok(mem.make_list(&cells).uncast())
 }
 
-fn default_of<'mem>(
+/// The default of a column as an expression.
+pub(in crate::sql) fn default_of<'mem>(
     column: &crate::catalog::Column,
     mem: MemoryToken<'mem>,
 ) -> Result<Unique<'mem, Node<'mem>>, Refusal> {

@@ -289,9 +289,17 @@ impl<'a> Analysis<'a> {
         let Some((relation, (column, key_type))) =
             relation.and_then(|relation| Some((relation, relation.tenant_column()?)))
         else {
-            let left = relation.into_iter().filter(|_| inserts).flat_map(|relation| &relation.columns);
-            let left = left.filter(|column| column.has_default && !column.generated);
-            self.touched.defaulted.extend(left.map(|column| column.name.clone()));
+            let named = |node| if let Node::ResTarget(target) = node { target.name() } else { None };
+            let names: Vec<&str> = when.target_list().iter().filter_map(named).collect();
+            let given = |at: usize, column: &Column| match names.is_empty() {
+                true => at < when.values().len(),
+                false => names.contains(&column.name.as_str()),
+            };
+            let columns = relation.into_iter().filter(|_| inserts).flat_map(|relation| &relation.columns);
+            let left = columns
+                .enumerate()
+                .filter(|(at, column)| column.has_default && !column.generated && !given(*at, column));
+            self.touched.defaulted.extend(left.map(|(_, column)| column.name.clone()));
             return;
         };
         let targets: Vec<&ResTarget> = when

@@ -15,6 +15,7 @@ use super::names::function_name;
 use super::outputs::{Expression, Output, group_keys, has_tenant, outputs};
 use super::scope::{Reach, Scope, TableColumn, TableReference};
 use super::types::infer;
+use super::write::not_by_each;
 use crate::catalog::{Catalog, SearchPath};
 use crate::plan::Refusal;
 
@@ -116,6 +117,7 @@ impl<'a> Analysis<'a> {
         for cte in with.ctes() {
             let mut table = match cte.ctequery() {
                 Node::SelectStmt(select) => self.subquery(select, parent, Role::Table)?,
+                Node::MergeStmt(_) => return Err(not_by_each()),
                 write => self.clone().write(write)?,
             };
             let names = cte.aliascolnames().iter().filter_map(Node::as_str);

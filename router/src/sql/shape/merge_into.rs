@@ -13,9 +13,40 @@ use super::analysis::Analysis;
 use super::from::{Conditions, not_joined_by_tenant, unite_by_condition};
 use super::names::fields_of;
 use super::scope::{Reach, Scope, TableReference};
-use super::write::{Written, check_defaults, is_stamped, not_by_each};
-use crate::catalog::{Column, Relation};
+use super::write::{Written, check_defaults, not_by_each};
+use crate::catalog::{Catalog, Column, Relation, SearchPath};
 use crate::plan::Refusal;
+
+/// Refuses a MERGE whose conditions or actions need more than the server of its row has. Each row of the source
+/// is on the server of the tenant that its column `key` names.
+pub(crate) fn check_matched(
+    merge: &MergeStmt,
+    relation: &Arc<Relation>,
+    (source, key): (&str, &str),
+    catalog: &Catalog,
+    path: &SearchPath,
+) -> Result<(), Refusal> {
+    let analysis = Analysis::new(catalog, path);
+    let target = merge.relation().ok_or_else(not_by_each)?;
+    let mut scope = Scope::inside(None);
+    let item = analysis.add_item(Node::RangeVar(target), &mut scope, &mut Conditions::default())?;
+    let rows = scope.add(TableReference { name: source.to_owned(), columns: None, sharded: true });
+    scope.unite_all(&[item.references.as_slice(), &[rows]].concat());
+    let written = Written { scope, items: vec![item] };
+    analysis.check(merge.join_condition(), &written.scope)?;
+    let is_key = |value: &Node<'_>| match value {
+        Node::ColumnRef(column) => match fields_of(column).as_deref() {
+            Some([table, name]) => *table == source && *name == key,
+            Some([name]) => *name == key,
+            Some(_) | None => false,
+        },
+        _ => false,
+    };
+    for when in merge.merge_when_clauses() {
+        analysis.check_when(when, relation, &written.scope, is_key)?;
+    }
+    analysis.returned(merge.returning_clause(), &written).map(|_| ())
+}
 
 impl<'a> Analysis<'a> {
     /// The table that RETURNING is.
@@ -62,9 +93,8 @@ impl<'a> Analysis<'a> {
         let targets: Vec<&'a ResTarget> = targets_of(when);
         self.check_assignments(targets.iter().copied(), scope)?;
         self.check(Node::NodeList(when.values()), scope)?;
-        check_defaults(targets.iter().copied(), relation)?;
         if when.command_type != CmdType::CMD_INSERT {
-            return Ok(());
+            return check_defaults(targets.iter().copied(), relation);
         }
         let (tenant, _) = relation.tenant_column().ok_or_else(not_by_each)?;
         let value = |column: &Column| value_of(when, &targets, relation, column);
@@ -74,14 +104,7 @@ impl<'a> Analysis<'a> {
                 "Insert the source's tenant column, the one that is joined, into the tenant column.",
             ));
         }
-        let by_default = |column: &&Column| matches!(value(column), None | Some(Node::SetToDefault(_)));
-        match relation.columns.iter().filter(by_default).find(|column| is_stamped(column)) {
-            None => Ok(()),
-            Some(column) => Err(Refusal::unsupported(
-                format!("the default of column \"{}\" reads the clock of each server", column.name),
-                format!("Insert now() into \"{}\".", column.name),
-            )),
-        }
+        Ok(())
     }
 }
 

@@ -24,6 +24,7 @@ use super::outputs::outputs_of;
 use super::scope::{Reach, Scope, TableReference};
 use crate::catalog::{Catalog, Column, Relation, RelationKind, SearchPath};
 use crate::plan::Refusal;
+use crate::sql::matched::stamped_merge;
 
 /// The text that each server runs for its own rows. `now` is what `now()` is on all servers, as the text
 /// of a timestamptz.
@@ -34,7 +35,14 @@ pub(crate) fn split_write(
     now: &str,
 ) -> Result<Arc<str>, Refusal> {
     Analysis::new(catalog, path).write(statement.stmt())?;
-    leg_text(statement, &Leg::default(), now)
+    match statement.stmt() {
+        Node::MergeStmt(merge) => {
+            let target = merge.relation().ok_or_else(not_by_each)?;
+            let relation = sharded_table(target, catalog, path).ok_or_else(not_by_each)?;
+            stamped_merge(statement, &relation, now)
+        }
+        _ => leg_text(statement, &Leg::default(), now),
+    }
 }
 
 /// True where an expression without columns gives the same wherever it is computed, or another value each

@@ -1,0 +1,45 @@
+//! MERGE over several servers whose source is computed first: each of its rows is merged on the server of the
+//! tenant that it is joined with, all in one atomic commit.
+
+use bytes::Bytes;
+use router::plan::{Division, MatchedRows};
+
+use crate::error::ClientError;
+use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::insert::write_parts;
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+
+/// Runs the MERGE.
+///
+/// # Errors
+/// A row whose tenant cannot be told, a server's own error; the caller rolls back.
+pub(super) async fn run(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    rows: &mut Rows,
+    decision: &Decision,
+    matched: &MatchedRows,
+) -> Result<Option<Bytes>, Hindrance> {
+    let legs = &decision.plan.legs;
+    let first = legs.first().ok_or_else(|| Trouble::from(ClientError::internal("a MERGE without legs")))?;
+    // All fences are held before anything runs.
+    for leg in legs {
+        executor.branch(leg, decision).await?;
+    }
+    // What is wrong with the statement as a whole a server says before anything runs.
+    let parameters = executor.typed(peer, first.server, matched.statement(), ask.parameters).await?;
+    let computed = executor.answer(peer, first.server, matched.question(), &parameters).await?;
+    let division = Division {
+        directory: &decision.directory,
+        first: first.server,
+        parameters: &parameters,
+        computed: &computed,
+    };
+    let parts = matched.parts(division).map_err(Trouble::from)?;
+    write_parts(executor, peer, Ask { parameters: &parameters, ..ask }, rows, decision, (&parts, &computed))
+        .await
+}

@@ -1,0 +1,44 @@
+//! Statements whose CTEs write rows of several servers, part after part in one atomic commit: each CTE that writes
+//! by itself, then the rest over the rows that they returned.
+
+use bytes::Bytes;
+use router::plan::Staged;
+
+use crate::error::ClientError;
+use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::inner::Inner;
+use crate::execute::rows::Rows;
+use crate::execute::run::Ask;
+use crate::execute::trouble::Trouble;
+use crate::net::peer::Peer;
+
+/// Runs the parts. Only the rest answers the client.
+///
+/// # Errors
+/// A part's; the caller rolls back.
+pub(super) async fn run(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    ask: Ask<'_>,
+    rows: &mut Rows,
+    decision: &Decision,
+    staged: &Staged,
+) -> Result<Option<Bytes>, Hindrance> {
+    // All fences are held before anything runs.
+    for leg in &decision.plan.legs {
+        executor.branch(leg, decision).await?;
+    }
+    let first = decision.plan.legs.first().map(|leg| leg.server);
+    let first = first.ok_or_else(|| Trouble::from(ClientError::internal("a statement without legs")))?;
+    // What is wrong with the statement as a whole a server says before anything runs.
+    let parameters = executor.typed(peer, first, staged.statement(), ask.parameters).await?;
+    let mut done = Vec::new();
+    for _ in 0..staged.steps() {
+        let (text, values) = staged.next(&parameters, &done).map_err(Trouble::from)?;
+        let computed = executor.computed(peer, first, &text, &values).await?;
+        done.push(computed);
+    }
+    let (text, values) = staged.next(&parameters, &done).map_err(Trouble::from)?;
+    let inner = Inner { parameters: &values, formats: ask.formats, describe: ask.describe };
+    Ok(executor.run_inner(peer, &text, inner, rows).await?)
+}
