@@ -83,11 +83,7 @@ async fn gather(
     // What must not end with a transaction of the client's cannot be in temporary tables.
     let read_only =
         executor.settings.value("default_transaction_read_only").is_some_and(|value| value == "on");
-    let few = if bracket && plan.many && !read_only {
-        i32::try_from(config.array_rows).unwrap_or(i32::MAX)
-    } else {
-        0
-    };
+    let few = if bracket && !read_only { few(plan, config.array_rows) } else { 0 };
     for leg in all {
         if bracket {
             executor.begin_bracket(leg.server);
@@ -140,6 +136,15 @@ async fn gather(
         executor.settle_bracket(leg.server).await?;
     }
     Ok(completion)
+}
+
+/// How many rows of a server may become arrays; 0: all of them. Rows that are looked up again and again had better be
+/// in a table with an index.
+fn few(plan: &GatherPlan, array_rows: usize) -> i32 {
+    const LOOKED_UP: usize = 200;
+    let looked_up = plan.parts.iter().any(|part| part.index().is_some());
+    let most = if looked_up { array_rows.min(LOOKED_UP) } else { array_rows };
+    if plan.many || looked_up { i32::try_from(most).unwrap_or(i32::MAX) } else { 0 }
 }
 
 /// The server whose rows need not travel: one that has many.

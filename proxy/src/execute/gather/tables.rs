@@ -67,7 +67,11 @@ pub(super) async fn fill(
     }
     settle(executor, peer, place).await?;
     let tables: Vec<String> = (0..plan.parts.len()).map(table).collect();
-    must(executor.connection(place), &format!("ANALYZE {}", tables.join(", "))).await?;
+    let indexes = plan.parts.iter().zip(&tables).filter_map(|(part, table)| {
+        part.index().map(|columns| format!("CREATE INDEX ON {table} ({columns}); "))
+    });
+    let finish = format!("{}ANALYZE {}", indexes.collect::<String>(), tables.join(", "));
+    must(executor.connection(place), &finish).await?;
     Ok((count, bytes))
 }
 

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pg_raw_parse::Node;
-use pg_raw_parse::nodes::{RawStmt, SelectStmt};
+use pg_raw_parse::nodes::{A_Expr_Kind, RawStmt, SelectStmt};
 
 use super::conditions::{count_parameters, is_known, parameters};
+use super::groups::{Groups, Key};
 use super::leg::{Source, lay_out, leg_text};
 use super::part::{Part, PartColumn};
 use super::reads::{Reads, Table, unknown};
@@ -148,7 +149,7 @@ impl Made {
     fn add(&mut self, name: String, columns: Vec<PartColumn>, source: Source) -> usize {
         let same = self.sources.iter().position(|other| *other == source);
         same.unwrap_or_else(|| {
-            self.parts.push(Part { name, columns });
+            self.parts.push(Part { name, columns, looked_up: Vec::new() });
             self.sources.push(source);
             self.sources.len() - 1
         })
@@ -210,8 +211,35 @@ impl Made {
         let source = Source::of_block(reduction, expressions)?;
         let names: Vec<&str> = reduction.items.iter().map(|item| item.name.as_str()).collect();
         block.part = self.add(names.join(", "), columns, source);
+        if let (Form::Groups(groups), Some(part)) = (&reduction.form, self.parts.get_mut(block.part)) {
+            part.looked_up = looked_up(groups, &reduction.left);
+        }
         Ok(block)
     }
+}
+
+/// The groups' keys that conditions which are left compare with something else: what a block around gives, for which
+/// the groups are looked through each time. An index is a hint only; nothing depends on it.
+fn looked_up(groups: &Groups<'_>, left: &[Node<'_>]) -> Vec<usize> {
+    // Others may have no order, or be too long for an index.
+    let small = |key: &Key<'_>| matches!(key.typed.element_oid, 20 | 21 | 23 | 1082 | 1114 | 1184 | 2950);
+    let key = |node: Node<'_>| {
+        let form = without_places(node);
+        groups.keys.iter().position(|key| key.form == form && small(key))
+    };
+    let compared = |condition: &Node<'_>| {
+        let Node::A_Expr(equal) = condition else { return None };
+        let is_equality =
+            equal.kind == A_Expr_Kind::AEXPR_OP && equal.name().iter().map(Node::as_str).eq([Some("=")]);
+        match (is_equality, key(equal.lexpr()), key(equal.rexpr())) {
+            (true, Some(column), None) | (true, None, Some(column)) => Some(column),
+            (_, _, _) => None,
+        }
+    };
+    let mut columns: Vec<usize> = left.iter().filter_map(compared).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
 }
 
 /// The columns of a block's items that its rows need, at least one.

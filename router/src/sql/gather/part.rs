@@ -17,6 +17,8 @@ pub struct Part {
     pub name: String,
     /// Its columns.
     pub columns: Vec<PartColumn>,
+    /// The columns by which a subquery looks its rows up again and again, as numbers from 0.
+    pub looked_up: Vec<usize>,
 }
 
 /// A column of a part.
@@ -158,6 +160,12 @@ impl Part {
     /// The name of the temporary table that takes its rows.
     pub fn table(number: usize) -> String {
         quote_identifier(&format!("?pgherd_part_{}?", number + 1))
+    }
+
+    /// The columns of the index that its temporary table needs, if any.
+    pub fn index(&self) -> Option<String> {
+        let names: Vec<String> = self.looked_up.iter().map(|column| format!("c{}", column + 1)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     /// The columns of the temporary table that takes its rows.

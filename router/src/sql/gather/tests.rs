@@ -113,6 +113,14 @@ fn only_conditions_that_all_rows_meet_are_not_judged_again() {
 }
 
 #[test]
+fn groups_that_a_subquery_looks_up_get_an_index() {
+    let sql = "select o.id from orders o, countries c where o.total < (select avg(total) from orders where user_id = c.id)";
+    let cut = reduced(sql, &[]);
+    let indexes: Vec<_> = cut.parts.iter().filter_map(|part| part.index()).collect();
+    assert_eq!(indexes, ["c1"]);
+}
+
+#[test]
 fn a_temporary_table_has_the_types_of_what_it_takes() {
     let cut = cut_of("select price, count(*) over () from users", &[], 0).expect("accepted");
     assert_eq!(cut.parts[0].definition(), "c1 numeric(10,2)");
