@@ -1,8 +1,10 @@
 //! The end of a transaction: commit, in one phase or two, or rollback; then pins are noted, permits
 //! given up and connections given back.
 
+use futures_util::future::join_all;
 use router::ids::ServerId;
 use router::sql::Statement;
+use smallvec::SmallVec;
 
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
@@ -82,21 +84,18 @@ impl Executor {
     }
 
     async fn commit_branches(&self, transaction: &mut Transaction) -> Result<(), Trouble> {
-        let begun: Vec<ServerId> = transaction
-            .branches
-            .iter()
-            .filter(|(_, branch)| branch.begun)
-            .map(|(server, _)| server)
-            .collect();
-        let (mut writers, mut readers) = (Vec::new(), Vec::new());
+        let begun = transaction.branches.iter().filter(|(_, branch)| branch.begun);
+        let begun: SmallVec<[ServerId; 4]> = begun.map(|(server, _)| server).collect();
         if let [only] = begun.as_slice() {
-            writers.push(*only);
-        } else {
-            for server in &begun {
-                match tells_others(branch(transaction, *server)).await? {
-                    true => writers.push(*server),
-                    false => readers.push(*server),
-                }
+            return end(branch(transaction, *only), "COMMIT").await;
+        }
+        let asked = transaction.branches.iter_mut().filter(|(_, branch)| branch.begun);
+        let answers = join_all(asked.map(|(_, branch)| tells_others(branch))).await;
+        let (mut writers, mut readers) = (Vec::new(), Vec::new());
+        for (server, tells) in begun.into_iter().zip(answers) {
+            match tells? {
+                true => writers.push(server),
+                false => readers.push(server),
             }
         }
         if let [first, _, ..] = writers.as_slice() {

@@ -1,11 +1,12 @@
 //! One atomic commit on several servers, with no log of the proxy's own.
 //!
-//! One branch is the decider; the others PREPARE. The decider inserts `(gid, 'commit')` into its
-//! `pgherd.decision` inside its own transaction and commits: that commit is the decision. Then the
+//! One branch is the decider; the others PREPARE, all at once. The decider inserts `(gid, 'commit')` into its
+//! `pgherd.decision` inside its own transaction meanwhile and, when all are prepared, commits: that commit is the decision. Then the
 //! others COMMIT PREPARED. A gid names the decider's server, so whoever finds a left-over branch
 //! knows whom to ask: it inserts `(gid, 'abort')` there and obeys the row that stands. The unique
 //! index arbitrates every race.
 
+use futures_util::future::{join, join_all};
 use router::ids::{ServerId, quote_literal};
 
 use crate::error::ClientError;
@@ -16,6 +17,13 @@ use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet, Showing};
 
 use crate::execute::failpoint::{failpoint, slowpoint};
+
+/// The places before and after a message where a test can stop.
+type Places = (&'static str, &'static str);
+
+const PREPARE: Places = ("two_phase.prepare", "two_phase.prepared");
+const FINISH: Places = ("two_phase.finish", "two_phase.finished");
+const UNDO: Places = ("two_phase.undo", "two_phase.undone");
 
 /// Asks PostgreSQL whether a branch wrote anything: only then it has a transaction id.
 pub(super) async fn wrote(branch: &mut Branch) -> Result<bool, Trouble> {
@@ -46,19 +54,12 @@ pub(super) async fn commit(
     let gid = super::recovery::new_gid(decider_name, &fleet.proxy_id);
     let literal = quote_literal(&gid);
     let [decider, others @ ..] = writers else { return Ok(()) };
-    let mut prepared = Vec::new();
-    for (number, server) in others.iter().enumerate() {
-        failpoint("two_phase.prepare", number).await;
-        let branch = branches.get_mut(*server).expect("writers are branches");
-        let outcome = end(branch, &format!("PREPARE TRANSACTION {literal}")).await;
-        failpoint("two_phase.prepared", number).await;
-        if let Err(trouble) = outcome {
-            undo(branches, &prepared, &literal).await;
-            return Err(trouble);
-        }
-        prepared.push(*server);
+    let (prepared, outcome) = prepare(branches, decider, others, &literal).await;
+    if let Err(trouble) = outcome {
+        undo(branches, &prepared, &literal).await;
+        return Err(trouble);
     }
-    let (decided, _showing) = decide(database, branches, decider, &literal).await;
+    let (decided, _showing) = decide(database, branches, decider).await;
     if let Err(trouble) = decided {
         let decided = match trouble {
             trouble if trouble.is_connection_failure() => {
@@ -87,17 +88,89 @@ pub(super) async fn commit(
         }
     }
     slowpoint("two_phase.finish").await;
-    for (number, server) in prepared.iter().enumerate() {
-        failpoint("two_phase.finish", number).await;
-        let branch = branches.get_mut(*server).expect("writers are branches");
-        if end(branch, &format!("COMMIT PREPARED {literal}")).await.is_err() {
+    let finished = end_all(branches, &prepared, &format!("COMMIT PREPARED {literal}"), FINISH).await;
+    for (server, finished) in finished {
+        if finished.is_err() {
             // Decided. The client is told when all of it shows, or when that takes too long.
-            let name = database.directory.load().server_name(*server).to_owned();
+            let name = database.directory.load().server_name(server).to_owned();
             super::recovery::finish_decided(fleet, database, &name, &gid).await;
         }
-        failpoint("two_phase.finished", number).await;
     }
     Ok(())
+}
+
+/// Prepares all branches but the decider's, which notes its decision meanwhile: that decides nothing yet. Which are
+/// prepared, and the first error.
+async fn prepare(
+    branches: &mut Branches,
+    decider: &ServerId,
+    others: &[ServerId],
+    literal: &str,
+) -> (Vec<ServerId>, Result<(), Trouble>) {
+    let prepare = format!("PREPARE TRANSACTION {literal}");
+    let insert = format!("INSERT INTO pgherd.decision (gid, outcome) VALUES ({literal}, 'commit')");
+    let (branch, mut others) = divide(branches, decider, others);
+    let inserted = async {
+        failpoint("two_phase.decide", 0).await;
+        let inserted = match branch {
+            Some(branch) => end(branch, &insert).await,
+            None => Ok(()),
+        };
+        failpoint("two_phase.decided", 0).await;
+        inserted
+    };
+    let (inserted, ends) = join(inserted, said(&mut others, &prepare, PREPARE)).await;
+    let (mut prepared, mut outcome) = (Vec::new(), Ok(()));
+    for (server, ended) in ends {
+        match ended {
+            Ok(()) => prepared.push(server),
+            Err(trouble) => outcome = outcome.and(Err(trouble)),
+        }
+    }
+    (prepared, outcome.and(inserted))
+}
+
+/// The branch of one server, and those of some others.
+fn divide<'a>(
+    branches: &'a mut Branches,
+    one: &ServerId,
+    others: &[ServerId],
+) -> (Option<&'a mut Branch>, Vec<(ServerId, &'a mut Branch)>) {
+    let (mut found, mut rest) = (None, Vec::new());
+    for (server, branch) in branches.iter_mut() {
+        match server == *one {
+            true => found = Some(branch),
+            false if others.contains(&server) => rest.push((server, branch)),
+            false => {}
+        }
+    }
+    (found, rest)
+}
+
+/// Sends a command to the branches on these servers, and hears what each says to it.
+async fn end_all(
+    branches: &mut Branches,
+    servers: &[ServerId],
+    command: &str,
+    places: Places,
+) -> Vec<(ServerId, Result<(), Trouble>)> {
+    let concerned = branches.iter_mut().filter(|(server, _)| servers.contains(server));
+    said(&mut concerned.collect::<Vec<_>>(), command, places).await
+}
+
+/// What each branch says to a command that all are sent at once.
+async fn said(
+    branches: &mut [(ServerId, &mut Branch)],
+    command: &str,
+    (before, after): Places,
+) -> Vec<(ServerId, Result<(), Trouble>)> {
+    let ends = branches.iter_mut().enumerate().map(|(number, (server, branch))| async move {
+        failpoint(before, number).await;
+        let ended = end(branch, command).await;
+        failpoint(after, number).await;
+        (*server, ended)
+    });
+    join_all(ends).await
 }
 
 /// Commits the decider. From then on the transaction shows itself, until what comes with it is dropped.
@@ -105,16 +178,8 @@ async fn decide(
     database: &Database,
     branches: &mut Branches,
     decider: &ServerId,
-    literal: &str,
 ) -> (Result<(), Trouble>, Option<Showing>) {
     let branch = branches.get_mut(*decider).expect("writers are branches");
-    let insert = format!("INSERT INTO pgherd.decision (gid, outcome) VALUES ({literal}, 'commit')");
-    failpoint("two_phase.decide", 0).await;
-    let inserted = end(branch, &insert).await;
-    failpoint("two_phase.decided", 0).await;
-    if let Err(trouble) = inserted {
-        return (Err(trouble), None);
-    }
     failpoint("two_phase.commit", 0).await;
     let showing = database.gate.show().await;
     let committed = end(branch, "COMMIT").await;
@@ -123,11 +188,6 @@ async fn decide(
 }
 
 async fn undo(branches: &mut Branches, prepared: &[ServerId], literal: &str) {
-    for (number, server) in prepared.iter().enumerate() {
-        failpoint("two_phase.undo", number).await;
-        let branch = branches.get_mut(*server).expect("writers are branches");
-        // What cannot be undone now is undone by the recovery: the decider never commits.
-        let _ = end(branch, &format!("ROLLBACK PREPARED {literal}")).await;
-        failpoint("two_phase.undone", number).await;
-    }
+    // What cannot be undone now is undone by the recovery: the decider never commits.
+    end_all(branches, prepared, &format!("ROLLBACK PREPARED {literal}"), UNDO).await;
 }
