@@ -45,7 +45,7 @@ pub(super) fn is_about(condition: Node<'_>, table: &Table<'_>, block: &Block) ->
 
 /// PostgreSQL looks for a bare name in the block's own FROM clause first and takes it only where it is
 /// one table's; so a bare name that this table has is this table's, unless a join has merged it.
-fn is_column_of(fields: &[&str], table: &Table<'_>, block: &Block) -> bool {
+pub(super) fn is_column_of(fields: &[&str], table: &Table<'_>, block: &Block) -> bool {
     match fields {
         [name] => table.has(name) && !block.natural && !block.merged.iter().any(|merged| merged == name),
         [alias, name] => {

@@ -138,6 +138,7 @@ impl Made {
         conditions: &[Node<'_>],
     ) -> Result<Replacement, Refusal> {
         let columns = needed(table, reads);
+        self.sent.extend(&table.partners.parameters);
         self.sent.extend(conditions.iter().flat_map(|condition| parameters(*condition)));
         let source = Source::of_table(table, &columns, conditions)?;
         let sent = columns.iter().filter_map(|index| table.relation.columns.get(*index));

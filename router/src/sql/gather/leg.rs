@@ -43,14 +43,14 @@ impl Source {
             columns.iter().map(|column| Some(format!("{qualifier}.{}", name(column)?))).collect();
         let names: Vec<String> = table.columns.iter().map(|name| quote_identifier(name)).collect();
         let only = if table.range.inh { "" } else { "ONLY " };
+        let own = where_text(conditions)?;
+        let own = own.strip_prefix(" WHERE ").map(|own| format!("({own})"));
+        let all: Vec<String> = own.into_iter().chain(table.partners.conditions.iter().cloned()).collect();
+        let filter = if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) };
         let table = table.relation.quoted_name();
         Ok(Source {
             expressions: expressions.ok_or_else(unknown)?,
-            rows: format!(
-                "FROM {only}{table} AS {qualifier} ({}){}",
-                names.join(", "),
-                where_text(conditions)?
-            ),
+            rows: format!("FROM {only}{table} AS {qualifier} ({}){filter}", names.join(", ")),
             distinct: false,
         })
     }

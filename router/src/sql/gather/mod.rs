@@ -6,6 +6,7 @@
 //! | `cut` | the whole question |
 //! | `reads` | which sharded tables a statement reads, and by which names |
 //! | `conditions` | which conditions a server may apply before it sends rows |
+//! | `partners` | which rows find no partner in tables of which every server has a copy |
 //! | `reduce`, `groups` | what servers can compute of a block: joins by the tenant, groups, first rows |
 //! | `dependent` | GROUP BY of a key that is none any more |
 //! | `typing` | the types of what they compute |
@@ -22,6 +23,7 @@ mod groups;
 mod leg;
 mod names;
 mod part;
+mod partners;
 mod reads;
 mod reduce;
 mod rest;

@@ -10,6 +10,7 @@ use pg_raw_parse::nodes::{
 
 use super::conditions::{conjuncts, is_about};
 use super::names::Names;
+use super::partners::Partners;
 use super::reduce::{Around, BlockKey, Reduction, key_of, reduce};
 use super::typing::Typing;
 use crate::catalog::{Catalog, Relation, RelationKind, SearchPath};
@@ -25,6 +26,8 @@ pub(super) struct Reads<'a> {
     ctes: Vec<String>,
     /// References to sharded tables.
     pub(super) tables: Vec<Table<'a>>,
+    /// Those of the block that is read, and of the blocks around it, to tables of which every server has a copy.
+    copies: Vec<Table<'a>>,
     pub(super) names: Names,
     /// True where it reads what the home server answers for all: system catalogs, sequences.
     pub(super) home: bool,
@@ -52,6 +55,8 @@ pub(super) struct Table<'a> {
     pub(super) filtered: Option<BlockKey>,
     /// True where a `*` or a natural join needs all columns.
     pub(super) whole: bool,
+    /// What its rows must find on their own server, whatever else is computed.
+    pub(super) partners: Partners,
 }
 
 /// What the rows of an item of FROM must meet.
@@ -95,6 +100,7 @@ impl<'a> Reads<'a> {
             path,
             ctes: Vec::new(),
             tables: Vec::new(),
+            copies: Vec::new(),
             names: Names::default(),
             home: false,
             held: false,
@@ -160,6 +166,7 @@ impl<'a> Reads<'a> {
         let mut block = Block { outlook, aliases: Vec::new(), merged: Vec::new(), natural: false };
         let holding = conjuncts(select.where_clause());
         let mut own = Vec::new();
+        let first_copy = self.copies.len();
         let reduction = self.reduction(select, &holding, outlook);
         if reduction.is_none() {
             let holding = Holding { conditions: &holding, of: key_of(select) };
@@ -176,8 +183,14 @@ impl<'a> Reads<'a> {
             }
         }
         for index in own {
+            if self.reduces {
+                let around = (self.catalog, self.path, self.parameters);
+                self.tables[index].partners =
+                    Partners::of(&self.tables[index], &self.copies[first_copy..], &block, around);
+            }
             self.keep_own_conditions(index, &block, star);
         }
+        self.copies.truncate(first_copy);
         match reduction {
             Some(reduction) => {
                 reduction.left.iter().try_for_each(|condition| self.expression(*condition))?;
@@ -299,8 +312,8 @@ impl<'a> Reads<'a> {
             return Ok(());
         };
         match &relation.kind {
-            RelationKind::Sharded { .. } => {}
-            RelationKind::Reference | RelationKind::ReferenceView => return Ok(()),
+            RelationKind::Sharded { .. } | RelationKind::Reference => {}
+            RelationKind::ReferenceView => return Ok(()),
             RelationKind::Sequence => {
                 self.home = true;
                 return Ok(());
@@ -319,8 +332,8 @@ impl<'a> Reads<'a> {
         let named = |(index, column): (usize, &crate::catalog::Column)| {
             renamed.get(index).map_or_else(|| column.name.clone(), |name| (*name).to_owned())
         };
-        own.push(self.tables.len());
-        self.tables.push(Table {
+        let is_copy = matches!(relation.kind, RelationKind::Reference);
+        let table = Table {
             range,
             alias,
             columns: relation.columns.iter().enumerate().map(named).collect(),
@@ -328,7 +341,15 @@ impl<'a> Reads<'a> {
             conditions: holding.conditions.to_vec(),
             filtered: holding.of,
             whole: false,
-        });
+            partners: Partners::default(),
+        };
+        match is_copy {
+            true => self.copies.push(table),
+            false => {
+                own.push(self.tables.len());
+                self.tables.push(table);
+            }
+        }
         Ok(())
     }
 

@@ -121,6 +121,32 @@ fn groups_that_a_subquery_looks_up_get_an_index() {
 }
 
 #[test]
+fn rows_without_a_partner_in_a_copy_are_not_sent() {
+    let leg = |join: &str, types: &[u32]| {
+        reduced(&format!("select u.id, o.id from users u {join}"), types).leg.to_string()
+    };
+    let inner =
+        leg("join countries c on u.country_id = c.id, orders o where c.code = $2 and o.id = $1", &[20, 25]);
+    let partner = "country_id IN (SELECT c.id FROM public.countries c(id, code, title) WHERE c.code = $2)";
+    assert!(inner.contains(partner), "{inner}");
+    let either = leg(
+        "join countries c on u.country_id = c.id, orders o where c.code = 'x' and (u.id = 1 or u.id = 2)",
+        &[],
+    );
+    assert!(either.contains("(u.id = 1 OR u.id = 2) AND u.country_id IN (SELECT"), "{either}");
+    for all_wanted in [
+        "left join countries c on u.country_id = c.id and c.code = 'x', orders o",
+        "left join countries c on u.country_id = c.id, orders o where c.code = 'x' or c.code is null",
+        "join countries c on u.country_id = c.id, orders o",
+        "join countries c on u.country_id <> c.id, orders o where c.code = 'x'",
+        "join countries c on u.country_id = c.id, orders o where c.code = 'x' and random() < 2 or u.id = 1",
+    ] {
+        let leg = leg(all_wanted, &[]);
+        assert!(!leg.contains(" IN "), "{leg}");
+    }
+}
+
+#[test]
 fn a_temporary_table_has_the_types_of_what_it_takes() {
     let cut = cut_of("select price, count(*) over () from users", &[], 0).expect("accepted");
     assert_eq!(cut.parts[0].definition(), "c1 numeric(10,2)");
