@@ -22,11 +22,8 @@ const BATCH: usize = 1 << 20;
 /// in a fifth of the time that tables take which last. The tables have no indexes, and rows that servers have left out
 /// make it expect too few: one loop over them for each such row takes hours, any other join about the same as the best.
 /// To leave loops out where there is nothing else looks expensive, which is no reason to compile.
-const PLANNED: [&str; 3] = [
-    "SET LOCAL default_statistics_target = 20",
-    "SET LOCAL enable_nestloop = off",
-    "SET LOCAL jit = off",
-];
+const PLANNED: [&str; 3] =
+    ["SET LOCAL default_statistics_target = 20", "SET LOCAL enable_nestloop = off", "SET LOCAL jit = off"];
 
 /// Fills the tables: `given` is what the legs gave before they were found to have many rows.
 ///
