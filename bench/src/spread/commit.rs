@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use tests::Session;
+use tokio::process::Command;
 
 use super::clock::{Turns, median};
 use super::stage::Stage;
@@ -20,6 +21,9 @@ const WRITES: [(&str, &str); 3] = [
     ("DELETE of 20,000 rows", "DELETE FROM readings WHERE id < 0"),
 ];
 
+/// Transactions of one kind before the next kind's turn.
+const IN_A_ROW: usize = 20;
+
 /// The latency of COMMIT: on one server, through pgherd on one, through pgherd on two; by turns.
 ///
 /// # Errors
@@ -27,14 +31,26 @@ const WRITES: [(&str, &str); 3] = [
 pub async fn commits(stage: &Stage, count: usize) -> Result<String> {
     eprintln!("commits ...");
     durable(stage, "on").await?;
+    // What was written without fsync would have to reach the disk before the first logs do.
+    ensure!(Command::new("sync").status().await?.success(), "cannot sync the disks");
     let mut ours = stage.daemon.session("app").await?;
     let mut plain = stage.oracle.session("app").await?;
     let [here, there] = apart(stage).await?;
     let mut took = [Vec::new(), Vec::new(), Vec::new()];
-    for _ in 0..count {
-        took[0].push(commit(&mut plain, &[here]).await?);
-        took[1].push(commit(&mut ours, &[here]).await?);
-        took[2].push(commit(&mut ours, &[here, there]).await?);
+    for round in 0..count.div_ceil(IN_A_ROW) {
+        for turn in 0..took.len() {
+            let way = (round + turn) % took.len();
+            let (session, tenants): (_, &[u64]) = match way {
+                0 => (&mut plain, &[here]),
+                1 => (&mut ours, &[here]),
+                _ => (&mut ours, &[here, there]),
+            };
+            // The first one waits for what the way before has left to the disk.
+            commit(session, tenants).await?;
+            for _ in 0..IN_A_ROW {
+                took[way].push(commit(session, tenants).await?);
+            }
+        }
     }
     durable(stage, "off").await?;
     for laps in &mut took {
