@@ -25,12 +25,17 @@ use super::defaults::{Defaults, unequal};
 use super::facts::Facts;
 use super::questions::{Builtin, ReadError, Reader, fingerprint, understand};
 use crate::config::{DatabaseConfig, NodeAddress};
+use crate::fleet::Gate;
 use crate::replicas::{Server, Servers, Unreachable};
 
 /// How often the catalog is read without a reason.
 const EVERY: Duration = Duration::from_secs(30);
 /// The servers are asked no more often than this for relations that nobody knows.
 const LOOKS: Duration = Duration::from_millis(200);
+/// How often the servers are read anew where a commit over several of them came between.
+const MOST_READS: u32 = 4;
+/// How long the end of such a commit is waited for.
+const BETWEEN_COMMITS: Duration = Duration::from_millis(200);
 /// DDL that follows other DDL within this belongs to a burst.
 const BURST: Duration = Duration::from_secs(1);
 /// How long one server's primary may be waited for.
@@ -42,6 +47,8 @@ const ANSWER: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct LiveCatalog {
     database: String,
+    /// Commits over several servers.
+    pub gate: Arc<Gate>,
     tenant_column: String,
     harmless: Vec<String>,
     /// What sessions begin with, on the home server.
@@ -79,6 +86,22 @@ struct Readings {
     readers: HashMap<String, Kept>,
 }
 
+/// What came of reading each server once.
+#[derive(Debug, Default)]
+struct Reads {
+    /// One of them holds something new.
+    changed: bool,
+    /// One of them was read.
+    any: bool,
+    /// The last one that was not.
+    failure: Option<RefreshFailed>,
+}
+
+/// What was read, in the order of the servers.
+fn in_order<'a>(facts: &'a HashMap<String, Facts>, servers: &'a Servers) -> Vec<(&'a str, &'a Facts)> {
+    servers.iter().filter_map(|server| Some((server.name(), facts.get(server.name())?))).collect()
+}
+
 /// A connection that read a server's catalog, and the primary that it leads to.
 #[derive(Debug)]
 struct Kept {
@@ -106,6 +129,7 @@ impl LiveCatalog {
         let empty = Catalog { tenant_column: database.tenant_column.clone(), ..Catalog::default() };
         LiveCatalog {
             database: database.name.clone(),
+            gate: Arc::default(),
             tenant_column: database.tenant_column.clone(),
             harmless: database.harmless_functions.clone(),
             defaults: ArcSwap::default(),
@@ -244,44 +268,22 @@ impl LiveCatalog {
     ) -> Result<Arc<Catalog>, RefreshFailed> {
         let done = self.done.load(Ordering::Acquire);
         self.asked.store(Some(Arc::new(Instant::now())));
-        let Readings { facts, readers } = readings;
-        if self.load().unequal.is_some() {
-            // A connection knows the settings that it began with, and those may be mended now.
-            readers.clear();
-        }
-        let mut failure = None;
         let (mut changed, mut any) = (false, false);
-        let before = &*facts;
-        let reads = servers.iter().map(|server| {
-            let kept = readers.remove(server.name());
-            async move {
-                let name = server.name();
-                let read = self.read_one(servers, server, before.get(name), kept);
-                let late = |_| Err(RefreshFailed::Late(ANSWER));
-                (name, tokio::time::timeout(ANSWER, read).await.unwrap_or_else(late))
+        let mut failure = None;
+        for _ in 0..MOST_READS {
+            let since = self.gate.quiet();
+            let read = self.read_each(readings, servers).await;
+            (changed, any, failure) = (changed || read.changed, any || read.any, read.failure);
+            let torn = since != Some(self.gate.begun());
+            if !torn || self.unlike(&readings.facts, servers).is_empty() {
+                break;
             }
-        });
-        let reads: Vec<_> = reads.collect();
-        for (server, outcome) in futures_util::future::join_all(reads).await {
-            match outcome {
-                Ok((news, kept)) => {
-                    any = true;
-                    changed |= news.is_some();
-                    facts.extend(news.map(|news| (server.to_owned(), news)));
-                    readers.insert(server.to_owned(), kept);
-                }
-                Err(error) => {
-                    tracing::warn!(server, database = self.database, %error, "the catalog was not read");
-                    failure = Some(error);
-                }
-            }
+            // A change that is committed meanwhile may stand on some servers only: between commits it does not.
+            let _ = tokio::time::timeout(BETWEEN_COMMITS, self.gate.read()).await;
         }
+        let facts = &readings.facts;
         if changed {
-            let in_order: Vec<(&str, &Facts)> = servers
-                .iter()
-                .filter_map(|server| Some((server.name(), facts.get(server.name())?)))
-                .collect();
-            self.publish(&in_order);
+            self.publish(&in_order(facts, servers));
         }
         if any {
             self.glimpsed.fetch_max(done, Ordering::AcqRel);
@@ -301,6 +303,46 @@ impl LiveCatalog {
         }
     }
 
+    fn unlike(&self, facts: &HashMap<String, Facts>, servers: &Servers) -> Vec<Difference> {
+        differences(&in_order(facts, servers))
+    }
+
+    /// Reads each server once.
+    async fn read_each(&self, readings: &mut Readings, servers: &Servers) -> Reads {
+        let Readings { facts, readers } = readings;
+        if self.load().unequal.is_some() {
+            // A connection knows the settings that it began with, and those may be mended now.
+            readers.clear();
+        }
+        let mut read = Reads::default();
+        let before = &*facts;
+        let reads = servers.iter().map(|server| {
+            let kept = readers.remove(server.name());
+            async move {
+                let name = server.name();
+                let read = self.read_one(servers, server, before.get(name), kept);
+                let late = |_| Err(RefreshFailed::Late(ANSWER));
+                (name, tokio::time::timeout(ANSWER, read).await.unwrap_or_else(late))
+            }
+        });
+        let reads: Vec<_> = reads.collect();
+        for (server, outcome) in futures_util::future::join_all(reads).await {
+            match outcome {
+                Ok((news, kept)) => {
+                    read.any = true;
+                    read.changed |= news.is_some();
+                    facts.extend(news.map(|news| (server.to_owned(), news)));
+                    readers.insert(server.to_owned(), kept);
+                }
+                Err(error) => {
+                    tracing::warn!(server, database = self.database, %error, "the catalog was not read");
+                    read.failure = Some(error);
+                }
+            }
+        }
+        read
+    }
+
     /// Where the servers differed when they were last read.
     pub async fn differences(&self) -> Vec<Difference> {
         let readings = self.readings.lock().await;
@@ -313,14 +355,7 @@ impl LiveCatalog {
     /// What differed between the servers' databases themselves when they were last read.
     pub async fn unequal(&self, servers: &Servers) -> Vec<String> {
         let readings = self.readings.lock().await;
-        let in_order: Vec<(&str, &Facts)> = servers
-            .iter()
-            .filter_map(|server| {
-                let name = server.name();
-                Some((name, readings.facts.get(name)?))
-            })
-            .collect();
-        unequal(&in_order)
+        unequal(&in_order(&readings.facts, servers))
     }
 
     /// Refreshes after bursts of DDL and, for DDL behind the proxy's back, from time to time; never ends

@@ -472,8 +472,8 @@ impl Session {
     /// ReadyForQuery with the transaction's status.
     pub(super) fn ready(&mut self) {
         self.pass_notices();
-        if !self.executor.news.is_empty() {
-            self.peer.out().unsplit(self.executor.news.split());
+        if let Some(news) = self.executor.news.take() {
+            self.peer.out().unsplit(*news);
         }
         let explicit = self.executor.transaction.is_explicit();
         self.executor.reported.announce(self.peer.out(), explicit);

@@ -82,7 +82,7 @@ pub struct Executor {
     /// The process id that the client was told.
     pub client: i32,
     /// Notifications for the session, as messages: due before the next ReadyForQuery.
-    pub news: BytesMut,
+    pub news: Option<Box<BytesMut>>,
     /// What the session did.
     pub counters: SessionCounters,
     /// Since when the transaction holds connections.
@@ -95,8 +95,8 @@ pub struct Executor {
     pub(super) number: u64,
     pub(super) routes: Routes,
     /// What the settings of this stamp say.
-    path: Option<(u64, SearchPath)>,
-    tenant: Option<(u64, u64, Option<TenantKey>)>,
+    path: Option<Box<(u64, SearchPath)>>,
+    tenant: Option<Box<(u64, u64, Option<TenantKey>)>>,
 }
 
 /// What keeps a branch from being used for the moment.
@@ -144,7 +144,7 @@ impl Executor {
             admissions: Vec::new(),
             lost_kept: false,
             notices: BytesMut::new(),
-            news: BytesMut::new(),
+            news: None,
             client: 0,
             fleet,
             database,
@@ -195,17 +195,17 @@ impl Executor {
     /// As [`Self::search_path`], without a copy.
     pub fn path_of_now(&mut self) -> &SearchPath {
         let stamp = self.settings.stamp();
-        if self.path.as_ref().is_none_or(|(known, _)| *known != stamp) {
+        if self.path.as_ref().is_none_or(|known| known.0 != stamp) {
             let path = self.read_path();
-            self.path = Some((stamp, path));
+            self.path = Some(Box::new((stamp, path)));
         }
-        self.path.as_ref().map(|(_, path)| path).expect("it was noted above")
+        self.path.as_ref().map(|known| &known.1).expect("it was noted above")
     }
 
     /// What a text says to this session at this moment.
     pub fn learn(&mut self, text: &str) -> Arc<Learned> {
         self.path_of_now();
-        let path = self.path.as_ref().map(|(_, path)| path).expect("it was noted above");
+        let path = self.path.as_ref().map(|known| &known.1).expect("it was noted above");
         match &self.transaction.catalog {
             Some(own) => self.database.learn(text, own, path),
             None => self.database.learn(text, &self.database.catalog.look(), path),
@@ -230,14 +230,14 @@ impl Executor {
     /// 22023 where the setting is no key of the database's type.
     pub fn tenant(&mut self) -> Result<Option<TenantKey>, ClientError> {
         let stamps = (self.settings.stamp(), self.catalog_version());
-        if let Some((settings, version, tenant)) = &self.tenant
+        if let Some((settings, version, tenant)) = self.tenant.as_deref()
             && (*settings, *version) == stamps
         {
             return Ok(tenant.clone());
         }
         let catalog = self.catalog();
         let tenant = self.read_tenant(&catalog)?;
-        self.tenant = Some((stamps.0, catalog.version, tenant.clone()));
+        self.tenant = Some(Box::new((stamps.0, catalog.version, tenant.clone())));
         Ok(tenant)
     }
 
@@ -647,6 +647,12 @@ impl Executor {
         Ok(())
     }
 
+    fn hear(&mut self, news: BytesMut) {
+        if !news.is_empty() {
+            self.news.get_or_insert_default().unsplit(news);
+        }
+    }
+
     /// Gives a branch's connection back, or keeps it for the session.
     pub(super) fn release(&mut self, server: ServerId, mut branch: Branch) {
         // An empty buffer that is split is made one to share first, which costs an allocation.
@@ -655,12 +661,12 @@ impl Executor {
         }
         let news = std::mem::take(&mut branch.connection.news);
         if branch.hold.is_some() {
-            self.news.unsplit(news);
+            self.hear(news);
             self.held = branch.hold.map(|why| Box::new((server, branch.connection, why)));
             return;
         }
         if self.mode == PoolMode::Session && !branch.replica && branch.connection.is_clean() {
-            self.news.unsplit(news);
+            self.hear(news);
             self.kept.insert(server, branch.connection);
             return;
         }
