@@ -82,10 +82,18 @@ impl Node {
     pub fn kill_9(&self) -> Result<()> {
         let Some(mut child) = self.child().take() else { return Ok(()) };
         let backends = children(child.id());
+        let segment = self.segment();
         process::signal(child.id(), Signal::Kill);
         backends.into_iter().for_each(|backend| process::signal(backend, Signal::Kill));
         child.wait()?;
+        segment.as_deref().map_or(Ok(()), process::remove_segment)?;
         fs::remove_file(self.data.join("postmaster.pid")).or_else(ignore_absence)
+    }
+
+    /// The shared memory by which PostgreSQL tells that it runs; it would outlive its processes.
+    fn segment(&self) -> Option<String> {
+        let noted = fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
+        Some(noted.lines().nth(6)?.split_whitespace().nth(1)?.to_owned())
     }
 
     /// Stops all the node's processes in their tracks, connections open, nothing answered.

@@ -51,6 +51,13 @@ impl Signal {
     }
 }
 
+/// Removes a segment of System V shared memory; one that is gone already is no error.
+pub(crate) fn remove_segment(id: &str) -> Result<()> {
+    let mut command = Command::new("ipcrm");
+    command.args(["-m", id]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().map(|_| ()).context("cannot run ipcrm")
+}
+
 /// Sends a signal; a process that is gone already is no error.
 pub(crate) fn signal(process: u32, signal: Signal) {
     let _ = Command::new("kill")

@@ -2,7 +2,7 @@
 //!
 //! A reaper is a small shell process beside the fleet that reads a pipe held by the test's process. The pipe ends when the
 //! fleet is dropped, when the test panics, and when its process is killed: then the reaper kills every process that
-//! left its id in the fleet's directory, keeps the logs, and removes the directory. Should the reaper itself have been
+//! left its id in the fleet's directory, removes the shared memory that they leave, keeps the logs, and removes the directory. Should the reaper itself have been
 //! killed, the next fleet finds the directory by its dead owner and reaps it.
 
 use std::fs;
@@ -18,6 +18,7 @@ use crate::process;
 const SCRIPT: &str = r#"
 cat >/dev/null
 roots=$(for file in "$1"/*/postmaster.pid "$1"/*/pid; do [ -f "$file" ] && head -n 1 "$file"; done)
+segments=$(for file in "$1"/*/postmaster.pid; do sed -n '7s/.* //p' "$file"; done 2>/dev/null)
 for root in $roots; do
     for stat in /proc/[0-9]*/stat; do
         read -r process name state parent rest <"$stat" || continue
@@ -26,6 +27,7 @@ for root in $roots; do
     families="$families $root"
 done 2>/dev/null
 [ -n "$families" ] && kill -KILL $families 2>/dev/null
+for segment in $segments; do ipcrm -m "$segment" 2>/dev/null; done
 mkdir -p "$2" && cp "$1"/*.log "$2" 2>/dev/null
 [ -n "$PGHERD_KEEP" ] || rm -rf "$1"
 "#;
