@@ -33,9 +33,8 @@ impl Writers {
         }
     }
 
-    fn table<'a>(&'a self, code: &Code) -> Option<&'a String> {
-        let own = code.writes.iter().find_map(|table| self.copied.get(table));
-        own.or_else(|| code.calls.iter().find_map(|function| self.functions.get(function)))
+    fn table<'a>(&'a self, code: &'a Code) -> Option<&'a String> {
+        code.written(|table| self.copied.contains(table), &self.functions)
     }
 
     /// What a table's triggers and rules write.
@@ -44,7 +43,10 @@ impl Writers {
             |function: &str, table: &String| Writer { function: function.to_owned(), table: table.clone() };
         let mut triggers = row.trigger_functions.iter();
         let by_trigger = triggers.find_map(|function| Some(named(function, self.functions.get(function)?)));
-        let by_rule = || Some(named("a rule", self.table(&Code::read(row.rules.as_deref()?))?));
+        let by_rule = || {
+            let code = Code::read(row.rules.as_deref()?);
+            Some(named("a rule", self.table(&code)?))
+        };
         by_trigger.or_else(by_rule)
     }
 

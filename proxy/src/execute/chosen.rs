@@ -36,22 +36,11 @@ pub(super) async fn run(
     decision: &Decision,
     chosen: &ChosenWrite,
 ) -> Result<Option<Bytes>, Hindrance> {
-    // All fences are held before anything runs.
-    for leg in &decision.plan.legs {
-        executor.branch(leg, decision).await?;
-    }
+    let first = executor.branch_all(decision).await?;
     let mut parameters = ask.parameters.to_vec();
-    if chosen.needs_types(&parameters)
-        && let Some(first) = decision.plan.legs.first()
-    {
-        parameters = executor.typed(peer, first.server, chosen.statement(), &parameters).await?;
+    if chosen.needs_types(&parameters) {
+        parameters = executor.typed(peer, first, chosen.statement(), &parameters).await?;
     }
-    let first = decision
-        .plan
-        .legs
-        .first()
-        .ok_or_else(|| Trouble::from(ClientError::internal("a write without legs")))?
-        .server;
     let locked = executor.answer(peer, first, chosen.lock(), &parameters).await?;
     let mut left: HashSet<Vec<Option<Bytes>>> = locked.rows.into_iter().collect();
     let Computed { types, rows: meant, binary, .. } =
@@ -69,12 +58,10 @@ pub(super) async fn run(
         }
     }
     let count = deeds.len();
-    if deeds.is_empty()
-        && let Some(leg) = decision.plan.legs.first()
-    {
+    if deeds.is_empty() {
         // No row has this key: what RETURNING has is told all the same.
         let known = Computed { rows: vec![vec![None; types.len()]], types, binary, ..Computed::default() };
-        deeds.push((RowDeed::Write(chosen.write_on(leg.server, &known.types)), known));
+        deeds.push((RowDeed::Write(chosen.write_on(first, &known.types)), known));
     }
     let keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
     let mut hand = Hand { decision, parameters: &parameters, formats: ask.formats, keeping };

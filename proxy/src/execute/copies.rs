@@ -32,19 +32,14 @@ pub(super) async fn run(
     decision: &Decision,
     copied: &CopiedWrite,
 ) -> Result<Option<Bytes>, Hindrance> {
-    let legs = &decision.plan.legs;
-    for leg in legs {
-        executor.branch(leg, decision).await?;
-    }
+    let first = executor.branch_all(decision).await?;
     let binary = !executor.writes_whole_values();
     if binary && !copied.types.iter().copied().all(is_whole_in_binary) {
         return Err(Trouble::from(not_whole()).into());
     }
-    let mut servers = legs.iter().map(|leg| leg.server);
-    let Some(first) = servers.next() else { return Ok(None) };
     let (completion, told, written) = write_first(executor, peer, ask, rows, (first, binary), copied).await?;
-    for server in servers {
-        write_again(executor, peer, (server, binary), copied, &written).await?;
+    for leg in &decision.plan.legs[1..] {
+        write_again(executor, peer, (leg.server, binary), copied, &written).await?;
     }
     for row in told {
         rows.push(peer, row).await?;

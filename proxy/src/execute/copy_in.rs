@@ -35,10 +35,7 @@ pub(super) async fn run(
     decision: &Decision,
     copy: &CopyIn,
 ) -> Result<Option<Bytes>, Hindrance> {
-    // All fences are held before anything runs.
-    for leg in &decision.plan.legs {
-        executor.branch(leg, decision).await?;
-    }
+    executor.branch_all(decision).await?;
     for (index, leg) in decision.plan.legs.iter().enumerate() {
         let text = leg.text.as_deref().unwrap_or(ask.statement.text());
         let invitation = invite(executor.connection(leg.server), text).await?;

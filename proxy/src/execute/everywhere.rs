@@ -30,10 +30,7 @@ pub(super) async fn run(
     answer: Answer,
 ) -> Result<Option<Bytes>, Hindrance> {
     let mut completions = Vec::new();
-    // All fences are held before anything runs.
-    for leg in &decision.plan.legs {
-        executor.branch(leg, decision).await?;
-    }
+    executor.branch_all(decision).await?;
     for (index, leg) in decision.plan.legs.iter().enumerate() {
         let shown = index == 0 || answer == Answer::Sum;
         let outcome = ask_leg(executor, peer, ask, rows, leg, (index == 0, shown)).await;

@@ -440,6 +440,14 @@ impl Executor {
         Ok(branch.expect("the branch was made above"))
     }
 
+    /// The branches of all legs, with all their fences, before anything runs; the first leg's server.
+    pub(super) async fn branch_all(&mut self, decision: &Decision) -> Result<ServerId, Hindrance> {
+        for leg in &decision.plan.legs {
+            self.branch(leg, decision).await?;
+        }
+        Ok(decision.plan.legs[0].server)
+    }
+
     pub(super) async fn open(
         &mut self,
         server: ServerId,

@@ -31,9 +31,7 @@ pub(super) async fn run(
     let first = legs.first().ok_or_else(|| Trouble::from(ClientError::internal("an INSERT without legs")))?;
     // All fences are held before anything runs.
     if legs.iter().any(|leg| !leg.fences.is_empty()) {
-        for leg in legs {
-            executor.branch(leg, decision).await?;
-        }
+        executor.branch_all(decision).await?;
     }
     let mut parameters = ask.parameters.to_vec();
     if insert.needs_types(&parameters) || insert.is_misfit() {

@@ -36,12 +36,7 @@ pub(super) async fn run(
     decision: &Decision,
     locked: &LockedRows,
 ) -> Result<Option<Bytes>, Hindrance> {
-    // All fences are held before anything runs.
-    for leg in &decision.plan.legs {
-        executor.branch(leg, decision).await?;
-    }
-    let first = decision.plan.legs.first().map(|leg| leg.server);
-    let first = first.ok_or_else(|| Trouble::from(ClientError::internal("a SELECT without legs")))?;
+    let first = executor.branch_all(decision).await?;
     let parameters = executor.typed(peer, first, locked.statement(), ask.parameters).await?;
     let wanted = executor.answer(peer, first, locked.wanted(), &parameters).await?;
     let wanted = number(&wanted);

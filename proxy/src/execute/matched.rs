@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use router::plan::{Division, MatchedRows};
 
-use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::insert::write_parts;
 use crate::execute::rows::Rows;
@@ -24,21 +23,12 @@ pub(super) async fn run(
     decision: &Decision,
     matched: &MatchedRows,
 ) -> Result<Option<Bytes>, Hindrance> {
-    let legs = &decision.plan.legs;
-    let first = legs.first().ok_or_else(|| Trouble::from(ClientError::internal("a MERGE without legs")))?;
-    // All fences are held before anything runs.
-    for leg in legs {
-        executor.branch(leg, decision).await?;
-    }
+    let first = executor.branch_all(decision).await?;
     // What is wrong with the statement as a whole a server says before anything runs.
-    let parameters = executor.typed(peer, first.server, matched.statement(), ask.parameters).await?;
-    let computed = executor.answer(peer, first.server, matched.question(), &parameters).await?;
-    let division = Division {
-        directory: &decision.directory,
-        first: first.server,
-        parameters: &parameters,
-        computed: &computed,
-    };
+    let parameters = executor.typed(peer, first, matched.statement(), ask.parameters).await?;
+    let computed = executor.answer(peer, first, matched.question(), &parameters).await?;
+    let division =
+        Division { directory: &decision.directory, first, parameters: &parameters, computed: &computed };
     let parts = matched.parts(division).map_err(Trouble::from)?;
     write_parts(executor, peer, Ask { parameters: &parameters, ..ask }, rows, decision, (&parts, &computed))
         .await

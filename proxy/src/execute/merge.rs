@@ -6,6 +6,7 @@
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
+use router::catalog::is_of_user;
 use router::merge::{Bounds, LegColumn, MergeError, MergePlan, Merger, Step};
 use router::plan::{Leg, Parameter};
 use router::sql::Kind;
@@ -41,9 +42,7 @@ pub(super) async fn run(
 ) -> Result<Option<Bytes>, Hindrance> {
     let legs = &decision.plan.legs;
     for number in 0.. {
-        for leg in legs {
-            executor.branch(leg, decision).await?;
-        }
+        executor.branch_all(decision).await?;
         let together = match ask.statement.kind() {
             // What has written is not asked again.
             Kind::Write => executor.apart(),
@@ -139,9 +138,8 @@ fn leg_columns(described: &[Column<'_>], formats: &[i16]) -> Vec<LegColumn> {
 /// True where two legs describe the same rows. The user's own types are only passed on, and their OIDs
 /// differ from server to server; what is compared (behind `visible`) must be the same.
 fn alike(one: &[LegColumn], other: &[LegColumn], visible: usize) -> bool {
-    const FIRST_OF_USERS: u32 = 16_384;
     let same = |(index, (one, other)): (usize, (&LegColumn, &LegColumn))| {
-        let passed_on = index < visible && one.type_oid.min(other.type_oid) >= FIRST_OF_USERS;
+        let passed_on = index < visible && is_of_user(one.type_oid.min(other.type_oid));
         passed_on || one.type_oid == other.type_oid
     };
     one.len() == other.len() && one.iter().zip(other).enumerate().all(same)

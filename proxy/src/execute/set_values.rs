@@ -35,9 +35,7 @@ pub(super) async fn run(
     decision: &Decision,
     values: &SetValues,
 ) -> Result<Option<Bytes>, Hindrance> {
-    for leg in &decision.plan.legs {
-        executor.branch(leg, decision).await?;
-    }
+    executor.branch_all(decision).await?;
     let settings = settings(executor, peer, ask, values).await?;
     for (name, to) in settings.iter().flatten().flatten() {
         set(executor, decision, name, *to).await?;

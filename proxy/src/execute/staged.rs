@@ -4,7 +4,6 @@
 use bytes::Bytes;
 use router::plan::Staged;
 
-use crate::error::ClientError;
 use crate::execute::executor::{Decision, Executor, Hindrance};
 use crate::execute::inner::Inner;
 use crate::execute::rows::Rows;
@@ -24,12 +23,7 @@ pub(super) async fn run(
     decision: &Decision,
     staged: &Staged,
 ) -> Result<Option<Bytes>, Hindrance> {
-    // All fences are held before anything runs.
-    for leg in &decision.plan.legs {
-        executor.branch(leg, decision).await?;
-    }
-    let first = decision.plan.legs.first().map(|leg| leg.server);
-    let first = first.ok_or_else(|| Trouble::from(ClientError::internal("a statement without legs")))?;
+    let first = executor.branch_all(decision).await?;
     // What is wrong with the statement as a whole a server says before anything runs.
     let parameters = executor.typed(peer, first, staged.statement(), ask.parameters).await?;
     let mut done = Vec::new();

@@ -10,5 +10,5 @@ mod snapshot;
 
 pub use snapshot::{
     Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility, Writer,
-    Written,
+    Written, is_of_user,
 };

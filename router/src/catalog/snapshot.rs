@@ -60,6 +60,13 @@ pub struct Relation {
     pub trigger_writes: Option<Writer>,
 }
 
+/// True for a type that a user made, by its OID: that differs from server to server.
+pub fn is_of_user(type_oid: u32) -> bool {
+    /// `FirstNormalObjectId` of PostgreSQL's `access/transam.h`.
+    const FIRST: u32 = 16_384;
+    type_oid >= FIRST
+}
+
 /// Code that writes a table of which every server has a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writer {

@@ -10,7 +10,7 @@ use super::decide::Request;
 use super::insert::{Argument, Computed, key_of};
 use super::place::Placing;
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
-use crate::catalog::Relation;
+use crate::catalog::{Relation, is_of_user};
 use crate::directory::Directory;
 use crate::ids::ServerId;
 use crate::sql::keys::Use;
@@ -162,8 +162,6 @@ impl ChosenWrite {
     }
 
     fn argument(&self, number: u32, types: &[u32]) -> Argument {
-        /// The first OID of types that are made by users; they differ from server to server.
-        const FIRST_OF_USERS: u32 = 16_384;
         let own = self.statement.parameter_count();
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         match u16::try_from(number) {
@@ -172,7 +170,7 @@ impl ChosenWrite {
                 let column = number - usize::from(own) - 1;
                 match types.get(column) {
                     Some(oid) => {
-                        let type_oid = if *oid < FIRST_OF_USERS { *oid } else { 0 };
+                        let type_oid = if is_of_user(*oid) { 0 } else { *oid };
                         Argument::Computed { row: 0, column, type_oid }
                     }
                     None => Argument::Computed { row: 1, column: column - types.len(), type_oid: 0 },

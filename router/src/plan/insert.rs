@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::decide::Request;
 use super::place::Placing;
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
-use crate::catalog::Relation;
+use crate::catalog::{Relation, is_of_user};
 use crate::directory::Directory;
 use crate::ids::{KeyType, ServerId, TenantKey};
 use crate::sql::insert::{
@@ -311,8 +311,6 @@ impl Divided<'_> {
     }
 
     fn argument(&self, number: u32, computed: &Computed) -> Argument {
-        /// The first OID of types that are made by users; they differ from server to server.
-        const FIRST_OF_USERS: u32 = 16_384;
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         match u16::try_from(number) {
             Ok(own) if number <= self.own => Argument::Own(own),
@@ -322,7 +320,7 @@ impl Divided<'_> {
                 let (row, column) = (place / width, place % width);
                 let type_oid = computed.types.get(column).copied().unwrap_or(0);
                 let untyped = self.untyped.get(column).copied().unwrap_or(false);
-                let known = !untyped && type_oid < FIRST_OF_USERS;
+                let known = !untyped && !is_of_user(type_oid);
                 Argument::Computed { row, column, type_oid: if known { type_oid } else { 0 } }
             }
         }

@@ -8,13 +8,11 @@ use super::decide::Request;
 use super::insert::{Computed, key_of};
 use super::place::Placing;
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
+use crate::catalog::is_of_user;
 use crate::directory::Directory;
 use crate::ids::ServerId;
 use crate::sql::locked::{Locked, locked};
 use crate::sql::{self, Numbered, Question, Statement};
-
-/// The first OID of types that are made by users; they differ from server to server.
-const FIRST_OF_USERS: u32 = 16_384;
 
 /// A locking SELECT of the first rows.
 #[derive(Debug, Clone)]
@@ -48,7 +46,7 @@ impl KeyForm {
     }
 
     fn parameters<'a>(&self, key: &'a Key) -> impl Iterator<Item = Parameter<'a>> {
-        let known = |oid: &u32| if *oid < FIRST_OF_USERS { *oid } else { 0 };
+        let known = |oid: &u32| if is_of_user(*oid) { 0 } else { *oid };
         let forms: Vec<(u32, bool)> = self.types.iter().map(known).zip(self.binary.iter().copied()).collect();
         let value = |(value, (type_oid, binary)): (&'a Option<Bytes>, (u32, bool))| Parameter {
             type_oid,

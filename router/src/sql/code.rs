@@ -1,10 +1,9 @@
 //! What the source of a function or of a DO block writes, as far as its words say it. Code runs on the one
 //! server where it is called: a table of which every server has a copy would be changed there alone.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use super::lex::{Token, Tokens};
-use crate::catalog::{Catalog, Relation, RelationKind, Writer};
 
 /// What a source says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,17 +44,14 @@ impl Code {
         code
     }
 
-    /// What it writes itself, or by a function that it calls.
-    pub fn writer(&self, function: &str, catalog: &Catalog) -> Option<Writer> {
-        let copied = |table: &&String| {
-            let same = |relation: &&Arc<Relation>| {
-                relation.name == **table && relation.kind == RelationKind::Reference
-            };
-            catalog.relations.values().any(|relation| same(&relation))
-        };
-        let called = || self.calls.iter().find_map(|call| catalog.writers.get(call));
-        let table = self.writes.iter().find(copied).or_else(called)?;
-        Some(Writer { function: function.to_owned(), table: table.clone() })
+    /// The first table that `is_copied` which it writes, itself or by one of the `writers` that it calls.
+    pub fn written<'a>(
+        &'a self,
+        is_copied: impl Fn(&str) -> bool,
+        writers: &'a HashMap<String, String>,
+    ) -> Option<&'a String> {
+        let own = self.writes.iter().find(|table| is_copied(table));
+        own.or_else(|| self.calls.iter().find_map(|call| writers.get(call)))
     }
 }
 

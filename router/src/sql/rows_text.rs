@@ -5,11 +5,10 @@ use std::fmt::Write;
 use pg_raw_parse::{Owned, StmtList};
 
 use super::rewrite::trees;
+use crate::catalog::is_of_user;
 use crate::ids::quote_identifier;
 use crate::plan::Refusal;
 
-/// The first OID of types that are made by users; they differ from server to server.
-const FIRST_OF_USERS: u32 = 16_384;
 /// PostgreSQL takes no more parameters in one statement.
 pub(crate) const MOST_PARAMETERS: usize = 65_535;
 
@@ -33,7 +32,7 @@ impl Columns {
     /// One more column: its type, how SQL names that where this is known, and its collation where it is not the
     /// type's own.
     pub(crate) fn push(&mut self, type_oid: u32, type_name: Option<&str>, collation: Option<&str>) {
-        let of_user = type_oid >= FIRST_OF_USERS;
+        let of_user = is_of_user(type_oid);
         let mut cast = String::new();
         if let (Some(name), true) = (type_name, of_user) {
             let _ = write!(cast, "::{name}");
@@ -50,7 +49,7 @@ impl Columns {
 
     /// Refuses types that cannot be named on every server, and names that stand for two columns.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
-        if self.types.iter().any(|type_oid| *type_oid >= FIRST_OF_USERS) {
+        if self.types.iter().any(|type_oid| is_of_user(*type_oid)) {
             return Err(Refusal::unsupported(
                 "a computed value of a type that a user made, where rows of several servers are concerned",
                 "Cast it to text, and back where it is used.",

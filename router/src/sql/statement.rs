@@ -23,7 +23,7 @@ use super::tenancy::{TenancyChange, tenancy_change};
 use super::views::expand;
 use super::walk::{Survey, survey};
 use super::with::has_steps;
-use crate::catalog::{Catalog, RelationKind, SearchPath};
+use crate::catalog::{Catalog, RelationKind, SearchPath, Writer};
 use crate::plan::{Parameter, Refusal};
 
 /// One statement of a text. Cached by the text, the catalog's version and the search path.
@@ -95,7 +95,7 @@ impl Said {
             said.calls = Calls::of(call, &survey, catalog);
             said.parameters = highest(&survey);
         } else if let Some(code) = done(sql.raw().stmt()) {
-            said.calls.writer = Code::read(code).writer("DO", catalog);
+            said.calls.writer = written_by(code, catalog);
         }
         if said.calls.setval {
             said.set_values = set_values(sql.raw(), catalog, path);
@@ -530,6 +530,17 @@ fn gives_rows(node: Node<'_>) -> bool {
 /// The highest `$n`.
 fn highest(survey: &Survey<'_>) -> u16 {
     survey.parameters.keys().filter_map(|number| u16::try_from(*number).ok()).max().unwrap_or(0)
+}
+
+/// What a DO block's code writes of a table of which every server has a copy.
+fn written_by(code: &str, catalog: &Catalog) -> Option<Writer> {
+    let is_copied = |table: &str| {
+        let mut relations = catalog.relations.values();
+        relations.any(|relation| relation.name == table && relation.kind == RelationKind::Reference)
+    };
+    let code = Code::read(code);
+    let table = code.written(is_copied, &catalog.writers)?.clone();
+    Some(Writer { function: "DO".to_owned(), table })
 }
 
 /// The code of a DO block.
