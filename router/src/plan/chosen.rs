@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::decide::Request;
 use super::insert::{Argument, Computed, key_of};
 use super::place::Placing;
+use super::request::Request;
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
 use crate::catalog::{Relation, is_of_user};
 use crate::directory::Directory;
@@ -147,7 +147,7 @@ impl ChosenWrite {
             let one = Computed { types, binary, rows: vec![row.to_vec()], ..Computed::default() };
             key_of(&self.relation, &one, 0, column, false)
         };
-        let missing = || super::rows::unknown_key_of(&self.relation);
+        let missing = || super::refusals::unknown_key_of(&self.relation);
         let server = directory.locate(&key(self.chosen.tenant)?.ok_or_else(missing)?).server;
         let write = |server, numbered: &Numbered| self.row_write(server, numbered, types);
         let Some(moving) = &self.chosen.moving else {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::decide::Request;
+use super::request::Request;
 use super::{Plan, Refusal, Verdict, Way, everywhere};
 use crate::sql::keys::Touched;
 use crate::sql::{Kind, copied_write};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::decide::Request;
 use super::place::Placing;
-use super::{CopyIn, CopyRows, Leg, Plan, Refusal, Role, Tenants, Verdict, Way, everywhere, rows};
+use super::request::Request;
+use super::{CopyIn, CopyRows, Leg, Plan, Refusal, Role, Tenants, Verdict, Way, everywhere, refusals};
 use crate::catalog::{Column, Relation};
 use crate::copy::{CopyFormat, CsvLayout, Layout, TextLayout};
 use crate::sql::{CopyOption, Learned, learn};
@@ -20,7 +20,7 @@ pub(super) fn decide(
     let Some(reference) = touched.sharded.first() else {
         let several = request.directory.servers().len() > 1;
         return match (touched.unsafe_tables.first(), touched.writes.first()) {
-            (Some(relation), _) if several => Err(rows::unsafe_reason(relation)),
+            (Some(relation), _) if several => Err(refusals::unsafe_reason(relation)),
             (_, Some(relation)) if several => copies(request, relation, columns, filtered),
             (Some(_) | None, Some(_) | None) => {
                 Ok(request.beside(request.stay(), "a table that is not sharded"))
@@ -63,12 +63,12 @@ fn copies(
         ));
     }
     if relation.has_triggers {
-        return Err(rows::triggers_reason(relation));
+        return Err(refusals::triggers_reason(relation));
     }
     let left = |column: &&Column| !columns.is_empty() && !columns.contains(&column.name) && !column.generated;
     let differs = |column: &&Column| column.default.as_deref().is_some_and(|sql| may_differ(request, sql));
     if let Some(column) = relation.columns.iter().filter(left).find(differs) {
-        return Err(rows::default_reason(&column.name));
+        return Err(refusals::default_reason(&column.name));
     }
     Ok(match everywhere::on_all(request, "every server has a copy")? {
         Verdict::Run(plan) => Verdict::Run(Plan { way: Way::CopyIn(Arc::new(CopyIn::Copies)), ..plan }),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::decide::Request;
 use super::place::Placing;
+use super::request::Request;
 use super::{CopyOut, Leg, Plan, Refusal, Tenants, Verdict, Way, copy_in};
 use crate::catalog::Relation;
 use crate::copy::OutFormat;

@@ -1,14 +1,13 @@
 //! The decision: from a statement to its plan.
 
-use std::borrow::Cow;
-
 use super::place::Placing;
-use super::{Parameter, Plan, Refusal, Role, SessionView, Tenants, Verdict, Way, copy_in, everywhere, rows};
+use super::request::Request;
+use super::{Parameter, Refusal, SessionView, Tenants, Verdict, Way, copy_in, everywhere, rows};
 use crate::catalog::{Catalog, Writer};
 use crate::directory::Directory;
 use crate::ids::{ServerId, TenantKey};
 use crate::sql::keys::Use;
-use crate::sql::{Access, CopyKind, Kind, Statement};
+use crate::sql::{CopyKind, Kind, Statement};
 
 /// What to do with a statement under this directory, for this session and these parameters. Pure; what is
 /// not known by name is refused.
@@ -60,17 +59,6 @@ fn of_template(verdict: Verdict) -> Verdict {
         Verdict::Wait(_) | Verdict::Learn | Verdict::Refuse(_) => false,
     };
     if suffices { verdict } else { Verdict::Learn }
-}
-
-/// What a decision is made from.
-pub(super) struct Request<'a> {
-    pub(super) statement: &'a Statement,
-    pub(super) directory: &'a Directory,
-    pub(super) catalog: &'a Catalog,
-    pub(super) session: &'a SessionView<'a>,
-    pub(super) parameters: &'a [Parameter<'a>],
-    /// The tenant that the session names, else the comment.
-    pub(super) tenant: Option<TenantKey>,
 }
 
 fn decide(
@@ -209,46 +197,5 @@ fn only_server(request: &Request<'_>) -> Result<Verdict, Refusal> {
             "this statement concerns one server, and there are several",
             "Name a tenant with SET, or run it on each server itself.",
         )),
-    }
-}
-
-impl Request<'_> {
-    /// The statement whose relations count: the one inside EXPLAIN, DECLARE and COPY.
-    pub(super) fn subject(&self) -> &Statement {
-        self.statement.inner().map_or(self.statement, |inner| inner)
-    }
-
-    /// Where a statement without tables runs when nothing says where.
-    pub(super) fn stay(&self) -> ServerId {
-        self.session.held.unwrap_or(ServerId::HOME)
-    }
-
-    /// The nodes that may run it, before moves are looked at.
-    pub(super) fn role(&self) -> Role {
-        match self.statement.access() {
-            Access::Read if !self.session.read_write_transaction => Role::Replica,
-            Access::Read | Access::Write => Role::Primary,
-        }
-    }
-
-    /// A plan on one server.
-    pub(super) fn single(
-        &self,
-        server: ServerId,
-        text: Option<std::sync::Arc<str>>,
-        tenants: Tenants,
-        why: impl Into<Cow<'static, str>>,
-    ) -> Plan {
-        let legs = [super::Leg { text, ..super::Leg::on(server) }].into();
-        Plan { way: Way::Single, legs, role: self.role(), tenants, why: why.into() }
-    }
-
-    /// A plan that concerns no tenant. What reads the server's own state, as settings and clocks are,
-    /// is answered by a primary.
-    pub(super) fn beside(&self, server: ServerId, why: &'static str) -> Verdict {
-        let plan = self.single(server, None, Tenants::None, why);
-        let of_rows =
-            matches!(self.subject().kind(), Kind::Query) && self.subject().calls().differs.is_none();
-        Verdict::Run(if of_rows { plan } else { Plan { role: Role::Primary, ..plan } })
     }
 }

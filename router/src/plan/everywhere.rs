@@ -1,7 +1,7 @@
 //! What must happen on every server alike: DDL, writes to reference tables, TRUNCATE, locks.
 
-use super::decide::Request;
 use super::place::Placing;
+use super::request::Request;
 use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way};
 use crate::ids::ServerId;
 use crate::sql::Statement;
@@ -118,7 +118,7 @@ pub(super) fn truncate(request: &Request<'_>) -> Result<Verdict, Refusal> {
             });
         }
         if !request.session.fan_out {
-            return Err(super::rows::no_fan_out());
+            return Err(super::refusals::no_fan_out());
         }
         no_move(request)?;
         return all_tenants(request, "every server's rows");

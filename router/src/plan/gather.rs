@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::decide::Request;
+use super::request::Request;
 use super::{Parameter, Refusal};
 use crate::ids::{MoveId, ServerId};
 use crate::sql::gather::{Cut, Effort, Given, Part, cut, group_by_dependents};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::decide::Request;
 use super::place::Placing;
+use super::request::Request;
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
 use crate::catalog::{Relation, is_of_user};
 use crate::directory::Directory;
@@ -191,7 +191,7 @@ impl Insert {
                 Source::Spelled(set) => {
                     let keys = set
                         .resolve(division.parameters, |number| self.statement.infers_key(number))
-                        .ok_or_else(|| super::rows::unknown_key_of(&self.reading.relation))?;
+                        .ok_or_else(|| super::refusals::unknown_key_of(&self.reading.relation))?;
                     keys.into_iter().next()
                 }
                 Source::Computed(column) => {
@@ -242,7 +242,7 @@ impl Insert {
     /// The server of a row; a NULL key is refused by the table itself.
     fn server_of(&self, key: Option<&TenantKey>, division: Division<'_>) -> Result<ServerId, Refusal> {
         match (key, &self.only) {
-            (Some(key), Some(only)) if key != only => Err(super::rows::another_tenant(key, only)),
+            (Some(key), Some(only)) if key != only => Err(super::refusals::another_tenant(key, only)),
             (Some(key), _) => Ok(division.directory.locate(key).server),
             (None, _) => Ok(division.first),
         }
@@ -257,7 +257,7 @@ pub(super) fn key_of(
     column: usize,
     untyped: bool,
 ) -> Result<Option<TenantKey>, Refusal> {
-    let refusal = || super::rows::unknown_key_of(relation);
+    let refusal = || super::refusals::unknown_key_of(relation);
     let (tenant, key_type) = relation.tenant_column().ok_or_else(refusal)?;
     let type_oid = computed.types.get(column).copied().ok_or_else(refusal)?;
     let value = computed.rows.get(row).and_then(|row| row.get(column)).ok_or_else(refusal)?;

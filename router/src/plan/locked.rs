@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::decide::Request;
 use super::insert::{Computed, key_of};
 use super::place::Placing;
+use super::request::Request;
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
 use crate::catalog::is_of_user;
 use crate::directory::Directory;
@@ -73,7 +73,7 @@ pub(super) fn over_several(
     // Each server looks at its rows again by itself.
     let lock = rows.locked.lock(statement.raw(), statement.parameter_count(), 1, &rows.now)?;
     let lock = sql::trees(&lock.text)?;
-    let lock = lock.first().ok_or_else(super::rows::no_fan_out)?;
+    let lock = lock.first().ok_or_else(super::refusals::no_fan_out)?;
     sql::split(lock, request.catalog, statement.path(), &rows.now)?;
     let way = Way::Locked(Arc::new(rows));
     Ok(placing.apart(request, servers, tenants, (way, "rows are chosen, then locked by their keys")))
@@ -134,7 +134,7 @@ impl LockedRows {
         let KeyForm { types, binary } = form.clone();
         let one = Computed { types, binary, rows: vec![key.clone()], ..Computed::default() };
         let tenant = key_of(&self.locked.relation, &one, 0, self.locked.tenant, false)?;
-        let tenant = tenant.ok_or_else(|| super::rows::unknown_key_of(&self.locked.relation))?;
+        let tenant = tenant.ok_or_else(|| super::refusals::unknown_key_of(&self.locked.relation))?;
         Ok(directory.locate(&tenant).server)
     }
 

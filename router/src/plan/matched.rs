@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::decide::Request;
 use super::insert::{Argument, Computed, Division, InsertPart, key_of};
 use super::place::Placing;
+use super::request::Request;
 use super::{Refusal, Tenants, Verdict, Way};
 use crate::ids::{ServerId, TenantKey};
 use crate::sql::matched::{Matched, matched};
@@ -67,7 +67,7 @@ impl MatchedRows {
             let tenant = key_of(&self.matched.relation, computed, row, key, false)?;
             let server = match (&tenant, &self.only) {
                 (Some(tenant), Some(only)) if tenant != only => {
-                    return Err(super::rows::another_tenant(tenant, only));
+                    return Err(super::refusals::another_tenant(tenant, only));
                 }
                 (Some(tenant), _) => division.directory.locate(tenant).server,
                 // It matches nothing.

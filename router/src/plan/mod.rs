@@ -15,6 +15,8 @@ mod insert;
 mod locked;
 mod matched;
 mod place;
+mod refusals;
+mod request;
 mod rows;
 mod staged;
 mod types;

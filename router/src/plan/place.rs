@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::decide::Request;
+use super::request::Request;
 use super::{Leg, Plan, Role, Tenants, Verdict, Way};
 use crate::directory::{Directory, MoveMark, MoveStage};
 use crate::ids::{MoveId, ServerId, TenantKey};

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::decide::Request;
 use super::insert::Computed;
 use super::place::Placing;
+use super::request::Request;
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
 use crate::ids::ServerId;
 use crate::sql::staged::{Step, StepRows, part_text, steps};

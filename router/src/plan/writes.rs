@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::decide::Request;
 use super::place::Placing;
+use super::request::Request;
 use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way, fan_out};
 use crate::ids::{MoveId, ServerId};
 use crate::sql::{self, Filter};

@@ -1,0 +1,115 @@
+//! Which form a statement has: what it makes, and what it gives.
+
+use pg_raw_parse::Node;
+
+use super::super::kind::Kind;
+use super::super::with::has_steps;
+use super::Statement;
+
+impl Statement {
+    /// True for BEGIN, COMMIT, ROLLBACK and the statements of savepoints.
+    pub fn is_transaction_control(&self) -> bool {
+        matches!(
+            self.said.kind,
+            Kind::Begin { .. }
+                | Kind::Commit { .. }
+                | Kind::Rollback { .. }
+                | Kind::Savepoint(_)
+                | Kind::Release(_)
+                | Kind::RollbackTo(_)
+                | Kind::PrepareTransaction
+        )
+    }
+
+    /// True for what the proxy answers itself, from what it knows of the session.
+    pub fn is_session_command(&self) -> bool {
+        let of_session = match &self.said.kind {
+            Kind::Show(name) => name.starts_with("pgherd."),
+            Kind::Set { .. }
+            | Kind::Reset(_)
+            | Kind::ResetAll
+            | Kind::Prepare { .. }
+            | Kind::Execute { .. }
+            | Kind::Deallocate(_)
+            | Kind::Discard(_) => true,
+            _ => false,
+        };
+        of_session || self.is_transaction_control()
+    }
+
+    /// True where the catalog must be read again after it.
+    pub fn changes_schema(&self) -> bool {
+        match &self.said.kind {
+            Kind::Ddl { temporary, .. } | Kind::CreateAs { temporary } => !temporary,
+            Kind::Do | Kind::Call | Kind::Maintenance => true,
+            _ => false,
+        }
+    }
+
+    /// True for statements that may make or change sequences.
+    pub fn defines_schema(&self) -> bool {
+        matches!(self.said.kind, Kind::Ddl { temporary: false, .. })
+    }
+
+    /// True for LOCK TABLE, which PostgreSQL takes inside a transaction only.
+    pub fn needs_transaction(&self) -> bool {
+        matches!(self.said.kind, Kind::Lock { of_tables: true })
+    }
+
+    /// True for CREATE TABLE AS and SELECT INTO, which say how many rows they stored.
+    pub fn stores_rows(&self) -> bool {
+        matches!(self.said.kind, Kind::CreateAs { .. })
+    }
+
+    /// True for DELETE.
+    pub(crate) fn deletes_rows(&self) -> bool {
+        matches!(self.raw().stmt(), Node::DeleteStmt(_))
+    }
+
+    /// True for MERGE.
+    pub(crate) fn merges_rows(&self) -> bool {
+        matches!(self.raw().stmt(), Node::MergeStmt(_))
+    }
+
+    /// True for SELECT.
+    pub(crate) fn selects_rows(&self) -> bool {
+        matches!(self.raw().stmt(), Node::SelectStmt(_))
+    }
+
+    /// True where one of its CTEs writes, or locks rows.
+    pub(crate) fn has_steps(&self) -> bool {
+        has_steps(self.raw().stmt())
+    }
+
+    /// True for INSERT.
+    pub(crate) fn inserts_rows(&self) -> bool {
+        matches!(self.raw().stmt(), Node::InsertStmt(_))
+    }
+
+    /// True for a write that gives rows: its portal keeps them, to be fetched in parts.
+    pub fn gives_written_rows(&self) -> bool {
+        matches!(self.said.kind, Kind::Write) && gives_rows(self.said.sql.raw().stmt())
+    }
+
+    /// True for EXPLAIN.
+    pub fn is_explain(&self) -> bool {
+        matches!(self.said.kind, Kind::Explain { .. })
+    }
+
+    /// True for EXPLAIN whose rows are lines of text, as they are without FORMAT.
+    pub fn explains_as_text(&self) -> bool {
+        matches!(self.said.kind, Kind::Explain { as_text: true, .. })
+    }
+}
+
+fn gives_rows(node: Node<'_>) -> bool {
+    match node {
+        Node::SelectStmt(_) => true,
+        Node::InsertStmt(insert) => insert.returning_clause().is_some(),
+        Node::UpdateStmt(update) => update.returning_clause().is_some(),
+        Node::DeleteStmt(delete) => delete.returning_clause().is_some(),
+        Node::MergeStmt(merge) => merge.returning_clause().is_some(),
+        // No other statement is a write.
+        _ => false,
+    }
+}
