@@ -9,12 +9,15 @@ use router::ids::ServerId;
 use router::sql::{Access, ConfigValue, Kind as Sort, Learned, Statement};
 use tracing::Instrument;
 
-use crate::client::extended::{check_parameters, is_ours, text};
+use crate::client::bind::check_parameters;
+use crate::client::extended::is_ours;
 use crate::client::portal::{Bound, Portal, Stand, parameters_of};
 use crate::client::session::Session;
+use crate::client::text::text;
 use crate::execute::at_once::{BEGUN, Manner, Stands, Tried};
-use crate::execute::executor::{Decision, Hindrance};
+use crate::execute::opening::Hindrance;
 use crate::execute::passing::{Passed, Stir};
+use crate::execute::planned::Decision;
 use crate::execute::prepared::Prepared;
 use crate::execute::relay::Expect;
 use crate::execute::transaction::Mode;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use router::ids::ServerId;
 use router::sql::{Kind as Sort, Statement};
 
-use crate::client::extended::{is_ours, malformed, text};
+use crate::client::extended::is_ours;
 use crate::client::portal::{Bound, Stand};
 use crate::client::session::Session;
+use crate::client::text::{malformed, text};
 use crate::error::ClientError;
 use crate::execute::described::Reading;
 use crate::execute::prepared::Prepared;

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use crate::client::extended::{malformed, text};
 use crate::client::portal::{Bound, Stand};
 use crate::client::session::Session;
+use crate::client::text::{malformed, text};
 use crate::error::ClientError;
 use crate::execute::relay::Expect;
 use crate::execute::rows::Rows;

@@ -13,10 +13,15 @@
 //! | `route` | how a client reached us |
 //! | `roles` | the roles that clients may be, and what each is checked with |
 //! | `auth` | the rule that a client meets, and the exchange that it asks for |
-//! | `session` | the life of a client after that: its loop, its end |
+//! | `session` | the life of a client after that: the loop over its messages |
+//! | `guest` | its coming and going |
+//! | `hearing` | waiting for its next message |
+//! | `text` | its texts, in its encoding |
 //! | `spans` | what a client's log lines are told apart by |
 //! | `simple` | Query: one text, one or several statements |
-//! | `extended` | Parse, Bind, Close, Flush, Sync: a pipeline and what is owed in it |
+//! | `extended` | Parse, Close, and what is prepared |
+//! | `bind` | Bind: a portal, and where its statement runs |
+//! | `owed` | a pipeline, and what is owed in it up to Flush and Sync |
 //! | `at_once` | the messages that need no waiting but for a server's answer |
 //! | `describe` | Describe: columns before anything runs |
 //! | `fetch` | Execute: a portal's rows |
@@ -28,18 +33,22 @@
 
 mod at_once;
 mod auth;
+mod bind;
 mod command;
 mod describe;
 mod extended;
 mod fetch;
 mod function;
 mod gate;
+mod guest;
 mod handshake;
+mod hearing;
 #[doc(hidden)]
 pub mod hostile;
 mod named;
 mod options;
 mod origin;
+mod owed;
 mod packet;
 mod patience;
 mod portal;
@@ -51,6 +60,7 @@ mod session;
 mod simple;
 mod spans;
 mod startup;
+mod text;
 
 pub use gate::{Gate, Slot};
 pub use handshake::Ended;

@@ -9,15 +9,46 @@ use router::catalog::SearchPath;
 use router::sql::{Kind, Learned, Statement};
 
 use crate::client::session::Session;
+use crate::client::text::malformed;
 use crate::error::ClientError;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::PeerGone;
+use crate::wire::frame::Frame;
+use crate::wire::view::Query;
 use crate::wire::write;
 
 impl Session {
+    pub(super) async fn simple(&mut self, frame: &Frame) -> Result<(), PeerGone> {
+        // What the extended protocol has begun since the last Sync is of one transaction with this.
+        if self.is_in_pipeline()
+            && let Err(trouble) = Box::pin(self.join_pipeline()).await
+        {
+            // The pipeline had failed before this message: it is skipped up to Sync, as PostgreSQL does.
+            return Box::pin(self.stumble(trouble)).await;
+        }
+        // A simple query ends the unnamed statement and portal.
+        self.portals.remove("");
+        self.prepared.remove("");
+        let query = match Query::read(frame) {
+            Ok(query) => query,
+            Err(fault) => return Box::pin(self.refuse(malformed(fault))).await,
+        };
+        match self.text(query.text) {
+            Ok(text) => self.query(&text).await,
+            Err(error) => Box::pin(self.refuse(error)).await,
+        }
+    }
+
+    /// Answers a simple query that is none.
+    async fn refuse(&mut self, error: ClientError) -> Result<(), PeerGone> {
+        self.trouble(error.into()).await?;
+        self.ready();
+        self.peer.flush().await
+    }
+
     /// Answers one Query message, up to and with its ReadyForQuery.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ use router::plan::{Parameter, Plan, Role, Tenants, Way};
 use router::sql::Statement;
 
 use crate::config::PoolMode;
-use crate::execute::executor::{Decided, Decision, Executor, MOST_REPLANS};
+use crate::execute::executor::Executor;
+use crate::execute::planned::{Decided, Decision, MOST_REPLANS};
 use crate::execute::transaction::{Branch, Mode};
 use crate::execute::trouble::Trouble;
 use crate::pool::{Lent, Request};

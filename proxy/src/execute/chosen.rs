@@ -10,10 +10,12 @@ use router::plan::{ChosenWrite, Computed, Parameter, RowDeed, RowWrite};
 
 use crate::error::ClientError;
 use crate::execute::answered::{Answered, Keeping, tell_columns};
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
 use crate::execute::inner::values;
 use crate::execute::insert::{leg_of, value_of};
 use crate::execute::leg::LegAsk;
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;

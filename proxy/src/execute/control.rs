@@ -10,7 +10,8 @@ use router::sql::{Kind, Learned, Statement};
 
 use crate::catalog;
 use crate::error::ClientError;
-use crate::execute::executor::{Executor, must};
+use crate::execute::executor::Executor;
+use crate::execute::opening::must;
 use crate::execute::prepared::Prepared;
 use crate::execute::transaction::{Mode, Transaction};
 use crate::execute::trouble::Trouble;

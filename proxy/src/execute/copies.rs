@@ -8,8 +8,10 @@ use router::sql::CopiedWrite;
 
 use crate::error::ClientError;
 use crate::execute::answered::{Answered, Keeping, parted, tell_first_columns};
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
 use crate::execute::leg::{LegAsk, formats_behind};
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;

@@ -12,7 +12,9 @@ use router::plan::{CopyIn, CopyRows, Leg};
 
 use crate::error::ClientError;
 use crate::execute::everywhere::sum;
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::{Copied, Peer};

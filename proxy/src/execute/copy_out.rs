@@ -6,7 +6,8 @@ use router::copy::{Layout, OutFormat, RowWriter};
 use router::plan::CopyOut;
 
 use crate::error::ClientError;
-use crate::execute::executor::{Executor, Hindrance};
+use crate::execute::executor::Executor;
+use crate::execute::opening::Hindrance;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;

@@ -8,7 +8,8 @@ use router::ids::{ServerId, TenantKey};
 use router::plan::{Role, Tenants};
 use router::sql::{Statement, normalized};
 
-use crate::execute::executor::{Decision, Executor};
+use crate::execute::executor::Executor;
+use crate::execute::planned::Decision;
 use crate::execute::transaction::Transaction;
 use crate::metrics::Way;
 

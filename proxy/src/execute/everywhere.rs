@@ -7,8 +7,10 @@ use bytes::{Bytes, BytesMut};
 use router::plan::{Answer, Leg};
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
 use crate::execute::leg::{LegAsk, reply};
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;

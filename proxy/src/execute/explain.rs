@@ -6,9 +6,11 @@ use router::plan::{CopyIn, Plan, Way};
 use router::sql::{Kind, Statement};
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
 use crate::execute::gather;
 use crate::execute::leg::{LegAsk, reply};
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;

@@ -11,8 +11,10 @@ use router::plan::Leg;
 use router::sql::{InTurn, Remedy};
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
 use crate::execute::leg::{LegAsk, reply};
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::run::Ask;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;

@@ -8,8 +8,10 @@ use router::plan::{Argument, Computed, Division, Insert, InsertPart, Leg, Parame
 use crate::error::ClientError;
 use crate::execute::answered::{Keeping, tell_columns};
 use crate::execute::everywhere::sum;
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
 use crate::execute::leg::LegAsk;
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;

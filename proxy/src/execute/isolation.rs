@@ -5,7 +5,9 @@ use router::ids::ServerId;
 use router::plan::{Plan, Role};
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, must};
+use crate::execute::executor::Executor;
+use crate::execute::opening::must;
+use crate::execute::planned::Decision;
 use crate::execute::trouble::Trouble;
 
 impl Executor {

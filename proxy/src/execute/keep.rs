@@ -6,7 +6,8 @@ use router::ids::ServerId;
 use router::plan::{Plan, Tenants};
 
 use crate::error::ClientError;
-use crate::execute::executor::{Executor, not_lent};
+use crate::execute::executor::Executor;
+use crate::execute::lending::not_lent;
 use crate::execute::transaction::Branch;
 use crate::execute::trouble::Trouble;
 use crate::pool::{Fate, Lent};

@@ -9,9 +9,11 @@ use router::plan::{Computed, Key, KeyForm, LockedRows, Parameter};
 
 use crate::error::ClientError;
 use crate::execute::answered::{Keeping, parted, tell_first_columns};
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
 use crate::execute::insert::leg_of;
 use crate::execute::leg::{LegAsk, formats_behind};
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;

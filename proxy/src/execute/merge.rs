@@ -12,8 +12,10 @@ use router::plan::{Leg, Parameter};
 use router::sql::Kind;
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, Hindrance};
+use crate::execute::executor::Executor;
 use crate::execute::leg::{LegAsk, formats, reply};
+use crate::execute::opening::Hindrance;
+use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::together::Together;

@@ -2,7 +2,9 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `executor` | plans a statement and gets the connections it needs |
+//! | `executor` | the session's hand on the servers, and what it reads statements with |
+//! | `planned` | a statement's plan, with its permit |
+//! | `opening`, `lending` | the branches that a plan needs, and their connections |
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `insert`, `matched`, `chosen`, `staged`, `copies` | writes whose rows belong to several servers |
@@ -57,12 +59,15 @@ mod insert;
 mod isolation;
 mod keep;
 mod leg;
+mod lending;
 mod locked;
 mod matched;
 mod merge;
 mod numbers;
+pub mod opening;
 pub mod passing;
 mod pipeline;
+pub mod planned;
 pub mod prepared;
 pub mod recovery;
 pub mod relay;

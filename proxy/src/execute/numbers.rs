@@ -9,7 +9,8 @@ use router::sql::Statement;
 
 use crate::config::PoolMode;
 use crate::error::ClientError;
-use crate::execute::executor::{Executor, must};
+use crate::execute::executor::Executor;
+use crate::execute::opening::must;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::pool::Lent;

@@ -10,7 +10,9 @@ use router::plan::{Leg, Parameter, Plan, Role, Tenants, Way};
 use router::sql::{Learned, Statement};
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, Hindrance, must};
+use crate::execute::executor::Executor;
+use crate::execute::opening::{Hindrance, must};
+use crate::execute::planned::Decision;
 use crate::execute::prepared::{Prepared, Readied};
 use crate::execute::relay::{Expect, Relay};
 use crate::execute::rows::Rows;

@@ -8,7 +8,9 @@ use router::sequences::{Counter, Unspreadable, are_apart, spread, step};
 use router::sql::Statement;
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, Hindrance, must};
+use crate::execute::executor::Executor;
+use crate::execute::opening::{Hindrance, must};
+use crate::execute::planned::Decision;
 use crate::execute::trouble::Trouble;
 use crate::sequences::{counter, definition, question};
 

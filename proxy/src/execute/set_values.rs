@@ -9,8 +9,10 @@ use router::sequences::{Counter, Position, are_apart};
 use router::sql::{Place, SetValues, Statement};
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, Hindrance, must};
+use crate::execute::executor::Executor;
 use crate::execute::leg::formats;
+use crate::execute::opening::{Hindrance, must};
+use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;

@@ -5,7 +5,8 @@ use router::ids::{KeyType, quote_identifier, quote_literal};
 use router::sql::Statement;
 
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor};
+use crate::execute::executor::Executor;
+use crate::execute::planned::Decision;
 use crate::execute::trouble::Trouble;
 
 /// Looks whether the rows are where they belong after a schema change that just ran on all legs.

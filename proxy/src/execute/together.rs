@@ -11,7 +11,9 @@ use router::plan::{Leg, Plan, Role, Tenants, Way};
 
 use crate::directory::NearDirectory;
 use crate::error::ClientError;
-use crate::execute::executor::{Decision, Executor, Hindrance, must};
+use crate::execute::executor::Executor;
+use crate::execute::opening::{Hindrance, must};
+use crate::execute::planned::Decision;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Gate, Reading};

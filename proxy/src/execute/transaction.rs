@@ -22,7 +22,7 @@ use crate::deadlocks::Listed;
 use crate::directory::{NearDirectory, Pass};
 use crate::execute::branches::Branches;
 use crate::execute::clock::Moment;
-use crate::execute::executor::Decision;
+use crate::execute::planned::Decision;
 use crate::execute::room::Room;
 use crate::pool::Lent;
 

@@ -2,7 +2,8 @@
 
 use bytes::BytesMut;
 
-use super::connection::{Connection, ServerGone};
+use super::connection::Connection;
+use super::gone::ServerGone;
 use crate::wire::view::{Fields, Row, command_tag, error_fields};
 use crate::wire::{Frame, write};
 

@@ -8,8 +8,9 @@ use router::plan::{GatherPlan, Leg, Parameter, Part};
 
 use super::arrays::Rows;
 use super::collect::{Bound, Given, broken};
-use crate::execute::executor::{Executor, must};
+use crate::execute::executor::Executor;
 use crate::execute::leg::reply;
+use crate::execute::opening::must;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::wire::view;
