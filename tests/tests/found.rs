@@ -9,7 +9,7 @@ use tests::{Daemon, Fleet, Oracle};
 
 /// Two servers and an oracle with the world of random statements; tenants are named by integers.
 struct Ground {
-    _fleet: Fleet,
+    fleet: Fleet,
     daemon: Daemon,
     oracle: Oracle,
     stage: Stage,
@@ -22,7 +22,7 @@ impl Ground {
         let oracle = fleet.oracle().await.unwrap();
         let world = World::of(KeyType::Int8).unwrap();
         let stage = Stage::load(&fleet, daemon.port(), &oracle, "app", world.path()).await.unwrap();
-        Ground { _fleet: fleet, daemon, oracle, stage }
+        Ground { fleet, daemon, oracle, stage }
     }
 
     /// The statement's answer is PostgreSQL's, sent this way.
@@ -159,4 +159,45 @@ async fn a_schema_change_moves_no_row_to_another_tenant() {
     session.ask("INSERT INTO empty VALUES (1, 1), (2, 2), (3, 3)").await.unwrap();
     assert_eq!(session.ask("SELECT count(*) FROM empty").await.unwrap().value(), "3");
     assert_eq!(session.ask("SELECT count(*) FROM members").await.unwrap().value(), "48");
+}
+
+/// What a column is filled with, where it is added to rows that are there: one moment for the rows of all
+/// servers, and the same value in every copy.
+#[tokio::test]
+async fn a_column_that_is_added_is_filled_as_by_one_server() {
+    let ground = Ground::lay().await;
+    let mut session = ground.daemon.session("app").await.unwrap();
+    for sql in [
+        "ALTER TABLE tasks ADD COLUMN seen timestamptz NOT NULL DEFAULT now(), ADD COLUMN day date DEFAULT current_date",
+        "ALTER TABLE regions ADD COLUMN seen timestamptz NOT NULL DEFAULT now(), ADD COLUMN level int DEFAULT 1 + 1",
+        "ALTER TABLE regions ALTER COLUMN level TYPE text USING level || ' since ' || now()",
+    ] {
+        let answer = session.ask(sql).await.unwrap();
+        assert!(answer.fault.is_none(), "{sql}: {answer}");
+    }
+    assert_eq!(session.ask("SELECT count(DISTINCT seen) FROM tasks").await.unwrap().value(), "1");
+    let default = "SELECT column_default FROM information_schema.columns \
+                   WHERE table_name = 'tasks' AND column_name = 'seen'";
+    assert_eq!(session.ask(default).await.unwrap().value(), "now()");
+    for sql in [
+        "ALTER TABLE regions ADD COLUMN token uuid DEFAULT gen_random_uuid()",
+        "ALTER TABLE regions ADD COLUMN more int, ADD COLUMN token float DEFAULT random()",
+        "ALTER TABLE regions ALTER COLUMN level TYPE text USING random()::text",
+    ] {
+        let answer = session.ask(sql).await.unwrap();
+        assert_eq!(answer.sqlstate(), "0A000", "{sql}: {answer}");
+        let answer = session.extended(sql, &[]).await.unwrap();
+        assert_eq!(answer.sqlstate(), "0A000", "{sql}: {answer}");
+    }
+    session.ask("CREATE TABLE none (id int PRIMARY KEY)").await.unwrap();
+    let answer =
+        session.ask("ALTER TABLE none ADD COLUMN token uuid DEFAULT gen_random_uuid()").await.unwrap();
+    assert!(answer.fault.is_none(), "no row, nothing to differ: {answer}");
+    let mut copies = Vec::new();
+    for server in ground.fleet.servers() {
+        let client = server.connect("app").await.unwrap();
+        let row = client.query_one("SELECT string_agg(r::text, ';' ORDER BY region_id) FROM regions r", &[]);
+        copies.push(row.await.unwrap().get::<_, String>(0));
+    }
+    assert_eq!(copies[0], copies[1]);
 }

@@ -22,6 +22,7 @@
 //! | `aim` | where a server's error points in the client's text |
 //! | `pipeline`, `prepared`, `described`, `leg` | the extended protocol towards servers |
 //! | `transaction`, `branches`, `finish`, `two_phase`, `recovery`, `decisions` | transactions over servers |
+//! | `filling` | values that ALTER TABLE computed for rows that were there |
 //! | `tenancy` | rows that would change their server with the schema |
 //! | `together` | the snapshots of several servers, between commits |
 //! | `isolation` | what a transaction may see of the others |
@@ -51,6 +52,7 @@ mod everywhere;
 pub mod executor;
 mod explain;
 mod failpoint;
+mod filling;
 pub mod finish;
 mod gather;
 mod in_turn;

@@ -20,8 +20,8 @@ use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::execute::{
-    chosen, copies, copy_in, copy_out, everywhere, explain, gather, in_turn, insert, locked, matched, merge,
-    sequences, set_values, staged, tenancy,
+    chosen, copies, copy_in, copy_out, everywhere, explain, filling, gather, in_turn, insert, locked,
+    matched, merge, sequences, set_values, staged, tenancy,
 };
 use crate::net::peer::Peer;
 use crate::wire::view::error_fields;
@@ -155,6 +155,7 @@ impl Executor {
                 let steps = Box::pin(sequences::steps_before(self, ask.statement, decision)).await?;
                 let completion = Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await?;
                 Box::pin(sequences::bring_apart(self, ask.statement, decision, &steps)).await?;
+                Box::pin(filling::settle(self, ask.statement, decision)).await?;
                 Box::pin(tenancy::check(self, ask.statement, decision)).await?;
                 Ok(completion)
             }

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use router::ids::ServerId;
-use router::sequences::{Counter, Unspreadable, are_apart, spread, step};
+use router::ids::{ServerId, quote_literal};
+use router::sequences::{Counter, Unspreadable, are_apart, renumbered, spread, step};
 use router::sql::Statement;
 
 use crate::error::ClientError;
@@ -93,10 +93,50 @@ pub(super) async fn bring_apart(
         let Some(step) = own.or_else(|| steps.get(&name).copied()).or_else(|| step(&counters)) else {
             continue;
         };
-        let placed = spread(&counters, step, stride).map_err(|why| cannot(&name, why))?;
+        let mut placed = spread(&counters, step, stride).map_err(|why| cannot(&name, why))?;
+        if statement.filling().is_some() {
+            number_anew(executor, &servers, &name, &counters, &mut placed).await?;
+        }
         for (server, counter) in servers.iter().zip(&placed) {
             must(executor.connection(*server), &definition(&name, counter)).await?;
         }
+    }
+    Ok(())
+}
+
+/// Gives the rows that got numbers with a column that was just added, on each server those of its class.
+async fn number_anew(
+    executor: &mut Executor,
+    servers: &[ServerId],
+    name: &str,
+    counters: &[Counter],
+    placed: &mut [Counter],
+) -> Result<(), Trouble> {
+    let tenant_column = quote_literal(&executor.catalog().tenant_column);
+    let owner = format!(
+        "SELECT d.refobjid::pg_catalog.regclass, pg_catalog.quote_ident(a.attname), \
+         pg_catalog.format_type(a.atttypid, a.atttypmod) FROM pg_catalog.pg_depend d \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+         JOIN pg_catalog.pg_attribute t ON t.attrelid = d.refobjid AND t.attname = {tenant_column} \
+         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refclassid = d.classid \
+         AND d.objid = {}::pg_catalog.regclass AND d.deptype IN ('a', 'i')",
+        quote_literal(name)
+    );
+    if counters.iter().all(|counter| !counter.at.called) {
+        return Ok(());
+    }
+    for ((server, counter), placed) in servers.iter().zip(counters).zip(placed) {
+        let connection = executor.connection(*server);
+        let owner = connection.simple(&owner).await?.ok()?.rows.into_iter().next().unwrap_or_default();
+        let [Some(table), Some(column), Some(of_type)] = owner.as_slice() else { return Ok(()) };
+        placed.at = renumbered(counter, placed);
+        let Counter { start, increment, .. } = placed;
+        let anew = format!(
+            "ALTER TABLE {table} ALTER COLUMN {column} TYPE {of_type} \
+             USING ({start} + ({column} - {}) / {} * {increment})",
+            counter.start, counter.increment
+        );
+        must(connection, &anew).await?;
     }
     Ok(())
 }

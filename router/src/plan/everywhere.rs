@@ -1,10 +1,12 @@
 //! What must happen on every server alike: DDL, writes to reference tables, TRUNCATE, locks.
 
+use std::sync::Arc;
+
 use super::place::Placing;
 use super::request::Request;
 use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way};
 use crate::ids::ServerId;
-use crate::sql::Statement;
+use crate::sql::{Statement, stopped};
 
 /// One statement on all servers in one atomic commit; with one server it is an ordinary statement.
 pub(super) fn on_all(request: &Request<'_>, why: &'static str) -> Result<Verdict, Refusal> {
@@ -50,8 +52,23 @@ pub(super) fn schema_change(
         return Ok(request.beside(held, "a table of the session's connection"));
     }
     match transactional {
-        true => on_all_schemas(request),
+        true => filled(request, on_all_schemas(request)?),
         false => in_turn(request, on_all_schemas(request)?),
+    }
+}
+
+/// The same moment for the rows of all servers, where it gives them one.
+fn filled(request: &Request<'_>, verdict: Verdict) -> Result<Verdict, Refusal> {
+    let filling = request.statement.filling().filter(|filling| filling.reads_clock);
+    match (verdict, filling) {
+        (Verdict::Run(mut plan), Some(filling)) if plan.legs.len() > 1 => {
+            let text = stopped(request.statement.raw(), filling, request.session.now.now())?;
+            plan.legs.iter_mut().for_each(|leg| leg.text = Some(Arc::clone(&text)));
+            Ok(Verdict::Run(plan))
+        }
+        (verdict @ (Verdict::Run(_) | Verdict::Wait(_) | Verdict::Learn | Verdict::Refuse(_)), _) => {
+            Ok(verdict)
+        }
     }
 }
 

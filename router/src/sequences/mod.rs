@@ -20,4 +20,4 @@ mod counter;
 mod spread;
 
 pub use counter::{Counter, Position};
-pub use spread::{Unspreadable, are_apart, spread, step};
+pub use spread::{Unspreadable, are_apart, renumbered, spread, step};

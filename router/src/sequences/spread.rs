@@ -67,6 +67,17 @@ pub fn spread(counters: &[Counter], step: i64, stride: u16) -> Result<Vec<Counte
     counters.iter().enumerate().map(place).collect()
 }
 
+/// Where `placed` stands when it has given its class's values in place of those that `counter`, new until
+/// then, has given already.
+pub fn renumbered(counter: &Counter, placed: &Counter) -> Position {
+    let given = (i128::from(counter.at.value) - i128::from(counter.start)) / i128::from(counter.increment);
+    let value = i128::from(placed.start) + given * i128::from(placed.increment);
+    match (counter.at.called, i64::try_from(value)) {
+        (true, Ok(value)) => Position { value, called: true },
+        (true, Err(_)) | (false, _) => Position { value: placed.start, called: counter.at.called },
+    }
+}
+
 /// The first value that none of them has given.
 fn least(counters: &[Counter], step: i64) -> i128 {
     let next = |counter: &Counter| {
@@ -156,6 +167,16 @@ mod tests {
         assert_eq!((set(0, 100, true), set(1, 100, true)), (113, 114));
         assert_eq!((set(0, 1, false), set(1, 1, false)), (1, 2));
         assert_eq!((set(0, 1, true), set(1, 1, true)), (17, 2));
+    }
+
+    #[test]
+    fn what_was_given_before_becomes_the_classes_own() {
+        let new = [counter(1, 1, 3, true), counter(1, 1, 1, false), counter(1, 1, 2, true)];
+        let placed = spread(&new, 1, 16).expect("it can be");
+        let at: Vec<Position> =
+            new.iter().zip(&placed).map(|(counter, placed)| renumbered(counter, placed)).collect();
+        let next = |(counter, at): (&Counter, &Position)| Counter { at: *at, ..*counter }.next();
+        assert_eq!(placed.iter().zip(&at).map(next).collect::<Vec<_>>(), [49, 2, 35]);
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! | `calls`, `functions` | what the functions that it calls do |
 //! | `sequence` | what it does to sequences: their options, `setval` |
 //! | `in_turn` | what cannot run in a transaction, and so runs on one server after the other |
+//! | `filling` | what ALTER TABLE computes for rows that are there |
 //! | `tenancy` | schema changes of the tenant column |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
 //! | `misread` | what older servers read otherwise than the parser |
@@ -32,6 +33,7 @@ mod code;
 mod comment;
 mod config;
 mod copies;
+mod filling;
 mod functions;
 pub(crate) mod gather;
 mod hoisted;
@@ -65,6 +67,8 @@ pub use code::Code;
 pub use config::{ConfigCall, ConfigValue};
 pub use copies::CopiedWrite;
 pub(crate) use copies::copied_write;
+pub use filling::Filling;
+pub(crate) use filling::stopped;
 pub use in_turn::{InTurn, Remedy};
 pub use insert::Question;
 pub use keys::{KeySet, KeyTerm};

@@ -35,3 +35,4 @@ mod typing;
 pub(crate) use cut::{Cut, Effort, Given, cut};
 pub(crate) use dependent::group_by_dependents;
 pub use part::{Part, PartColumn};
+pub(super) use text::expression_text;

@@ -9,7 +9,7 @@ use crate::plan::Refusal;
 use crate::sql::rewrite::{print, trees};
 
 /// An expression as text, in parentheses.
-pub(super) fn expression_text(node: Node<'_>) -> Result<String, Refusal> {
+pub(in crate::sql) fn expression_text(node: Node<'_>) -> Result<String, Refusal> {
     let text = printed("SELECT WHERE true", |select, mem| {
         select.set_where_clause(mem.make_unique(node).uncast());
     })?;

@@ -2,8 +2,14 @@
 
 use pg_raw_parse::Node;
 use pg_raw_parse::make::{MemoryToken, Unique};
-use pg_raw_parse::nodes::{FuncCall, RawStmt, ResTargetMut, SQLValueFunction, SQLValueFunctionOp};
-use pg_raw_parse::transform::{Assignable, Transform, transform_node, transform_res_target};
+use pg_raw_parse::nodes::{
+    AlterTableCmdMut, AlterTableType, ConstrType, ConstraintMut, FuncCall, RawStmt, ResTargetMut,
+    SQLValueFunction, SQLValueFunctionOp,
+};
+use pg_raw_parse::transform::{
+    Assignable, Transform, transform_alter_table_cmd, transform_constraint, transform_node,
+    transform_res_target,
+};
 use pg_raw_parse::walk::{Recurse, walk_manual};
 
 use super::names::{function_name, output_name};
@@ -51,6 +57,20 @@ impl<'mem> Transform<'mem> for StopClock<'mem, '_> {
         transform_res_target(node, self);
     }
 
+    /// Only what gives values to rows that are there has a moment.
+    fn transform_alter_table_cmd<'mutref>(&mut self, node: AlterTableCmdMut<'mem, 'mutref>) {
+        if matches!(node.subtype, AlterTableType::AT_AddColumn | AlterTableType::AT_AlterColumnType) {
+            transform_alter_table_cmd(node, self);
+        }
+    }
+
+    /// A condition is looked at whenever a row is written.
+    fn transform_constraint<'mutref>(&mut self, node: ConstraintMut<'mem, 'mutref>) {
+        if node.contype == ConstrType::CONSTR_DEFAULT {
+            transform_constraint(node, self);
+        }
+    }
+
     fn transform_node<'mutref>(&mut self, node: Assignable<'mem, 'mutref>) {
         let Some(cast) = cast_of(node.as_ref()) else {
             return transform_node(node.into_inner(), self);
@@ -75,7 +95,8 @@ impl<'mem> StopClock<'mem, '_> {
     }
 }
 
-fn reads_clock(node: Node<'_>) -> bool {
+/// True where an expression depends on the time.
+pub(crate) fn reads_clock(node: Node<'_>) -> bool {
     if cast_of(node).is_some() {
         return true;
     }

@@ -39,7 +39,7 @@ mod tests;
 mod types;
 mod write;
 
-pub(crate) use clock::stop_clock;
+pub(crate) use clock::{reads_clock, stop_clock};
 pub(crate) use core::{Core, Outlook, ordinal};
 pub(crate) use expression::is_plain;
 pub(crate) use merge_into::check_matched;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::calls::Calls;
 use super::super::config::{ConfigCall, ConfigValue};
+use super::super::filling::Filling;
 use super::super::keys::Touched;
 use super::super::kind::Kind;
 use super::super::sequence::{SequenceOptions, SetValues};
@@ -14,6 +15,11 @@ impl Statement {
     /// How it may change whose rows a table's are.
     pub fn tenancy_change(&self) -> Option<&TenancyChange> {
         self.said.tenancy.as_ref()
+    }
+
+    /// What it computes for rows that are there already.
+    pub fn filling(&self) -> Option<&Filling> {
+        self.said.filling.as_ref()
     }
 
     /// The settings that it changes by calling `set_config`.

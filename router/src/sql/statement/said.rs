@@ -6,6 +6,7 @@ use super::super::calls::{Calls, ROW_LOCKS};
 use super::super::classify::{Classified, classify};
 use super::super::code::Code;
 use super::super::comment::tenant_of;
+use super::super::filling::{Filling, filling};
 use super::super::keys::{Touched, analyse};
 use super::super::kind::{Access, CopyKind, Hold, Kind};
 use super::super::misread::misreading;
@@ -40,6 +41,8 @@ pub(super) struct Said {
     pub(super) misreading: Option<Refusal>,
     /// How it may change whose rows a table's are.
     pub(super) tenancy: Option<TenancyChange>,
+    /// What it computes for rows that are there.
+    pub(super) filling: Option<Filling>,
 }
 
 impl Said {
@@ -61,6 +64,7 @@ impl Said {
             refusal,
             misreading: misreading(sql.text(), catalog.oldest),
             tenancy: tenancy_change(sql.raw().stmt(), &catalog.tenant_column),
+            filling: filling(sql.raw().stmt()),
             sql: sql.clone(),
         };
         if let Some(root) = analysed_part(sql.raw().stmt()) {
