@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tracing::Span;
+use tracing::{Instrument, Span};
 
+use crate::client::burden::{Burden, Desk};
 use crate::client::command::{check_readable, say_besides};
 use crate::client::gate::Slot;
 use crate::client::named::Named;
@@ -34,8 +35,30 @@ pub(super) struct Guest {
 }
 
 impl Session {
-    /// The session of a client, its secret, and who it is; `None` where its database is not there any more.
-    pub(super) fn of(fleet: &Arc<Fleet>, startup: Box<Startup>) -> Option<(Box<Session>, Box<[u8]>, Guest)> {
+    /// The session of a client that was welcomed; `None` where it is over already.
+    pub(super) async fn come(
+        fleet: Arc<Fleet>,
+        startup: Box<Startup>,
+        burden: Arc<Burden>,
+    ) -> Option<Box<Session>> {
+        let (mut session, secret) = Session::of(&fleet, startup, burden)?;
+        let span = session.span();
+        match session.welcome(secret).instrument(span).await {
+            Ok(()) => Some(session),
+            Err(gone) => {
+                let span = session.span();
+                session.leave(Err(gone)).instrument(span).await;
+                None
+            }
+        }
+    }
+
+    /// The session of a client, and its secret; `None` where its database is not there any more.
+    fn of(
+        fleet: &Arc<Fleet>,
+        startup: Box<Startup>,
+        burden: Arc<Burden>,
+    ) -> Option<(Box<Session>, Box<[u8]>)> {
         let database = fleet.databases.get(&startup.database).cloned()?;
         let config = fleet.config.load_full();
         let login =
@@ -58,6 +81,9 @@ impl Session {
         let guest = Guest { came: Instant::now(), log_end, _slot: startup.slot };
         let session = Box::new(Session {
             entry,
+            guest,
+            burden,
+            desk: Desk::default(),
             patience: Patience::new(config, &startup.user),
             peer: Peer::new(startup.stream, startup.leftover, limit, executor.cancellable.hang_up()),
             executor,
@@ -70,7 +96,7 @@ impl Session {
             describes: true,
             farewell: None,
         });
-        Some((session, secret, guest))
+        Some((session, secret))
     }
 
     /// What its log lines are told apart by; entered where something is done that may log.
@@ -79,7 +105,7 @@ impl Session {
     }
 
     /// Greets the client, or tells it why not.
-    pub(super) async fn welcome(&mut self, secret: Box<[u8]>) -> Result<(), PeerGone> {
+    async fn welcome(&mut self, secret: Box<[u8]>) -> Result<(), PeerGone> {
         let readable = ["client_encoding", "standard_conforming_strings"].into_iter().try_for_each(|name| {
             self.executor.settings.value(name).map_or(Ok(()), |value| check_readable(name, value))
         });
@@ -125,7 +151,7 @@ impl Session {
     }
 
     /// Says why the session ended, and ends what it has.
-    pub(super) async fn leave(mut self: Box<Self>, outcome: Result<(), PeerGone>, guest: Guest) {
+    pub(super) async fn leave(mut self: Box<Self>, outcome: Result<(), PeerGone>) {
         let reason = match (outcome, self.farewell.take()) {
             (_, Some(farewell)) => farewell,
             (Ok(()), None) => "client close request".to_owned(),
@@ -133,15 +159,15 @@ impl Session {
         };
         let (fleet, entry) = (Arc::clone(&self.executor.fleet), Arc::clone(&self.entry));
         self.end().await;
-        if guest.log_end {
-            let age = guest.came.elapsed().as_secs();
+        if self.guest.log_end {
+            let age = self.guest.came.elapsed().as_secs();
             tracing::info!(client = entry.id, age_s = age, "{}: closed because: {reason}", whose(&entry));
         }
         fleet.registry.leave(entry.id);
         spans::forget(entry.id);
     }
 
-    async fn end(mut self) {
+    async fn end(&mut self) {
         self.executor.counters.traffic(self.peer.received(), self.peer.sent());
         self.executor.rollback().await;
         self.executor.let_go();

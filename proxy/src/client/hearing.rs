@@ -27,9 +27,7 @@ impl Session {
     /// The client's next message; `None` where the session is over before one comes, and the client was
     /// told why.
     pub(super) async fn wait(&mut self) -> Result<Option<Frame>, PeerGone> {
-        let idle = !self.executor.transaction.is_explicit()
-            && self.executor.transaction.branches.is_empty()
-            && self.expects.is_empty();
+        let idle = self.is_idle();
         if self.patience.is_bounded(idle) || (idle && self.executor.kept_connections().next().is_some()) {
             return Box::pin(self.watch(idle)).await;
         }

@@ -26,6 +26,7 @@
 //! | `describe` | Describe: columns before anything runs |
 //! | `fetch` | Execute: a portal's rows |
 //! | `function` | FunctionCall: a function by its OID |
+//! | `burden` | what a thread and its clients know of each other |
 //! | `patience` | how long a client and its statements may take |
 //! | `portal` | what Bind made |
 //! | `command` | statements that the session answers itself: BEGIN, SET, PREPARE ... |
@@ -34,6 +35,7 @@
 mod at_once;
 mod auth;
 mod bind;
+mod burden;
 mod command;
 mod describe;
 mod extended;
@@ -62,9 +64,10 @@ mod spans;
 mod startup;
 mod text;
 
+pub use burden::Burden;
 pub use gate::{Gate, Slot};
 pub use handshake::Ended;
 pub use packet::{CancelRequest, ProtocolVersion};
 pub use roles::{Role, Roles, Unknowable};
-pub use session::serve;
+pub use session::{Resting, serve};
 pub use startup::{Arrival, Startup, receive};

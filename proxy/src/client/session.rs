@@ -9,10 +9,13 @@ use tracing::Instrument;
 use tracing::instrument::Instrumented;
 
 use crate::client::at_once::{Begun, Planned};
+use crate::client::burden::{Burden, Desk};
+use crate::client::guest::Guest;
 use crate::client::named::Named;
 use crate::client::patience::{Patience, within};
 use crate::client::portal::Portal;
 use crate::client::registry::ClientEntry;
+use crate::client::spans;
 use crate::client::startup::Startup;
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
@@ -30,6 +33,10 @@ use crate::wire::write;
 pub(super) struct Session {
     /// Its place among the clients.
     pub(super) entry: Arc<ClientEntry>,
+    pub(super) guest: Guest,
+    /// What it and its thread know of each other.
+    pub(super) burden: Arc<Burden>,
+    pub(super) desk: Desk,
     pub(super) peer: Peer,
     pub(super) executor: Executor,
     pub(super) patience: Patience,
@@ -62,21 +69,59 @@ enum Met {
     Query(Box<Planned>),
 }
 
-/// Serves an authenticated client until it or the daemon ends. What is done once, or rarely, is a future of
-/// its own on the heap: thousands of clients are silent, and each waits in this one.
-pub async fn serve(fleet: Arc<Fleet>, startup: Box<Startup>) {
-    let Some((mut session, secret, guest)) = Session::of(&fleet, startup) else { return };
-    let span = session.span();
-    let outcome = match Box::pin(session.welcome(secret)).instrument(span).await {
-        Ok(()) => session.listen().await,
-        Err(gone) => Err(gone),
-    };
-    let span = session.span();
-    Box::pin(session.leave(outcome, guest)).instrument(span).await;
+/// Why a session does not listen any more.
+enum Ceased {
+    /// It is over.
+    Over,
+    /// It goes on on another thread.
+    Leaves,
+}
+
+/// A session between two statements, which goes on on another thread.
+pub struct Resting(Box<Session>);
+
+/// Serves an authenticated client until it or the daemon ends, or it is to be served on from another thread.
+/// What is done once, or rarely, is a future of its own on the heap: thousands of clients are silent, and each
+/// waits in this one.
+pub async fn serve(fleet: Arc<Fleet>, startup: Box<Startup>, burden: Arc<Burden>) -> Option<Resting> {
+    let session = Box::pin(Session::come(fleet, startup, burden)).await?;
+    session.stay().await
+}
+
+impl Resting {
+    /// As [`serve`], on the thread that the client has come to.
+    pub async fn serve_on(self, burden: Arc<Burden>) -> Option<Resting> {
+        let Resting(mut session) = self;
+        session.burden = burden;
+        match session.peer.move_here() {
+            Ok(peer) => session.peer = peer,
+            Err(error) => {
+                let entry = &session.entry;
+                tracing::warn!(client = entry.id, %error, "a client could not be taken over by another thread");
+                session.executor.fleet.registry.leave(entry.id);
+                return None;
+            }
+        }
+        session.stay().await
+    }
 }
 
 impl Session {
-    async fn listen(&mut self) -> Result<(), PeerGone> {
+    async fn stay(mut self: Box<Self>) -> Option<Resting> {
+        let outcome = match self.listen().await {
+            Ok(Ceased::Leaves) => {
+                spans::forget(self.entry.id);
+                return Some(Resting(self));
+            }
+            Ok(Ceased::Over) => Ok(()),
+            Err(gone) => Err(gone),
+        };
+        let span = self.span();
+        Box::pin(self.leave(outcome)).instrument(span).await;
+        None
+    }
+
+    async fn listen(&mut self) -> Result<Ceased, PeerGone> {
         loop {
             if self.expects.is_empty() {
                 self.executor.admissions.clear();
@@ -87,17 +132,21 @@ impl Session {
                     let (login, explicit) = (&self.executor.login, self.executor.transaction.is_explicit());
                     self.patience.look(&self.executor.fleet.config, &login.user, explicit);
                     if self.patience.is_exhausted() {
-                        return Box::pin(self.say_last(&ClientError::transaction_timeout())).await;
+                        let error = ClientError::transaction_timeout();
+                        return Box::pin(self.say_last(&error)).await.map(|()| Ceased::Over);
+                    }
+                    if self.burden.heard(&mut self.desk) && self.may_leave() && self.burden.lets_go() {
+                        return Ok(Ceased::Leaves);
                     }
                     match self.wait().await? {
                         Some(frame) => frame,
-                        None => return Ok(()),
+                        None => return Ok(Ceased::Over),
                     }
                 }
             };
             self.executor.counters.traffic(self.peer.received(), self.peer.sent());
             match frame.tag() {
-                b'X' => return Ok(()),
+                b'X' => return Ok(Ceased::Over),
                 b'Q' | b'F' if self.skipping => {}
                 b'P' | b'B' | b'D' | b'E' | b'C' | b'H' if self.skipping => {}
                 b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' | b'H' | b'F' => match self.at_once(&frame) {
@@ -114,10 +163,24 @@ impl Session {
                 b'd' | b'c' | b'f' => {}
                 tag => {
                     let error = ClientError::protocol(format!("invalid frontend message type {tag}"));
-                    return Box::pin(self.say_last(&error)).await;
+                    return Box::pin(self.say_last(&error)).await.map(|()| Ceased::Over);
                 }
             }
         }
+    }
+
+    /// True where all that the session has can go to another thread: it is between two transactions, and keeps
+    /// no connection.
+    fn may_leave(&mut self) -> bool {
+        let kept = self.executor.kept_connections().next().is_some();
+        self.is_idle() && !kept && self.unchecked.is_empty() && !self.peer.is_unsent()
+    }
+
+    /// True between two transactions, with nothing owed.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.executor.transaction.is_explicit()
+            && self.executor.transaction.branches.is_empty()
+            && self.expects.is_empty()
     }
 
     /// A message that may need waiting, with what it met already: on the heap.
@@ -248,7 +311,7 @@ mod tests {
     use super::*;
 
     /// The size of what a function of this kind answers, in bytes.
-    fn answered<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
+    fn answered<A, B, C, F: Future>(_: impl Fn(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 

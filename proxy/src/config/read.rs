@@ -94,6 +94,7 @@ fn proxy(mut section: Section<'_>) -> ProxyConfig {
         max_statement_bytes: section.bytes("max_statement_bytes", default.max_statement_bytes, 1 << 10),
         shutdown_timeout: section.or("shutdown_timeout", default.shutdown_timeout),
         worker_threads: section.number("worker_threads", 0, 0..=1024) as usize,
+        worker_load: section.number("worker_load", u64::from(default.worker_load), 0..=100) as u32,
         log_format: section.or("log_format", default.log_format),
         so_reuseport: section.or("so_reuseport", default.so_reuseport),
         peer_id: section.number("peer_id", 0, 0..=LARGEST_PEER) as u8,

@@ -6,16 +6,18 @@ use tracing::Instrument;
 
 use super::Fleet;
 use crate::client::registry::ClientEntry;
-use crate::client::{CancelRequest, Startup};
+use crate::client::{Burden, CancelRequest, Startup};
 use crate::config::{CONSOLE, Config};
 use crate::net::peer::Peer;
 use crate::serve::Host;
 use crate::{client, console};
 
 impl Host for Fleet {
-    async fn serve(self: Arc<Self>, startup: Box<Startup>) {
+    type Resting = client::Resting;
+
+    async fn serve(self: Arc<Self>, startup: Box<Startup>, burden: Arc<Burden>) -> Option<client::Resting> {
         if startup.database != CONSOLE {
-            return client::serve(self, startup).await;
+            return client::serve(self, startup, burden).await;
         }
         let client = ClientEntry::of(&startup);
         let span = startup.span();
@@ -25,6 +27,15 @@ impl Host for Fleet {
         let peer = Peer::new(stream, leftover, limit, Arc::default());
         Box::pin(console::serve(self, peer, client, may_act)).instrument(span).await;
         drop(slot);
+        None
+    }
+
+    async fn serve_on(
+        self: Arc<Self>,
+        resting: client::Resting,
+        burden: Arc<Burden>,
+    ) -> Option<client::Resting> {
+        resting.serve_on(burden).await
     }
 
     async fn cancel(self: Arc<Self>, request: CancelRequest) {

@@ -50,6 +50,8 @@ pub struct Metrics {
     pub traffic: TrafficBook,
     /// Statements that wait because a move has frozen their placements.
     pub held_statements: Gauge,
+    /// Clients that went from one thread to another.
+    pub thread_changes: Counter,
     /// Rows that gathered statements took from servers.
     pub gathered_rows: Counter,
     /// Bytes of those rows.
@@ -86,6 +88,7 @@ impl Default for Metrics {
             moves: names.add("moves", "Moves by how they ended."),
             move_pause_seconds: names.add("move_pause_seconds", "How long a cutover held statements."),
             held_statements: names.add("held_statements", "Statements that wait for a move's cutover."),
+            thread_changes: names.add("thread_changes", "Clients that went from one thread to another."),
             gathered_rows: names.add("gathered_rows", "Rows that gathered statements took from servers."),
             gathered_bytes: names.add("gathered_bytes", "Bytes of those rows."),
             merged_rows: names.add("merged_rows", "Rows that merges took from servers."),

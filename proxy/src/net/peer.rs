@@ -268,6 +268,20 @@ impl Peer {
         Poll::Ready(Ok(()))
     }
 
+    /// True where something that was written has not left.
+    pub fn is_unsent(&self) -> bool {
+        self.unflushed || !self.output.is_empty()
+    }
+
+    /// The same client; the runtime of the calling task wakes who waits for it from now on.
+    ///
+    /// # Errors
+    /// The machine is out of file descriptors, or the other runtime is gone: the connection is closed.
+    pub fn move_here(mut self) -> std::io::Result<Peer> {
+        self.stream = self.stream.move_here()?;
+        Ok(self)
+    }
+
     /// Ready once the client has sent something, or has left.
     pub fn poll_stir(&self, task: &mut Context<'_>) -> Poll<()> {
         self.stream.poll_read_ready(task)
@@ -320,7 +334,7 @@ impl Peer {
     }
 
     /// Ends the connection politely, within the patience of the network.
-    pub async fn close(mut self) {
+    pub async fn close(&mut self) {
         // The client may be gone already; there is nobody left to tell.
         let _ = self.flush().await;
         let _ = self.stream.shutdown().await;

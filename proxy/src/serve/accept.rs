@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::host::Host;
 use super::logins::{Login, Logins};
-use super::workers::Workers;
+use super::workers::{Crew, Seat, Workers};
 use crate::client::{Arrival, Ended, Gate, Startup, receive};
 use crate::config::CONSOLE;
 use crate::metrics::{LoginOutcome, Metrics};
@@ -129,7 +130,7 @@ impl<H: Host> Door<H> {
     }
 
     /// Lets a client take its seat. The console keeps to this runtime: what it asks for is the operator's.
-    async fn admit(&self, mut startup: Box<Startup>, guest: TaskTrackerToken) {
+    async fn admit(&self, startup: Box<Startup>, guest: TaskTrackerToken) {
         let database = &startup.database;
         let present = Present::new(self.metrics.database(database).clients);
         let host = Arc::clone(&self.host);
@@ -138,24 +139,21 @@ impl<H: Host> Door<H> {
                 drop(guest);
                 (None, None)
             }
-            false => (self.workers.seat(), Some(guest)),
+            false => (self.workers.crew.seat(self.gate.load().config.proxy.worker_load), Some(guest)),
         };
         let Some(seat) = seat else {
-            Box::pin(host.serve(startup)).await;
+            Box::pin(host.serve(startup, Arc::default())).await;
             return drop((present, guest));
         };
-        let runtime = seat.runtime();
-        let served = async move {
-            match startup.stream.move_here() {
-                Ok(stream) => {
-                    startup.stream = stream;
-                    host.serve(startup).await;
-                }
-                Err(error) => tracing::warn!(%error, "a client could not be taken over by its worker"),
-            }
-            drop((present, seat, guest));
+        let stay = Stay {
+            host,
+            tasks: self.tasks.clone(),
+            crew: Arc::clone(&self.workers.crew),
+            changes: self.metrics.thread_changes.clone(),
+            _present: present,
+            _guest: guest,
         };
-        self.tasks.spawn_on(served, &runtime);
+        stay.begin(startup, seat);
     }
 
     /// Who goes away again, or is no client at all, is not worth a line above DEBUG.
@@ -170,6 +168,47 @@ impl<H: Host> Door<H> {
                 tracing::debug!(%ended, "a connection ended before its login");
             }
         }
+    }
+}
+
+/// What a client has on whatever worker it is.
+struct Stay<H> {
+    host: Arc<H>,
+    tasks: TaskTracker,
+    crew: Arc<Crew>,
+    changes: Counter,
+    _present: Present,
+    _guest: Option<TaskTrackerToken>,
+}
+
+impl<H: Host> Stay<H> {
+    /// An authenticated client takes its seat.
+    fn begin(self, mut startup: Box<Startup>, seat: Seat) {
+        let (tasks, runtime) = (self.tasks.clone(), seat.runtime());
+        let served = async move {
+            match startup.stream.move_here() {
+                Ok(stream) => {
+                    startup.stream = stream;
+                    let resting = Arc::clone(&self.host).serve(startup, seat.burden()).await;
+                    self.go_on(resting, seat);
+                }
+                Err(error) => tracing::warn!(%error, "a client could not be taken over by its worker"),
+            }
+        };
+        tasks.spawn_on(served, &runtime);
+    }
+
+    /// A client that rests goes to the worker that its own one sent it to.
+    fn go_on(self, resting: Option<H::Resting>, seat: Seat) {
+        let Some(resting) = resting else { return };
+        self.changes.inc();
+        let seat = self.crew.seat_after(&seat);
+        let (tasks, runtime) = (self.tasks.clone(), seat.runtime());
+        let served = async move {
+            let resting = Arc::clone(&self.host).serve_on(resting, seat.burden()).await;
+            self.go_on(resting, seat);
+        };
+        tasks.spawn_on(served, &runtime);
     }
 }
 

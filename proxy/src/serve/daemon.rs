@@ -151,6 +151,11 @@ impl Daemon {
         for entrance in self.entrances {
             self.tasks.spawn(Arc::clone(&door).attend(entrance));
         }
+        let limit = {
+            let door = Arc::clone(&door);
+            move || door.gate.load().config.proxy.worker_load
+        };
+        self.tasks.spawn(Arc::clone(&door.workers.crew).balance(limit, self.shutdown.clone()));
         self.readiness.ready();
         systemd::ready();
         tokio::spawn(systemd::watchdog());

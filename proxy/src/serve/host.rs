@@ -3,13 +3,27 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::client::{CancelRequest, Roles, Startup};
+use crate::client::{Burden, CancelRequest, Roles, Startup};
 use crate::config::Config;
 
 /// Serves clients; the fleet is one.
 pub trait Host: Roles + Send + Sync + 'static {
-    /// Serves an authenticated client until it, or the daemon, ends.
-    fn serve(self: Arc<Self>, startup: Box<Startup>) -> impl Future<Output = ()> + Send;
+    /// A client between two of its statements, which may be served on from another thread.
+    type Resting: Send + 'static;
+
+    /// Serves an authenticated client until it, or the daemon, ends, or its thread lets it go to another one.
+    fn serve(
+        self: Arc<Self>,
+        startup: Box<Startup>,
+        burden: Arc<Burden>,
+    ) -> impl Future<Output = Option<Self::Resting>> + Send;
+
+    /// The same of one that came from another thread.
+    fn serve_on(
+        self: Arc<Self>,
+        resting: Self::Resting,
+        burden: Arc<Burden>,
+    ) -> impl Future<Output = Option<Self::Resting>> + Send;
 
     /// Cancels what the named session runs, if the secret is right.
     fn cancel(self: Arc<Self>, request: CancelRequest) -> impl Future<Output = ()> + Send;

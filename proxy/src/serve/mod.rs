@@ -10,9 +10,11 @@
 //! | `reload` | what the console asks: read the configuration again, end |
 //! | `signals` | what the operator asks for |
 //! | `workers` | the threads that clients are served on |
+//! | `balance` | which clients go from one of them to another |
 //! | `systemd` | sockets that are handed over, and what systemd is told |
 
 mod accept;
+mod balance;
 mod daemon;
 mod host;
 mod logging;

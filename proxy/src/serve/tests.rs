@@ -16,7 +16,7 @@ use super::accept::{Door, Entrance};
 use super::host::Host;
 use super::logins::Logins;
 use super::workers::Workers;
-use crate::client::{CancelRequest, Gate, Role, Roles, Startup, Unknowable};
+use crate::client::{Burden, CancelRequest, Gate, Role, Roles, Startup, Unknowable};
 use crate::config::{AdminConfig, Config, DatabaseConfig, Password, UserConfig};
 use crate::metrics::Metrics;
 use crate::net::Listener;
@@ -26,7 +26,9 @@ use crate::net::listen::Sharing;
 struct Mirror;
 
 impl Host for Mirror {
-    async fn serve(self: Arc<Self>, startup: Box<Startup>) {
+    type Resting = ();
+
+    async fn serve(self: Arc<Self>, startup: Box<Startup>, _burden: Arc<Burden>) -> Option<()> {
         let Startup { mut stream, mut leftover, parameters, .. } = *startup;
         let mut out = BytesMut::new();
         for (name, value) in parameters {
@@ -38,6 +40,11 @@ impl Host for Mirror {
         out.extend_from_slice(b"Z\0\0\0\x05I");
         let _ = stream.write_all(&out).await;
         while stream.read_buf(&mut leftover).await.is_ok_and(|count| count > 0) {}
+        None
+    }
+
+    async fn serve_on(self: Arc<Self>, (): (), _burden: Arc<Burden>) -> Option<()> {
+        None
     }
 
     async fn cancel(self: Arc<Self>, _request: CancelRequest) {}

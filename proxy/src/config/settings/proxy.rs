@@ -51,6 +51,9 @@ pub struct ProxyConfig {
     pub shutdown_timeout: Duration,
     /// Threads that serve clients; 0: one a core.
     pub worker_threads: usize,
+    /// For how much of the time one of them may be busy before some of its clients go to another one, in percent;
+    /// 0: clients are spread evenly from the start.
+    pub worker_load: u32,
     /// How log lines look.
     pub log_format: LogFormat,
     /// True: other processes may listen on the same address, to take over from this one.
@@ -91,6 +94,7 @@ impl Default for ProxyConfig {
             max_statement_bytes: 256 << 20,
             shutdown_timeout: Duration::from_secs(30),
             worker_threads: 0,
+            worker_load: 85,
             log_format: LogFormat::Text,
             so_reuseport: false,
             peer_id: 0,
