@@ -277,3 +277,136 @@ async fn a_read_over_all_servers_waits_for_a_schema_change_as_on_one() {
     change.await.unwrap().unwrap();
     assert!(read.await.unwrap().unwrap().len() >= 20000);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_over_all_servers_that_crosses_another_waits_as_on_one() {
+    let (fleet, [one, _], [here, there]) = stage().await;
+    let beta = fleet.server(1).connect("app").await.unwrap();
+    let waits = async |on: &Client, what: &str| {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'pgherd/%'";
+        until(what, Duration::from_secs(20), async || {
+            on.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 1
+        })
+        .await;
+    };
+    let all = "UPDATE t SET n = n + 10";
+    let chosen = "UPDATE t SET n = n + 10 + 0 * (SELECT count(*)::int FROM t x)";
+    let ordered = "SELECT n FROM t ORDER BY tenant_id FOR UPDATE";
+    let ways: [(&str, &[&str], &str); 6] = [
+        ("a simple query", &[], all),
+        ("a portal", &["portal"], all),
+        ("what returns rows", &[], "UPDATE t SET n = n + 10 RETURNING n"),
+        (
+            "the first statement of a transaction",
+            &["BEGIN", "SET LOCAL work_mem = '8MB'", "SAVEPOINT a"],
+            all,
+        ),
+        ("a write in three steps", &[], chosen),
+        ("rows that are locked in order", &["BEGIN"], ordered),
+    ];
+    let mut n = 0;
+    for (name, before, write) in ways {
+        let client = one.connect().await.unwrap();
+        client
+            .batch_execute(&format!("BEGIN; UPDATE t SET n = n + 1 WHERE tenant_id = {there}"))
+            .await
+            .unwrap();
+        let mut session = one.session("app").await.unwrap();
+        let writes = tokio::spawn(async move {
+            for sql in before.iter().filter(|sql| **sql != "portal") {
+                session.ask(sql).await.unwrap();
+            }
+            let answer = match before.contains(&"portal") {
+                true => session.extended(write, &[]).await.unwrap(),
+                false => session.ask(write).await.unwrap(),
+            };
+            if before.contains(&"SAVEPOINT a") {
+                assert_eq!(session.ask("SHOW work_mem").await.unwrap().value(), "8MB");
+                assert_eq!(session.ask("ROLLBACK TO a").await.unwrap().tag, "ROLLBACK");
+                assert_eq!(session.ask(write).await.unwrap().tag, "UPDATE 40");
+            }
+            if !before.is_empty() && before != ["portal"] {
+                assert_eq!(session.ask("COMMIT").await.unwrap().tag, "COMMIT");
+            }
+            answer
+        });
+        waits(&beta, "the write over all servers waits on beta, and holds rows of alpha").await;
+        let crossing = format!("UPDATE t SET n = n + 1 WHERE tenant_id = {here}");
+        client.batch_execute(&crossing).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        client.batch_execute("COMMIT").await.unwrap();
+        let answer = writes.await.unwrap();
+        assert!(answer.fault.is_none(), "{name}: {answer}");
+        assert!(answer.tag.ends_with(" 40"), "{name}: {answer}");
+        n += if write == ordered { 1 } else { 11 };
+        let read = format!("SELECT n FROM t WHERE tenant_id IN ({here}, {there})");
+        let rows = client.query(&read, &[]).await.unwrap();
+        assert!(
+            rows.len() == 2 && rows.iter().all(|row| row.get::<_, i32>(0) == n),
+            "{name}: each wrote once"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deadlock_of_which_each_has_seen_something_ends_with_an_error_for_one() {
+    let (_fleet, [one, _], [here, there]) = stage().await;
+    let (first, second) = (one.connect().await.unwrap(), one.connect().await.unwrap());
+    let update = |tenant: i64| format!("UPDATE t SET n = n + 1 WHERE tenant_id = {tenant}");
+    for (client, tenant) in [(&first, here), (&second, there)] {
+        client.batch_execute(&format!("BEGIN; {}", update(tenant))).await.unwrap();
+    }
+    let (to_there, to_here) = (update(there), update(here));
+    // The loser has not heard of its error, let alone ended its transaction, when the winner goes on.
+    let outcomes = tokio::join!(first.batch_execute(&to_there), second.batch_execute(&to_here));
+    let (lost, winner) = match outcomes {
+        (Err(error), Ok(())) => (error, &second),
+        (Ok(()), Err(error)) => (error, &first),
+        outcomes => panic!("{outcomes:?}"),
+    };
+    assert_eq!(lost.code().unwrap().code(), "40P01");
+    winner.batch_execute("COMMIT").await.unwrap();
+    let rows = winner.query("SELECT n FROM t WHERE n > 0", &[]).await.unwrap();
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.get::<_, i32>(0) == 1));
+}
+
+#[tokio::test]
+async fn a_transaction_that_has_failed_holds_no_lock_on_any_server() {
+    let (_fleet, [one, _], [here, there]) = stage().await;
+    let (mut failed, other) = (one.session("app").await.unwrap(), one.connect().await.unwrap());
+    let update = |tenant: i64| format!("UPDATE t SET n = n + 1 WHERE tenant_id = {tenant}");
+    other.batch_execute("SET lock_timeout = '5s'").await.unwrap();
+    let errors = [
+        "SELECT 1 / 0",
+        "SELECT * FROM t TABLESAMPLE SYSTEM (50)",
+        &format!("SELECT 1 / (n - n) FROM t WHERE tenant_id = {here}"),
+    ];
+    for wrong in errors {
+        for sql in ["BEGIN", &update(there)] {
+            assert!(failed.ask(sql).await.unwrap().fault.is_none());
+        }
+        assert!(failed.ask(wrong).await.unwrap().fault.is_some());
+        other.batch_execute(&update(there)).await.unwrap_or_else(|error| panic!("{wrong}: {error}"));
+        assert_eq!(failed.ask("SELECT 1").await.unwrap().sqlstate(), "25P02");
+        assert_eq!(failed.ask("COMMIT").await.unwrap().tag, "ROLLBACK");
+    }
+    // A savepoint keeps what was done before it.
+    for wrong in errors {
+        for sql in [
+            "BEGIN",
+            "UPDATE t SET n = 50 WHERE tenant_id = 30",
+            "SAVEPOINT a",
+            &update(there),
+            &update(here),
+        ] {
+            assert!(failed.ask(sql).await.unwrap().fault.is_none());
+        }
+        assert!(failed.ask(wrong).await.unwrap().fault.is_some());
+        other.batch_execute(&update(there)).await.unwrap_or_else(|error| panic!("{wrong}: {error}"));
+        let back = failed.ask("ROLLBACK TO a").await.unwrap();
+        assert_eq!(back.tag, "ROLLBACK", "{wrong}: {back}");
+        assert_eq!(failed.ask("COMMIT").await.unwrap().tag, "COMMIT");
+    }
+    let read = "SELECT n FROM t WHERE tenant_id = 30";
+    let kept: i32 = other.query_one(read, &[]).await.unwrap().get(0);
+    assert!(kept >= 50);
+}

@@ -725,11 +725,11 @@ async fn a_row_that_changes_meanwhile_is_not_overwritten_with_what_was_computed_
     pair.ours.ask("UPDATE users SET score = 0").await.unwrap();
     let add = "UPDATE users SET score = score + 1 + 0 * (SELECT count(*)::int FROM users x WHERE x.id = 1)";
     let mut tasks = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..6 {
         let mut session = daemon.session("app").await.unwrap();
         tasks.push(tokio::spawn(async move {
             session.ask("SET search_path = race").await.unwrap();
-            for _ in 0..4 {
+            for _ in 0..12 {
                 let answer = session.ask(add).await.unwrap();
                 assert!(answer.fault.is_none(), "{answer}");
             }
@@ -739,7 +739,7 @@ async fn a_row_that_changes_meanwhile_is_not_overwritten_with_what_was_computed_
         task.await.unwrap();
     }
     let scores = pair.ours.ask("SELECT min(score), max(score) FROM users").await.unwrap();
-    assert_eq!(scores.rows, [[Some("12".to_owned()), Some("12".to_owned())]]);
+    assert_eq!(scores.rows, [[Some("72".to_owned()), Some("72".to_owned())]]);
 }
 
 #[tokio::test]

@@ -31,25 +31,55 @@ pub async fn run(fleet: Arc<Fleet>, database: Arc<Database>) {
         if old.len() < 2 {
             continue;
         }
-        let found = cycles(&look(&fleet, &database, &mut clients, &old).await);
+        let found = look(&fleet, &database, &mut clients, &old).await.cycles();
         if found.is_empty() {
             continue;
         }
         tokio::time::sleep(AGAIN).await;
         let old = database.transactions.longer_than(TICK);
-        let again = cycles(&look(&fleet, &database, &mut clients, &old).await);
-        for cycle in found.intersection(&again) {
-            let gives_way = |number: &&u64| old.get(number).is_some_and(|entry| entry.gives_way);
-            let chosen = cycle.iter().rev().find(gives_way).or(cycle.last());
-            if let Some(chosen) = chosen.and_then(|number| old.get(number)) {
-                tracing::info!(
-                    database = database.name,
-                    transactions = cycle.len(),
-                    "a deadlock over several servers is broken"
-                );
-                chosen.cancellable.time_out(DEADLOCK).await;
+        let seen = look(&fleet, &database, &mut clients, &old).await;
+        for cycle in found.intersection(&seen.cycles()) {
+            // What a server said of a process counts only while the transaction has it.
+            if !database.transactions.has_all(cycle) {
+                continue;
             }
+            let Some(chosen) = choose(cycle, &old) else { continue };
+            if chosen.gave_way.is_none() && seen.is_of_one_server(cycle) {
+                continue;
+            }
+            tracing::info!(
+                database = database.name,
+                transactions = cycle.len(),
+                "a deadlock over several servers is broken"
+            );
+            chosen.cancellable.time_out(DEADLOCK).await;
         }
+    }
+}
+
+/// Whom a cycle is broken at: who can be run again and gave way least often, else the youngest.
+fn choose<'a>(cycle: &BTreeSet<u64>, entries: &'a BTreeMap<u64, Entry>) -> Option<&'a Entry> {
+    let members = || cycle.iter().rev().filter_map(|number| entries.get(number));
+    let again = members().filter_map(|entry| Some((entry.gave_way?, entry)));
+    again.min_by_key(|(gave_way, _)| *gave_way).map(|(_, entry)| entry).or_else(|| members().next())
+}
+
+/// Who waits for whom on each server.
+struct Seen(Vec<Waits>);
+
+impl Seen {
+    /// The transactions of each cycle.
+    fn cycles(&self) -> BTreeSet<BTreeSet<u64>> {
+        let mut all = Waits::new();
+        for (waiter, whom) in self.0.iter().flatten() {
+            all.entry(*waiter).or_default().extend(whom);
+        }
+        cycles(&all)
+    }
+
+    /// True where a server sees a deadlock in this by itself: it breaks it, and says who waited for what.
+    fn is_of_one_server(&self, cycle: &BTreeSet<u64>) -> bool {
+        self.0.iter().flat_map(cycles).any(|own| own.is_subset(cycle))
     }
 }
 
@@ -58,24 +88,26 @@ async fn look(
     database: &Database,
     clients: &mut HashMap<ServerId, Client>,
     transactions: &BTreeMap<u64, Entry>,
-) -> Waits {
+) -> Seen {
     let mut owners = HashMap::new();
     for (number, entry) in transactions {
         owners.extend(entry.processes.iter().map(|process| (*process, *number)));
     }
     let servers: BTreeSet<ServerId> = owners.keys().map(|(server, _)| *server).collect();
-    let mut waits = Waits::new();
+    let mut seen = Vec::new();
     for server in servers {
         let Some(pairs) = ask(fleet, database, clients, server).await else { continue };
         let waiter = |process: i32| match owners.get(&(server, process)) {
             Some(number) => Waiter::Transaction(*number),
             None => Waiter::Process(server.0, process),
         };
+        let mut waits = Waits::new();
         for (who, whom) in pairs {
             waits.entry(waiter(who)).or_default().insert(waiter(whom));
         }
+        seen.push(waits);
     }
-    waits
+    Seen(seen)
 }
 
 /// Who waits for whom on a server; `None` where it does not say.

@@ -54,12 +54,16 @@ impl Keeping {
     }
 
     /// Room for so many bytes more; false where there is none.
-    fn take(&mut self, bytes: usize) -> bool {
+    pub(super) fn take(&mut self, bytes: usize) -> bool {
         self.bytes += bytes as u64;
         self.bytes <= self.limit
     }
 
-    fn check(&self) -> Result<(), Trouble> {
+    /// Whether there was room for all.
+    ///
+    /// # Errors
+    /// 53400 where there was not.
+    pub(super) fn check(&self) -> Result<(), Trouble> {
         if self.bytes <= self.limit {
             return Ok(());
         }

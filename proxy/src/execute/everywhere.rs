@@ -5,8 +5,9 @@
 
 use bytes::{Bytes, BytesMut};
 use router::plan::{Answer, Leg};
+use router::sql::Kind;
 
-use crate::error::ClientError;
+use crate::execute::answered::{Keeping, tell_columns};
 use crate::execute::executor::Executor;
 use crate::execute::leg::{LegAsk, reply};
 use crate::execute::opening::Hindrance;
@@ -16,13 +17,14 @@ use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::wire::frame::Frame;
+use crate::wire::view::Fields;
 use crate::wire::{view, write};
 
 /// Runs the plan's legs. The first leg's rows and notices go to the client; the others' are equal,
-/// unless the answer is a sum.
+/// unless the answer is a sum. As in PostgreSQL, nothing of what a write returns is told before all of it is done.
 ///
 /// # Errors
-/// The error of the first leg that meets one; the caller rolls all legs back.
+/// The error of the first leg that meets one; the caller rolls all legs back. 53400 where a write returns too much.
 pub(super) async fn run(
     executor: &mut Executor,
     peer: &mut Peer,
@@ -33,34 +35,85 @@ pub(super) async fn run(
 ) -> Result<Option<Bytes>, Hindrance> {
     let mut completions = Vec::new();
     executor.branch_all(decision).await?;
+    let kept = answer == Answer::Sum && matches!(ask.statement.kind(), Kind::Write);
+    let keeping = kept.then(|| Keeping::up_to(executor.fleet.config.load().merge.max_bytes));
+    let mut told = Told { rows, keeping, description: None, kept: Vec::new() };
     for (index, leg) in decision.plan.legs.iter().enumerate() {
         let shown = index == 0 || answer == Answer::Sum;
-        let outcome = ask_leg(executor, peer, ask, rows, leg, (index == 0, shown)).await;
-        match outcome {
-            Ok(completion) => completions.extend(completion),
-            Err(Trouble::Told) => return Err(Trouble::Told.into()),
+        match ask_leg(executor, peer, ask, &mut told, leg, (index == 0, shown)).await {
+            Ok((completion, None)) => completions.extend(completion),
+            Ok((_, Some(fields))) => return Err(fields.into()),
             Err(trouble) => {
                 executor.drop_branch(leg.server);
                 return Err(trouble.into());
             }
         }
     }
+    told.tell_kept(peer, ask).await?;
     Ok(match answer {
         Answer::First => completions.first().map(|frame| frame.bytes().clone()),
         Answer::Sum => sum(&completions),
     })
 }
 
-/// Asks one leg; what the client is to see of it goes there. `(first, shown)` say whether it is the
-/// leg that speaks for all, and whether its rows count.
+/// What the client is told.
+struct Told<'a> {
+    rows: &'a mut Rows,
+    /// How much may be kept, where rows are.
+    keeping: Option<Keeping>,
+    /// The RowDescription of what is kept.
+    description: Option<Frame>,
+    kept: Vec<Bytes>,
+}
+
+impl Told<'_> {
+    /// What the first leg's rows are: RowDescription or NoData.
+    fn describe(&mut self, peer: &mut Peer, ask: Ask<'_>, frame: Frame) -> Result<(), Trouble> {
+        match frame.tag() {
+            b'T' if self.keeping.is_some() => self.description = Some(frame),
+            b'T' => tell_columns(peer, ask, self.rows, &frame)?,
+            _ if ask.describe && self.rows.is_kept() => peer.out().extend_from_slice(frame.bytes()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn push(&mut self, peer: &mut Peer, row: Bytes) -> Result<(), Trouble> {
+        match &mut self.keeping {
+            Some(keeping) => {
+                if keeping.take(row.len()) {
+                    self.kept.push(row);
+                }
+                Ok(())
+            }
+            None => self.rows.push(peer, row).await,
+        }
+    }
+
+    async fn tell_kept(self, peer: &mut Peer, ask: Ask<'_>) -> Result<(), Trouble> {
+        if let Some(keeping) = &self.keeping {
+            keeping.check()?;
+        }
+        if let Some(description) = &self.description {
+            tell_columns(peer, ask, self.rows, description)?;
+        }
+        for row in self.kept {
+            self.rows.push(peer, row).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Asks one leg, and reads it to its end: its CommandComplete, or its error. `(first, shown)` say whether it is
+/// the leg that speaks for all, and whether its rows count.
 async fn ask_leg(
     executor: &mut Executor,
     peer: &mut Peer,
     ask: Ask<'_>,
-    rows: &mut Rows,
+    told: &mut Told<'_>,
     leg: &Leg,
     (first, shown): (bool, bool),
-) -> Result<Option<Frame>, Trouble> {
+) -> Result<(Option<Frame>, Option<Fields>), Trouble> {
     executor.executed(leg.server);
     let text = leg.text.as_deref().unwrap_or(ask.statement.text());
     let connection = executor.connection(leg.server);
@@ -74,26 +127,13 @@ async fn ask_leg(
             b'C' => completion = Some(frame),
             b'E' => error = error.or(Some(view::error_fields(&frame))),
             b'G' => write::copy_fail(connection.out(), "COPY is not distributed here"),
-            b'T' if first && !ask.describe => {
-                rows.describe(
-                    &view::columns(&frame).map_err(|fault| ClientError::internal(fault.to_string()))?,
-                );
-            }
-            b'D' if shown => rows.push(peer, frame.into_bytes()).await?,
-            b'T' | b'n' if first && ask.describe && (frame.tag() == b'T' || rows.is_kept()) => {
-                peer.out().extend_from_slice(frame.bytes());
-            }
+            b'T' | b'n' if first => told.describe(peer, ask, frame)?,
+            b'D' if shown => told.push(peer, frame.into_bytes()).await?,
             b'N' if first => peer.out().extend_from_slice(frame.bytes()),
             _ => {}
         }
     }
-    match error {
-        None => Ok(completion),
-        Some(fields) => {
-            executor.cancellable.tell(peer.out(), &fields);
-            Err(Trouble::Told)
-        }
-    }
+    Ok((completion, error))
 }
 
 /// The CommandComplete with the sum of the affected rows.

@@ -2,12 +2,13 @@
 //! given up and connections given back.
 
 use futures_util::future::join_all;
-use router::ids::ServerId;
+use router::ids::{ServerId, quote_identifier};
 use router::sql::Statement;
 use smallvec::SmallVec;
 
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
+use crate::execute::opening::must;
 use crate::execute::settings::forget;
 use crate::execute::transaction::{Branch, Mode, Transaction};
 use crate::execute::trouble::Trouble;
@@ -138,6 +139,37 @@ impl Executor {
         self.abandon(transaction).await;
     }
 
+    /// The transaction has failed on one server, or here: as in PostgreSQL, it holds nothing any more of what it did
+    /// since its last savepoint, on no server, whenever the client ends it.
+    pub(super) async fn lock_nothing(&mut self) {
+        let savepoint = self.transaction.leave_last_savepoint();
+        let command = match savepoint {
+            Some(name) => format!("ROLLBACK TO SAVEPOINT {}", quote_identifier(&name)),
+            None => "ROLLBACK".to_owned(),
+        };
+        let is_open = |branch: &Branch| {
+            branch.connection.owed() == 0 && branch.connection.status() == TransactionStatus::InTransaction
+        };
+        let open = self.transaction.branches.iter_mut().filter(|(_, branch)| is_open(branch));
+        let command = command.as_str();
+        let ends =
+            open.map(|(server, branch)| async move { (server, must(&mut branch.connection, command).await) });
+        for (server, ended) in join_all(ends).await {
+            if ended.is_err() {
+                self.drop_branch(server);
+            }
+        }
+    }
+
+    /// The transaction's first statement gives way to another transaction: it is rolled back, and the transaction is as
+    /// before it.
+    pub(super) async fn withdraw(&mut self) {
+        let mut lost = self.transaction.withdraw();
+        // They come again.
+        lost.branches.values_mut().for_each(|branch| branch.notices.clear());
+        self.abandon(lost).await;
+    }
+
     /// After a statement that was a transaction of its own, or at Sync: what is open and not the
     /// client's own ends.
     ///
@@ -175,6 +207,8 @@ impl Executor {
 
     /// Notes pins and gives the connections back of what stands.
     pub(super) fn give_back(&mut self, transaction: &mut Transaction) {
+        // Its processes are another's soon.
+        transaction.listed = None;
         self.pin_writes(transaction);
         self.settings.commit();
         self.cancellable.over();
@@ -191,6 +225,7 @@ impl Executor {
 
     /// The transaction does not stand: every branch is rolled back or its connection closed.
     async fn abandon(&mut self, mut transaction: Transaction) {
+        transaction.listed = None;
         self.pin_writes(&transaction);
         self.cancellable.over();
         self.count_transaction(&transaction);

@@ -24,20 +24,21 @@ pub(super) struct LegAsk<'a> {
 impl LegAsk<'_> {
     /// The same with a Flush behind Describe: the description comes as soon as the snapshot is taken.
     pub(super) fn write_described(&self, connection: &mut Connection) {
+        self.write_unexecuted(connection);
+        execute(connection);
+    }
+
+    /// The same without Execute and Sync.
+    pub(super) fn write_unexecuted(&self, connection: &mut Connection) {
         self.write_bound(connection);
-        let out = connection.out();
-        write::flush(out);
-        write::execute(out, b"", 0);
-        write::sync(out);
+        write::flush(connection.out());
     }
 
     /// Appends Parse, Bind, Describe, Execute and Sync for it, by the unnamed statement and portal.
     /// One ReadyForQuery is owed then.
     pub(super) fn write(&self, connection: &mut Connection) {
         self.write_bound(connection);
-        let out = connection.out();
-        write::execute(out, b"", 0);
-        write::sync(out);
+        execute(connection);
     }
 
     fn write_bound(&self, connection: &mut Connection) {
@@ -49,6 +50,13 @@ impl LegAsk<'_> {
         write::bind(out, b"", b"", &formats, values, self.formats);
         write::describe_portal(out, b"");
     }
+}
+
+/// Appends Execute and Sync for what was bound.
+pub(super) fn execute(connection: &mut Connection) {
+    let out = connection.out();
+    write::execute(out, b"", 0);
+    write::sync(out);
 }
 
 /// The next message of a leg; a client that goes away ends the waiting, and the leg with it.

@@ -1,7 +1,8 @@
 //! Reads on several servers: the legs run at the same time, their rows become one result, streamed.
 //!
 //! Nothing is sent to the client before every leg has described its columns and the merge has agreed to
-//! compare them.
+//! compare them. Legs that lock or write rows run one after the other, in the order of the servers, and their rows
+//! are kept until the last has run: so two of them cannot wait for each other crosswise.
 
 use std::task::Poll;
 
@@ -9,11 +10,12 @@ use bytes::{Bytes, BytesMut};
 use router::catalog::is_of_user;
 use router::merge::{Bounds, LegColumn, MergeError, MergePlan, Merger, Step};
 use router::plan::{Leg, Parameter};
-use router::sql::Kind;
+use router::sql::{Access, Kind};
 
 use crate::error::ClientError;
+use crate::execute::answered::Keeping;
 use crate::execute::executor::Executor;
-use crate::execute::leg::{LegAsk, formats, reply};
+use crate::execute::leg::{LegAsk, execute, formats, reply};
 use crate::execute::opening::Hindrance;
 use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
@@ -52,6 +54,9 @@ pub(super) async fn run(
         };
         let outcome = stream(executor, peer, ask, rows, legs, plan, &together).await;
         drop(together);
+        if !matches!(outcome, Ok(Some(_))) {
+            end_unexecuted(executor, legs);
+        }
         match outcome {
             Ok(None) => leave(executor, peer, legs).await?,
             Ok(completion) => return Ok(completion),
@@ -62,6 +67,16 @@ pub(super) async fn run(
         }
     }
     Ok(None)
+}
+
+/// Legs that were described and not executed owe nothing before their Sync.
+fn end_unexecuted(executor: &mut Executor, legs: &[Leg]) {
+    for leg in legs {
+        let connection = executor.connection(leg.server);
+        if connection.owed() == 0 {
+            connection.queue_sync();
+        }
+    }
 }
 
 /// Ends legs whose rows nobody will read. A transaction goes on, so there they run to their end.
@@ -90,12 +105,19 @@ async fn stream(
 ) -> Result<Option<Bytes>, Trouble> {
     let bounds = bounds(plan, ask.parameters, executor.fleet.config.load().merge.max_bytes)?;
     let formats = formats(ask.formats, plan.visible, plan.hidden);
+    let in_turn = ask.statement.access() == Access::Write;
     for leg in legs {
         executor.executed(leg.server);
         let text = leg.text.as_deref().unwrap_or(ask.statement.text());
         let connection = executor.connection(leg.server);
-        LegAsk { text, parameters: ask.parameters, formats: &formats }.write_described(connection);
-        connection.owe_ready();
+        let ask = LegAsk { text, parameters: ask.parameters, formats: &formats };
+        match in_turn {
+            true => ask.write_unexecuted(connection),
+            false => {
+                ask.write_described(connection);
+                connection.owe_ready();
+            }
+        }
         connection.flush().await?;
     }
     let mut descriptions = Vec::new();
@@ -119,7 +141,10 @@ async fn stream(
     if ask.describe {
         write::columns(peer.out(), &visible);
     }
-    merge(executor, peer, rows, legs, &mut merger).await?;
+    if in_turn {
+        execute_in_turn(executor, peer, legs, &mut merger).await?;
+    }
+    merge(executor, peer, rows, legs, &mut merger, vec![in_turn; legs.len()]).await?;
     for leg in legs {
         drain(executor.connection(leg.server), peer).await?;
     }
@@ -167,14 +192,51 @@ async fn description(connection: &mut Lent, peer: &mut Peer) -> Result<Frame, Tr
     }
 }
 
+/// Executes leg after leg, each to its end.
+async fn execute_in_turn(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    legs: &[Leg],
+    merger: &mut Merger,
+) -> Result<(), Trouble> {
+    let unfinished = vec![false; legs.len()];
+    let mut keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
+    for (number, leg) in legs.iter().enumerate() {
+        let connection = executor.connection(leg.server);
+        execute(connection);
+        connection.owe_ready();
+        loop {
+            let frame = match next_reply(executor, peer, legs, &unfinished, Some(number)).await?.1 {
+                Reply::Rows(piece) => {
+                    if !keeping.take(piece.len()) {
+                        keeping.check()?;
+                    }
+                    merger.push(number, piece.freeze()).map_err(refused)?;
+                    continue;
+                }
+                Reply::Frame(frame) => frame,
+            };
+            match frame.tag() {
+                b'C' => break,
+                b'E' => return Err(view::error_fields(&frame).into()),
+                b'N' => peer.out().extend_from_slice(frame.bytes()),
+                _ => {}
+            }
+        }
+        merger.finish(number);
+        drain(executor.connection(leg.server), peer).await?;
+    }
+    Ok(())
+}
+
 async fn merge(
     executor: &mut Executor,
     peer: &mut Peer,
     rows: &mut Rows,
     legs: &[Leg],
     merger: &mut Merger,
+    mut finished: Vec<bool>,
 ) -> Result<(), Trouble> {
-    let mut finished = vec![false; legs.len()];
     let mut out = BytesMut::new();
     loop {
         let wanted = match merger.next(&mut out).map_err(refused)? {

@@ -142,9 +142,9 @@ impl Executor {
                 let process = |(server, branch): (ServerId, &Branch)| (server, branch.connection.process());
                 let mut processes: Vec<_> = branches.map(process).collect();
                 processes.push((server, connection.process()));
-                let gives_way = self.transaction.mode == Mode::Auto;
+                let gave_way = self.transaction.gave_way;
                 self.transaction.listed =
-                    Some(self.database.transactions.enter(processes, &self.cancellable, gives_way));
+                    Some(self.database.transactions.enter(processes, &self.cancellable, gave_way));
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use router::ids::ServerId;
 use router::plan::{Answer, Parameter, Way};
-use router::sql::{Access, Kind, Statement};
+use router::sql::{Access, CopyKind, Kind, Statement};
 
 use crate::error::ClientError;
 use crate::execute::aim::Aim;
@@ -28,6 +28,8 @@ use crate::wire::view::error_fields;
 
 /// How often a read is tried on another connection after one broke under it with nothing answered.
 const MOST_TRIES: u32 = 3;
+/// How often a statement that can be run again gives way to others before the client hears of it.
+const MOST_WAYS_GIVEN: u32 = 10;
 
 /// How a statement was asked for, and with what.
 #[derive(Debug, Clone, Copy)]
@@ -60,10 +62,15 @@ impl Executor {
             let message = "LOCK TABLE can only be used in transaction blocks";
             return Err(ClientError::new("25P01", message).into());
         }
+        // Not for the parts of a statement: those are run again with it.
+        let first = self.transaction.gave_way.is_none() && self.may_give_way(ask.statement);
+        if first {
+            self.transaction.gave_way = Some(0);
+        }
+        let written = peer.written();
         loop {
             let decision = self.decide(ask.statement, ask.parameters).await?;
             let answered = peer.written();
-            let sent = peer.sent();
             match self.interpret(peer, ask, rows, &decision).await {
                 Ok(completion) => {
                     self.alone = Some(decision.plan.legs[0].server).filter(|_| decision.plan.legs.len() == 1);
@@ -71,6 +78,9 @@ impl Executor {
                     self.note(ask.statement, &decision);
                     if ask.statement.changes_schema() && self.transaction.mode != Mode::Auto {
                         self.transaction.catalog_is_behind = true;
+                    }
+                    if first {
+                        self.stay();
                     }
                     return Ok(completion);
                 }
@@ -82,23 +92,45 @@ impl Executor {
                     let alone = self.transaction.mode == Mode::Auto
                         && ask.statement.access() == Access::Read
                         && !self.keeps_connections();
-                    let gives_way = self.cancellable.timed_out() == Some(DEADLOCK)
-                        && tries < MOST_TRIES
-                        && rows.count() == 0
-                        && peer.sent() == sent;
-                    if alone && gives_way && peer.take_back_error(answered) {
+                    let unheard = rows.count() == 0 && peer.sent() <= written;
+                    if first && unheard && self.gives_way(&trouble) && peer.take_back(written) {
                         // The other one goes on now, and this waits for it, as on one server.
-                        Box::pin(self.rollback()).await;
+                        Box::pin(self.withdraw()).await;
                         continue;
                     }
                     if !(fresh && alone && trouble.is_connection_failure()) {
                         self.count(ask.statement, &decision, begun);
+                        if first {
+                            self.stay();
+                        }
                         let aim = Aim::of(ask.statement.text(), &decision.plan.legs, self.before);
                         return Err(trouble.aimed(&aim));
                     }
                     self.transaction.begin_anew();
                 }
             }
+        }
+    }
+
+    /// True where a statement that fails can be run again as if it came now: nothing else has run in the
+    /// transaction.
+    fn may_give_way(&self, statement: &Statement) -> bool {
+        let reads_client = matches!(statement.kind(), Kind::Copy(CopyKind::In { .. }));
+        !reads_client && !self.transaction.failed && self.transaction.is_untouched()
+    }
+
+    /// True where a statement over several servers was chosen to end a deadlock.
+    fn gives_way(&self, trouble: &Trouble) -> bool {
+        let chosen = self.cancellable.timed_out() == Some(DEADLOCK) || trouble.is_deadlock();
+        let left = self.transaction.gave_way.is_some_and(|times| times < MOST_WAYS_GIVEN);
+        chosen && left && self.transaction.listed.is_some() && !self.lost_kept
+    }
+
+    /// The first statement of a transaction has ended: it is not run again.
+    fn stay(&mut self) {
+        self.transaction.gave_way = None;
+        if let Some(listed) = &self.transaction.listed {
+            listed.stays();
         }
     }
 
@@ -349,7 +381,10 @@ impl Executor {
     /// A statement failed: the client's transaction has failed, one of ours is rolled back.
     pub async fn fail(&mut self) {
         match self.transaction.mode {
-            Mode::Explicit => self.transaction.failed = true,
+            Mode::Explicit => {
+                self.transaction.failed = true;
+                Box::pin(self.lock_nothing()).await;
+            }
             Mode::Auto | Mode::Implicit => {
                 Box::pin(self.rollback()).await;
                 Box::pin(self.look_up_parameters()).await;

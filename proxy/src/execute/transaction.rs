@@ -73,6 +73,8 @@ pub struct Transaction {
     pub listed: Option<Listed>,
     /// True while what is read is about to be written: it is read on primaries.
     pub reads_to_write: bool,
+    /// While its first statement runs: how often that has given way to others and was run again.
+    pub gave_way: Option<u32>,
 }
 
 /// A savepoint, and how branches began when it was set: what SET TRANSACTION says after it is undone with it.
@@ -173,6 +175,27 @@ impl Transaction {
         self.listed = None;
     }
 
+    /// True where nothing has run in it yet: its branches can be given up, and nobody notices.
+    pub fn is_untouched(&self) -> bool {
+        let untouched = |branch: &Branch| !branch.executed && !branch.unsynced && branch.preparing.is_empty();
+        !self.broken && self.wrote.is_empty() && self.branches.values().all(untouched)
+    }
+
+    /// What there was of it before anything ran, to begin anew with; the rest is to be rolled back.
+    pub fn withdraw(&mut self) -> Transaction {
+        let fresh = Transaction {
+            mode: self.mode,
+            begin: std::mem::take(&mut self.begin),
+            read_only: self.read_only,
+            savepoints: std::mem::take(&mut self.savepoints),
+            now: std::mem::take(&mut self.now),
+            reads_to_write: self.reads_to_write,
+            gave_way: self.gave_way.map(|times| times + 1),
+            ..Transaction::default()
+        };
+        std::mem::replace(self, fresh)
+    }
+
     /// True inside the client's own transaction.
     pub fn is_explicit(&self) -> bool {
         self.mode == Mode::Explicit
@@ -218,6 +241,16 @@ impl Transaction {
     /// A savepoint is set.
     pub fn savepoint(&mut self, name: &str) {
         self.savepoints.push(Savepoint { name: name.to_owned(), begin: self.begin.clone() });
+    }
+
+    /// What came after the last savepoint is gone; its name, where there is one.
+    pub fn leave_last_savepoint(&mut self) -> Option<String> {
+        let name = self.savepoints.last()?.name.clone();
+        let at = self.savepoints.len() - 1;
+        for branch in self.branches.values_mut() {
+            branch.fences.retain(|_, depth| *depth <= at);
+        }
+        Some(name)
     }
 
     /// A savepoint and all after it are gone; `false` where there is none of the name.

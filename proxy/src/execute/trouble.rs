@@ -37,6 +37,14 @@ impl Trouble {
             Trouble::Told | Trouble::Gone(_) => false,
         }
     }
+
+    /// True where a server has found a deadlock.
+    pub fn is_deadlock(&self) -> bool {
+        match self {
+            Trouble::Relay(fields) => fields.sqlstate() == "40P01",
+            Trouble::Tell(_) | Trouble::Told | Trouble::Gone(_) => false,
+        }
+    }
 }
 
 impl From<Fields> for Trouble {

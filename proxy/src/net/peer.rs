@@ -122,23 +122,16 @@ impl Peer {
         self.sent + self.output.len() as u64
     }
 
-    /// Takes back what was written since so many bytes were, where that is nothing or an error and none of it
-    /// was sent.
-    pub fn take_back_error(&mut self, written: u64) -> bool {
-        let Some(kept) = written.checked_sub(self.sent).and_then(|kept| usize::try_from(kept).ok()) else {
-            return false;
-        };
-        let error = match self.output.get(kept..).filter(|_| self.output_rest == 0) {
-            Some([]) => true,
-            Some([b'E', a, b, c, d, rest @ ..]) => {
-                usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).is_ok_and(|size| size == rest.len() + 4)
+    /// Takes back what was written since so many bytes were; false where some of it was sent.
+    pub fn take_back(&mut self, written: u64) -> bool {
+        let kept = written.checked_sub(self.sent).and_then(|kept| usize::try_from(kept).ok());
+        match kept.filter(|kept| *kept <= self.output.len() && self.output_rest == 0) {
+            Some(kept) => {
+                self.output.truncate(kept);
+                true
             }
-            Some(_) | None => false,
-        };
-        if error {
-            self.output.truncate(kept);
+            None => false,
         }
-        error
     }
 
     /// The next message. Cancel-safe.

@@ -15,7 +15,7 @@ use pg_raw_parse::{Node, NodeMut};
 use super::assigned::{Assignment, New, Value, assignments, column_of, groups};
 use super::insert::{Question, Renumber};
 use super::rewrite::print;
-use super::shape::{function_name, stop_clock};
+use super::shape::{function_name, has_known_order, stop_clock};
 use crate::catalog::{Catalog, Relation, Volatility};
 use crate::ids::{KeyType, quote_identifier};
 use crate::plan::Refusal;
@@ -86,7 +86,7 @@ pub(crate) fn chosen(
     let tenant = tenant.ok_or_else(|| refuse("a write to a table whose key has no tenant"))?;
     let written = taken_apart(statement.stmt(), relation, key.len())?;
     let name = name_of(written.target);
-    let lock = lock_question(&written, name, &key)?;
+    let lock = lock_question(&written, name, &key, relation)?;
     let choose = choose_question(&written, name, &key, (key_type, catalog))?;
     let write = numbered(statement, now, |copy, mem| by_key(copy, mem, &written, name, &key, own))?;
     let changes = |set: &Assignment<'_>| match set.value {
@@ -190,9 +190,19 @@ fn local<'a>(written: &Written<'a>, name: &str) -> Vec<Node<'a>> {
     parts.into_iter().filter(is_local).collect()
 }
 
-fn lock_question(written: &Written<'_>, name: &str, key: &[&str]) -> Result<Question, Refusal> {
+/// Locks rows in the order of their keys, so that two such writes do not wait for each other crosswise.
+fn lock_question(
+    written: &Written<'_>,
+    name: &str,
+    key: &[&str],
+    relation: &Relation,
+) -> Result<Question, Refusal> {
     let conditions = local(written, name);
-    let locking = parsed("SELECT FROM x FOR UPDATE")?;
+    let is_ordered =
+        |column: &str| relation.columns.iter().any(|known| known.name == column && has_known_order(known));
+    let places = (1..).zip(key).filter(|(_, column)| is_ordered(column)).map(|(place, _): (u32, _)| place);
+    let places: Vec<String> = places.map(|place| place.to_string()).collect();
+    let locking = parsed(&format!("SELECT FROM x ORDER BY {} FOR UPDATE", places.join(", ")))?;
     let Some(Node::SelectStmt(locking)) = locking.first().map(|statement| statement.stmt()) else {
         return Err(refuse("a write"));
     };
@@ -207,6 +217,7 @@ fn lock_question(written: &Written<'_>, name: &str, key: &[&str]) -> Result<Ques
             let all = mem.make_bool_expr(BoolExprType::AND_EXPR, mem.make_list(&parts));
             fields.set_where_clause(all.uncast());
         }
+        fields.set_sort_clause(mem.make_unique(locking.sort_clause()));
         fields.set_locking_clause(mem.make_unique(locking.locking_clause()));
         select.uncast()
     })

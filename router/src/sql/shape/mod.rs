@@ -47,3 +47,8 @@ pub(crate) use names::{function_name, output_name};
 pub(crate) use outputs::without_places;
 pub(crate) use split::split;
 pub(crate) use write::{check_insert_clauses, is_same_anywhere, is_stamped, sharded_table, split_write};
+
+/// True where the proxy orders the values of a column exactly as PostgreSQL does.
+pub(crate) fn has_known_order(column: &crate::catalog::Column) -> bool {
+    facts::Facts::of_column(column).has_known_order()
+}
