@@ -4,9 +4,12 @@
 //! | --- | --- |
 //! | `script` | a file of psql to the steps that a client would send |
 //! | `run` | the steps, one by one, to both sides |
+//! | `reasons` | why an answer may be another one |
 
+mod reasons;
 mod run;
 mod script;
 
+pub use reasons::Reason;
 pub use run::{Count, Run};
 pub use script::{Step, steps};

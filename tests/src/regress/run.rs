@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::timeout;
 
+use super::reasons::{Memory, OTHER_PLANS, Reason};
 use super::script::Step;
 use crate::answer::Answer;
 use crate::session::Session;
@@ -24,6 +25,8 @@ pub struct Count {
     pub failed: usize,
     /// Refused by pgherd, with each reason's first statement and number.
     pub refused: BTreeMap<String, (usize, String)>,
+    /// Other ones, for reasons that are right: the statements.
+    pub excused: BTreeMap<Reason, Vec<String>>,
     /// Other ones.
     pub different: Vec<String>,
 }
@@ -46,13 +49,21 @@ pub struct Run {
     skipping: bool,
     /// True inside a transaction block.
     open: bool,
+    memory: Memory,
 }
 
 impl Run {
     /// Sessions of the same role.
     #[must_use]
     pub fn new(ours: Session, oracle: Session, tenant_column: &str) -> Run {
-        Run { ours, oracle, tenant_column: tenant_column.to_owned(), skipping: false, open: false }
+        Run {
+            ours,
+            oracle,
+            tenant_column: tenant_column.to_owned(),
+            skipping: false,
+            open: false,
+            memory: Memory::default(),
+        }
     }
 
     /// One step.
@@ -77,6 +88,7 @@ impl Run {
         let answer = answer?;
         if let Some(fault) = answer.fault.as_ref().filter(|fault| fault.is_refusal()) {
             let why = fault.message.split('"').next().unwrap_or_default().to_owned();
+            self.memory.note(sql, false, true);
             count.refused.entry(why).or_insert_with(|| (0, sql.clone())).0 += 1;
             if self.open {
                 ask(&mut self.ours, &Step::Ask("ROLLBACK".to_owned())).await?;
@@ -86,10 +98,14 @@ impl Run {
             return Ok(());
         }
         let expected = ask(&mut self.oracle, step).await?;
+        self.memory.note(sql, expected.fault.is_some(), false);
         match difference(sql, &answer, &expected) {
-            Some(how) => {
-                count.different.push(format!("{sql}\n  {how}\n  pgherd:\n{answer}  PostgreSQL:\n{expected}"))
-            }
+            Some(how) => match self.reason(sql, &answer, &expected).await? {
+                Some(reason) => count.excused.entry(reason).or_default().push(sql.clone()),
+                None => count
+                    .different
+                    .push(format!("{sql}\n  {how}\n  pgherd:\n{answer}  PostgreSQL:\n{expected}")),
+            },
             None if expected.fault.is_some() => count.failed += 1,
             None => count.equal += 1,
         }
@@ -100,6 +116,37 @@ impl Run {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Why the answers differ and may.
+    async fn reason(&mut self, sql: &str, ours: &Answer, oracle: &Answer) -> Result<Option<Reason>> {
+        if let Some(reason) = self.memory.reason(sql, ours, oracle) {
+            return Ok(Some(reason));
+        }
+        Ok(self.is_open(sql, oracle).await?.then_some(Reason::Open))
+    }
+
+    /// True where PostgreSQL answers a query otherwise with another plan.
+    async fn is_open(&mut self, sql: &str, oracle: &Answer) -> Result<bool> {
+        let word = bare(sql).split_whitespace().next().unwrap_or_default().to_lowercase();
+        if oracle.fault.is_some() || !["select", "table", "values", "with"].contains(&word.as_str()) {
+            return Ok(false);
+        }
+        let (begin, end) = match self.open {
+            true => ("SAVEPOINT another_plan", "ROLLBACK TO another_plan"),
+            false => ("BEGIN", "ROLLBACK"),
+        };
+        for plan in OTHER_PLANS {
+            for text in [begin, plan] {
+                self.oracle.simple(text).await?;
+            }
+            let answer = self.oracle.ask(sql).await?;
+            self.oracle.simple(end).await?;
+            if difference(sql, &answer, oracle).is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A new table with the tenant column gets it NOT NULL, as every sharded table has it.
@@ -136,7 +183,7 @@ fn difference(sql: &str, ours: &Answer, oracle: &Answer) -> Option<&'static str>
     if ours.fault.is_some() {
         return None;
     }
-    if sql.to_lowercase().starts_with("explain") {
+    if bare(sql).to_lowercase().starts_with("explain") {
         return None;
     }
     if ours.tag != oracle.tag {
@@ -153,6 +200,32 @@ fn difference(sql: &str, ours: &Answer, oracle: &Answer) -> Option<&'static str>
     if sorted.rows != expected.rows || sorted.copied != expected.copied {
         return Some("other rows");
     }
-    let is_ordered = sql.to_lowercase().contains("order by");
-    (is_ordered && ours.rows != oracle.rows).then_some("another order")
+    (is_ordered(sql) && ours.rows != oracle.rows).then_some("another order")
+}
+
+/// The statement without the comments before it.
+fn bare(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    while let Some(comment) = rest.strip_prefix("/*") {
+        rest = comment.split_once("*/").map_or("", |(_, rest)| rest).trim_start();
+    }
+    rest
+}
+
+/// True where the rows as a whole have an order: that of a window, an aggregate or a subquery is none.
+fn is_ordered(sql: &str) -> bool {
+    let (mut depth, mut quoted) = (0_usize, false);
+    let mut outer = String::new();
+    for character in sql.to_lowercase().chars() {
+        match character {
+            '\'' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            character if character.is_whitespace() => outer.push(' '),
+            character if depth == 0 => outer.push(character),
+            _ => {}
+        }
+    }
+    outer.split_whitespace().collect::<Vec<_>>().join(" ").contains("order by")
 }
