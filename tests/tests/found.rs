@@ -101,6 +101,54 @@ async fn what_regression_files_found_is_answered_as_by_postgresql() {
             "DROP TABLE passing, passing_too",
         ])
         .await;
+    // So is what is made of them, and what is said of their parts by name.
+    ground
+        .agree(&[
+            "CREATE TEMP TABLE passing (a int, b text)",
+            "CREATE INDEX passing_index ON passing (a)",
+            "COMMENT ON INDEX passing_index IS 'soon gone'",
+            "REINDEX INDEX passing_index",
+            "CLUSTER passing USING passing_index",
+            "DROP INDEX passing_index",
+            "CREATE INDEX passing_index ON passing (b)",
+            "CREATE RULE passing_rule AS ON DELETE TO passing DO INSTEAD NOTHING",
+            "DROP RULE passing_rule ON passing",
+            "CREATE VIEW passing_view AS SELECT a FROM passing WHERE a > 1",
+            "INSERT INTO passing VALUES (1), (2), (3)",
+            "SELECT * FROM passing_view",
+            "SELECT relpersistence FROM pg_class WHERE relname = 'passing_view'",
+            "CREATE TEMP SEQUENCE passing_numbers",
+            "SELECT setval('passing_numbers', 5)",
+            "BEGIN",
+            "CREATE TEMP TABLE passing_too (a int) ON COMMIT DROP",
+            "CREATE INDEX passing_too_index ON passing_too (a)",
+            "DROP INDEX passing_too_index",
+            "COMMIT",
+            "DROP TABLE passing CASCADE",
+        ])
+        .await;
+    // Upkeep of one table runs inside a transaction block, and what that cannot hold outside of it.
+    ground
+        .agree(&[
+            "CREATE TABLE kept (id int PRIMARY KEY, part int NOT NULL)",
+            "CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+            "CREATE TABLE parted_one PARTITION OF parted FOR VALUES FROM (1) TO (9)",
+            "INSERT INTO kept SELECT n, n FROM generate_series(1, 9) n",
+            "BEGIN",
+            "REINDEX TABLE kept",
+            "REINDEX INDEX kept_pkey",
+            "CLUSTER kept USING kept_pkey",
+            "COMMIT",
+            "REINDEX INDEX parted_pkey",
+            "REINDEX TABLE parted",
+            "CREATE MATERIALIZED VIEW kept_parts AS SELECT part, count(*) AS c FROM kept GROUP BY part",
+            "CREATE UNIQUE INDEX ON kept_parts (part)",
+            "UPDATE kept SET part = 1 WHERE id < 5",
+            "REFRESH MATERIALIZED VIEW CONCURRENTLY kept_parts",
+            "SELECT * FROM kept_parts",
+            "DROP TABLE kept CASCADE",
+        ])
+        .await;
     // A generated column is set to DEFAULT on every copy.
     ground
         .agree(&[
@@ -111,6 +159,15 @@ async fn what_regression_files_found_is_answered_as_by_postgresql() {
             "SELECT * FROM doubles",
         ])
         .await;
+    // What one server computes, the others store, whatever key the table has.
+    ground
+        .agree(&[
+            "CREATE TABLE keyless (a int DEFAULT (random() * 0)::int, b text DEFAULT 'b')",
+            "INSERT INTO keyless DEFAULT VALUES",
+            "INSERT INTO keyless VALUES (DEFAULT, DEFAULT), (7, DEFAULT) RETURNING *",
+            "SELECT * FROM keyless",
+        ])
+        .await;
     // EXECUTE over several servers.
     ground
         .agree(&[
@@ -119,8 +176,99 @@ async fn what_regression_files_found_is_answered_as_by_postgresql() {
             "EXECUTE q('5')",
             "PREPARE w (int) AS SELECT tenant_id, user_id, rank() OVER (ORDER BY score, tenant_id, user_id) FROM users WHERE score > $1",
             "EXECUTE w(3)",
+            // Arguments have types of their own.
+            "EXECUTE w(2.5)",
+            "EXECUTE w('1'::text::int + 1)",
+            "EXECUTE w(true)",
+            "EXECUTE w(now())",
+            "PREPARE f (text, int, float) AS SELECT user_id FROM users WHERE name <> $1 AND (score = $2 OR user_id = $3::bigint)",
+            "EXECUTE f('2020-01-01 13:00'::date, 5::smallint, 10.5)",
+            "PREPARE d (text) AS SELECT $1, count(*) FROM users",
+            "EXECUTE d('2020-01-01 13:00'::date)",
+            "EXECUTE d(1.50)",
+            "EXECUTE d(1e3)",
+            "EXECUTE d(1.50, 2)",
         ])
         .await;
+    // The row on which a cursor stands is on the cursor's server.
+    ground
+        .agree(&[
+            "BEGIN",
+            "DECLARE c CURSOR FOR SELECT * FROM tasks WHERE tenant_id = 2 ORDER BY task_id FOR UPDATE",
+            "FETCH 2 FROM c",
+            "UPDATE tasks SET title = 'here' WHERE CURRENT OF c",
+            "FETCH 1 FROM c",
+            "DELETE FROM tasks WHERE CURRENT OF c RETURNING title",
+            "COMMIT",
+            "SELECT count(*) FROM tasks WHERE title = 'here'",
+        ])
+        .await;
+    assert_eq!(ground.stage.difference(false).await.unwrap(), None);
+}
+
+/// Functions whose code only computes, or reads what every server has a copy of, need no word in the configuration.
+#[tokio::test]
+async fn functions_that_only_compute_run_over_all_tenants() {
+    let ground = Ground::lay().await;
+    ground
+        .agree(&[
+            "CREATE FUNCTION added(a int, b int DEFAULT 3) RETURNS int LANGUAGE sql AS 'SELECT a + b'",
+            "CREATE FUNCTION twice(a int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN added(a, a); END'",
+            "CREATE FUNCTION region(n int) RETURNS text LANGUAGE sql AS 'SELECT name FROM regions WHERE region_id = n'",
+            "SELECT added(1), twice(4), region(1)",
+            "SELECT twice(score), count(*) FROM users WHERE added(score) > 4 GROUP BY 1",
+            "SELECT tenant_id, user_id, region(score) FROM users WHERE score IS NOT NULL",
+            "SELECT added(user_id::int), rank() OVER (ORDER BY twice(score), tenant_id, user_id) FROM users",
+            "UPDATE users SET score = twice(score) WHERE score < 5",
+        ])
+        .await;
+    let mut session = ground.daemon.session("app").await.unwrap();
+    for sql in [
+        "CREATE FUNCTION reading() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM users'",
+        "CREATE FUNCTION reading_too() RETURNS bigint LANGUAGE sql AS 'SELECT reading()'",
+        "CREATE FUNCTION running(q text) RETURNS int LANGUAGE plpgsql AS 'BEGIN EXECUTE q; RETURN 1; END'",
+    ] {
+        assert!(session.ask(sql).await.unwrap().fault.is_none(), "{sql}");
+    }
+    for sql in [
+        "SELECT reading()",
+        "SELECT reading_too() FROM regions",
+        "SELECT user_id, running('delete from users') FROM users",
+    ] {
+        let answer = session.ask(sql).await.unwrap();
+        assert!(answer.fault.as_ref().is_some_and(tests::Fault::is_refusal), "{sql}: {answer}");
+    }
+    assert_eq!(ground.stage.difference(false).await.unwrap(), None);
+}
+
+/// What would be everybody's, made of what one session has, is refused before it is on one server alone.
+#[tokio::test]
+async fn nothing_that_is_everybodys_is_made_of_a_temporary_table() {
+    let ground = Ground::lay().await;
+    let mut session = ground.daemon.session("app").await.unwrap();
+    session.ask("CREATE TEMP TABLE passing (a int)").await.unwrap();
+    for sql in [
+        "CREATE TABLE lasting (LIKE passing)",
+        "CREATE FUNCTION lasting() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM passing'",
+        "CREATE FUNCTION lasting(passing) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+        "CREATE VIEW lasting AS WITH passing AS (SELECT 1) SELECT * FROM passing",
+        "DROP TABLE passing, regions",
+    ] {
+        let answer = session.ask(sql).await.unwrap();
+        assert!(answer.fault.as_ref().is_some_and(tests::Fault::is_refusal), "{sql}: {answer}");
+    }
+    for sql in ["BEGIN", "DECLARE c CURSOR FOR SELECT * FROM regions", "FETCH 1 FROM c"] {
+        assert!(session.ask(sql).await.unwrap().fault.is_none(), "{sql}");
+    }
+    let answer = session.ask("DELETE FROM regions WHERE CURRENT OF c").await.unwrap();
+    assert!(answer.fault.as_ref().is_some_and(tests::Fault::is_refusal), "{answer}");
+    session.ask("ROLLBACK").await.unwrap();
+    // Names that mean everybody's tables elsewhere mean them here too.
+    for sql in
+        ["CREATE TABLE other (a int)", "CREATE INDEX other_index ON other (a)", "DROP INDEX other_index"]
+    {
+        assert!(session.ask(sql).await.unwrap().fault.is_none(), "{sql}");
+    }
 }
 
 /// Rows that stand on every server, or on their tenants', cannot become the others by a change of a column.

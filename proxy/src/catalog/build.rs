@@ -6,13 +6,14 @@ use std::sync::Arc;
 use router::catalog::{
     Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, Volatility, Writer, Written,
 };
+use router::sql::Dependence;
 
 use super::compare::{Difference, Drift};
 use super::defaults::DatabaseFacts;
 use super::facts::{CollationFacts, ColumnFacts, Facts, FunctionRow, RelationFacts};
 use super::sharding::Kinds;
 use super::writers::Writers;
-use super::{sharding, views};
+use super::{plain, sharding, views};
 
 /// The catalog that one server's facts make; what the servers hold differently is unsafe in it, and
 /// so is what reads that.
@@ -28,6 +29,7 @@ pub fn build(facts: &Facts, tenant_column: &str, version: u64, drift: &Drift) ->
     distrust(facts, &mut kinds, &drift.unlike);
     let copied = |row: &&RelationFacts| kinds.get(&row.oid) == Some(&RelationKind::Reference);
     let writers = Writers::of(facts, facts.relations.iter().filter(copied).map(|row| row.name.clone()));
+    let functions = functions(facts, &kinds);
     let relations = facts.relations.iter().map(|row| {
         let kind = kinds.remove(&row.oid).unwrap_or(RelationKind::Sequence);
         let own = columns.remove(&row.oid).unwrap_or_default();
@@ -39,7 +41,7 @@ pub fn build(facts: &Facts, tenant_column: &str, version: u64, drift: &Drift) ->
         version,
         relations: relations.collect(),
         writers: writers.functions(),
-        functions: functions(facts),
+        functions,
         operators: facts.operators.iter().cloned().collect(),
         types: facts.types.iter().map(|row| (row.oid, row.name.clone())).collect(),
         tenant_column: tenant_column.to_owned(),
@@ -151,29 +153,48 @@ fn default_is_c(database: &DatabaseFacts) -> bool {
 }
 
 /// A user's function of a name that PostgreSQL has too makes the worst of both.
-fn functions(facts: &Facts) -> HashMap<String, FunctionFacts> {
+fn functions(facts: &Facts, kinds: &Kinds) -> HashMap<String, FunctionFacts> {
     let mut functions: HashMap<String, FunctionFacts> =
         facts.builtin.rows.iter().map(|row| (row.name.clone(), function(row))).collect();
+    // Those of extensions are nobody's code either.
+    for row in facts.functions.iter().filter(|row| row.builtin) {
+        functions.insert(row.name.clone(), function(row));
+    }
+    let plain = plain::of(facts, &functions, kinds);
     // Of schema `pgherd`: it counts as PostgreSQL's own unless somebody else's has its name.
     let unique_id = FunctionFacts {
         volatility: Volatility::Volatile,
         builtin: true,
+        reads_copies: false,
         aggregate: false,
         window: false,
         returns_set: false,
     };
     functions.insert("unique_id".to_owned(), unique_id);
     for row in &facts.functions {
-        let own = function(row);
+        let own = match plain.get(row.name.as_str()) {
+            Some(dependence) => computing(row, *dependence),
+            None => function(row),
+        };
         functions.entry(row.name.clone()).and_modify(|all| *all = worst(all, &own)).or_insert(own);
     }
     functions
+}
+
+/// A function that only computes is as volatile as what it depends on, whatever it is declared as.
+fn computing(row: &FunctionRow, dependence: Dependence) -> FunctionFacts {
+    let (volatility, reads_copies) = match dependence {
+        Dependence::Arguments => (Volatility::Immutable, false),
+        Dependence::Copies => (Volatility::Stable, true),
+    };
+    FunctionFacts { volatility, reads_copies, builtin: true, ..function(row) }
 }
 
 fn worst(one: &FunctionFacts, other: &FunctionFacts) -> FunctionFacts {
     FunctionFacts {
         volatility: one.volatility.max(other.volatility),
         builtin: one.builtin && other.builtin,
+        reads_copies: one.reads_copies || other.reads_copies,
         aggregate: one.aggregate || other.aggregate,
         window: one.window || other.window,
         returns_set: one.returns_set || other.returns_set,
@@ -189,6 +210,7 @@ fn function(row: &FunctionRow) -> FunctionFacts {
     FunctionFacts {
         volatility,
         builtin: row.builtin,
+        reads_copies: false,
         aggregate: row.aggregate,
         window: row.window,
         returns_set: row.returns_set,

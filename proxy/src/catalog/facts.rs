@@ -156,6 +156,8 @@ pub(super) struct FunctionRow {
     pub(super) returns_set: bool,
     /// The code of those that are in SQL or PL/pgSQL and may write.
     pub(super) source: Option<String>,
+    /// True where that is the code of all of them.
+    pub(super) readable: bool,
 }
 
 /// A type of a user schema.

@@ -7,6 +7,7 @@
 //! | `build` | pure: facts -> [`router::catalog::Catalog`] |
 //! | `sharding` | pure: which tables can be sharded, and why others can not |
 //! | `views` | pure: what a view reads in the end |
+//! | `plain`, `writers` | pure: what code cannot read, and what it writes |
 //! | `compare` | pure: where servers hold different things |
 //! | `defaults` | the database itself: its collation, and the settings that sessions begin with |
 //! | `live` | the published catalog, renewed after DDL and from time to time |
@@ -16,6 +17,7 @@ mod compare;
 mod defaults;
 mod facts;
 mod live;
+mod plain;
 mod questions;
 mod sharding;
 mod views;

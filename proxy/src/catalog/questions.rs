@@ -109,7 +109,7 @@ const FUNCTIONS: &str = "SELECT p.proname AS name, max(p.provolatile) AS volatil
        bool_and(n.nspname = 'pg_catalog' OR e.objid IS NOT NULL) AS builtin, \
        bool_or(p.prokind = 'a') AS aggregate, bool_or(p.prokind = 'w') AS window, \
        bool_or(p.proretset) AS returns_set, \
-       string_agg(s.source, ';' ORDER BY p.oid) AS source \
+       string_agg(s.source, ';' ORDER BY p.oid) AS source, bool_and(s.source IS NOT NULL) AS readable \
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
      LEFT JOIN pg_depend e ON e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e' \
      LEFT JOIN LATERAL (SELECT coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) AS source FROM pg_language l \

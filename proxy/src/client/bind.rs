@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use router::ids::{KeyType, ServerId};
 use router::plan::{Parameter, Role, Way};
-use router::sql::{ConfigValue, Kind as Sort, Statement};
+use router::sql::{Arguments, ConfigValue, Kind as Sort, Statement};
 
 use crate::client::extended::is_ours;
 use crate::client::portal::{Bound, Portal, Stand, parameters_of};
@@ -41,7 +41,7 @@ impl Session {
             check_parameters(&bind, &prepared, statement)?;
             if let Sort::Execute { name, arguments } = statement.kind() {
                 self.not_failed()?;
-                let meant = self.bind_of(name, arguments, &bind)?;
+                let meant = self.bind_of(name, arguments, &bind).await?;
                 return Box::pin(self.bind(&meant, None)).await;
             }
         }
@@ -96,14 +96,20 @@ impl Session {
     }
 
     /// The Bind that an EXECUTE means: of the statement that it names, with its arguments.
-    fn bind_of(
+    async fn bind_of(
         &mut self,
         name: &str,
-        arguments: &[Option<String>],
+        arguments: &Arguments,
         bind: &Bind<'_>,
     ) -> Result<Frame, Trouble> {
         let prepared = self.executed_as(name)?;
-        self.executor.check_arguments(name, &prepared, arguments.len())?;
+        self.executor.check_arguments(name, &prepared, arguments.count())?;
+        if let Arguments::Computed { .. } = arguments {
+            Box::pin(self.drain()).await?;
+            Box::pin(self.executor.upgrade()).await?;
+            self.executor.open_implicit();
+        }
+        let arguments = Box::pin(self.executor.values_of(arguments, &prepared)).await?;
         let values = arguments.iter().map(|value| value.as_deref().map(str::as_bytes));
         let mut out = BytesMut::new();
         write::bind(&mut out, bind.portal, name.as_bytes(), &[], values, &bind.result_formats);

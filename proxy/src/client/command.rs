@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use router::ids::{ServerId, quote_literal};
 use router::plan::Parameter;
-use router::sql::{ConfigCall, ConfigValue, Discarded, Kind, SetScope, Statement};
+use router::sql::{Arguments, ConfigCall, ConfigValue, Discarded, Kind, SetScope, Statement};
 
 use crate::client::session::Session;
 use crate::error::ClientError;
@@ -411,10 +411,11 @@ impl Session {
     async fn execute_prepared(
         &mut self,
         name: &str,
-        arguments: &[Option<String>],
+        arguments: &Arguments,
     ) -> Result<Option<Bytes>, Trouble> {
         let prepared = self.executed_as(name)?;
-        self.executor.check_arguments(name, &prepared, arguments.len())?;
+        self.executor.check_arguments(name, &prepared, arguments.count())?;
+        let arguments = self.executor.values_of(arguments, &prepared).await?;
         let statement = self.executor.statement_of(&prepared)?;
         let Some(statement) = statement else { return Ok(Some(complete(""))) };
         let parameters: Vec<Parameter<'_>> = arguments

@@ -152,11 +152,11 @@ impl Executor {
     /// PostgreSQL's own.
     pub async fn check(&mut self, prepared: &Prepared) -> Result<(), Trouble> {
         let server = self.any_branch().await?;
-        let checked = self.ready_now(server, prepared).await;
+        let checked = self.check_on(server, prepared).await;
         if self.transaction.mode == Mode::Auto {
             self.end_of_message().await?;
         }
-        checked.map(|_| ())
+        checked
     }
 
     /// A text that the parser could not read, or would not: a server says what is wrong with it. It is

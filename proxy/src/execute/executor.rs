@@ -82,6 +82,8 @@ pub struct Executor {
     /// Tells its numbers from others' on connections.
     pub(super) number: u64,
     pub(super) routes: Routes,
+    /// The session's temporary relations, for a statement whose plan depends on them.
+    pub(super) temporary: Vec<String>,
     /// What the settings of this stamp say.
     path: Option<Box<(u64, SearchPath)>>,
     tenant: Option<Box<(u64, u64, Option<TenantKey>)>>,
@@ -116,6 +118,7 @@ impl Executor {
             slow,
             number: rand::random(),
             routes: Routes::default(),
+            temporary: Vec::new(),
             path: None,
             tenant: None,
         }

@@ -10,6 +10,8 @@
 //! | `insert`, `matched`, `chosen`, `staged`, `copies` | writes whose rows belong to several servers |
 //! | `locked` | the first rows of several servers, locked |
 //! | `inner`, `answered` | statements that are parts of the client's, and what they answer |
+//! | `arguments` | what EXECUTE gives a prepared statement |
+//! | `temporary` | the names that the session's connection knows alone |
 //! | `in_turn` | what cannot run in a transaction: on one server after the other |
 //! | `numbers` | what sequences gave the session |
 //! | `sequences`, `set_values` | sequences over several servers: kept apart, set |
@@ -35,6 +37,7 @@
 mod aim;
 pub mod alike;
 mod answered;
+mod arguments;
 pub mod at_once;
 pub mod branches;
 pub mod cancel;
@@ -82,6 +85,7 @@ mod sequences;
 mod set_values;
 pub mod settings;
 mod staged;
+mod temporary;
 mod tenancy;
 mod together;
 pub mod transaction;

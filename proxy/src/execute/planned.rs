@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use crate::directory::NearDirectory;
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
+use crate::execute::transaction::Mode;
 use crate::execute::transaction::Permit;
 use crate::execute::trouble::Trouble;
 
@@ -131,6 +132,8 @@ impl Executor {
             read_write_transaction: self.transaction.reads_to_write
                 || self.transaction.is_explicit() && !self.transaction.read_only,
             held: self.standing(statement),
+            temporary: if statement.asks_for_temporary() { &self.temporary } else { &[] },
+            in_block: self.transaction.mode != Mode::Auto,
             fenced: &fenced,
             now: &self.transaction.now,
             away: &away,
@@ -186,7 +189,7 @@ impl Executor {
             Kind::Fetch { name } | Kind::CloseCursor(Some(name)) => {
                 self.transaction.cursors.get(name).copied()
             }
-            _ => None,
+            _ => statement.current_of().and_then(|name| self.transaction.cursors.get(name).copied()),
         };
         let mut branches = self.transaction.branches.iter();
         let holding = || branches.find(|(_, branch)| branch.hold.is_some()).map(|(server, _)| server);

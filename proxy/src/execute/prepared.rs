@@ -1,9 +1,9 @@
 //! Prepared statements are virtual: a client's name stands for a text and its parameter types, and a
 //! connection learns the text when it first needs it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use router::catalog::SearchPath;
+use router::catalog::{SearchPath, is_of_user};
 use router::ids::quote_identifier;
 use router::sql::Statement;
 use xxhash_rust::xxh3::Xxh3;
@@ -23,6 +23,16 @@ pub struct Prepared {
     /// What the client was told of its rows.
     pub described: Arc<Described>,
     known: Mutex<Option<Known>>,
+    inferred: OnceLock<Inferred>,
+}
+
+/// The types of the parameters of SQL's PREPARE, as a server has them.
+#[derive(Debug, Clone, Default)]
+pub struct Inferred {
+    /// Their names, separated by commas.
+    pub names: String,
+    /// Their OIDs.
+    pub oids: Vec<u32>,
 }
 
 /// What a text says under one reading of the catalog and one search path.
@@ -48,7 +58,23 @@ pub enum Types {
 impl Prepared {
     /// A text and its parameters' types.
     pub fn new(text: Arc<str>, types: Types) -> Prepared {
-        Prepared { text, types, described: Arc::default(), known: Mutex::default() }
+        Prepared {
+            text,
+            types,
+            described: Arc::default(),
+            known: Mutex::default(),
+            inferred: OnceLock::new(),
+        }
+    }
+
+    /// Notes what a server has inferred.
+    pub fn infer(&self, inferred: Inferred) {
+        let _known_already = self.inferred.set(inferred);
+    }
+
+    /// What a server has inferred.
+    pub fn inferred(&self) -> Option<&Inferred> {
+        self.inferred.get()
     }
 
     /// What was noted last, if it was noted under this catalog and search path.
@@ -69,11 +95,15 @@ impl Prepared {
         statement
     }
 
-    /// The declared type of parameter `index`, counted from 0; 0 where the server infers it.
+    /// The type of parameter `index`, counted from 0; 0 where the server infers it. Users' types have other
+    /// OIDs on other servers.
     pub fn type_oid(&self, index: usize) -> u32 {
         match &self.types {
             Types::Oids(oids) => oids.get(index).copied().unwrap_or(0),
-            Types::Names(_) => 0,
+            Types::Names(_) => {
+                let known = self.inferred.get().and_then(|inferred| inferred.oids.get(index).copied());
+                known.filter(|oid| !is_of_user(*oid)).unwrap_or(0)
+            }
         }
     }
 

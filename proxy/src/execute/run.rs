@@ -62,6 +62,7 @@ impl Executor {
             let message = "LOCK TABLE can only be used in transaction blocks";
             return Err(ClientError::new("25P01", message).into());
         }
+        self.learn_temporary(ask.statement).await?;
         // Not for the parts of a statement: those are run again with it.
         let first = self.transaction.gave_way.is_none() && self.may_give_way(ask.statement);
         if first {

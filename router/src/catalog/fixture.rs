@@ -168,6 +168,7 @@ fn functions() -> std::collections::HashMap<String, FunctionFacts> {
     let plain = |volatility| FunctionFacts {
         volatility,
         builtin: true,
+        reads_copies: false,
         aggregate: false,
         window: false,
         returns_set: false,

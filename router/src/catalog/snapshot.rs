@@ -162,9 +162,11 @@ pub enum Collation {
 pub struct FunctionFacts {
     /// The worst of all overloads.
     pub volatility: Volatility,
-    /// True where every overload is in `pg_catalog` or comes with an extension: it reads no user
-    /// table behind the planner's back (unless it runs SQL text given to it, as `query_to_xml`).
+    /// True where every overload is in `pg_catalog`, comes with an extension, or only computes: it reads no
+    /// tenant's rows behind the planner's back (unless it runs SQL text given to it, as `query_to_xml`).
     pub builtin: bool,
+    /// True where one of them is a user's that reads tables of which every server has a copy.
+    pub reads_copies: bool,
     /// True where one of them is an aggregate.
     pub aggregate: bool,
     /// True where one of them is a window function.

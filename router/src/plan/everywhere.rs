@@ -6,6 +6,7 @@ use super::place::Placing;
 use super::request::Request;
 use super::{Answer, Leg, Plan, Refusal, Role, Tenants, Verdict, Way};
 use crate::ids::ServerId;
+use crate::sql::temporary::OwnNames;
 use crate::sql::{Statement, stopped};
 
 /// One statement on all servers in one atomic commit; with one server it is an ordinary statement.
@@ -30,6 +31,9 @@ pub(super) fn set_values(request: &Request<'_>, subject: &Statement) -> Result<O
     if !subject.calls().setval || request.directory.servers().len() <= 1 {
         return Ok(None);
     }
+    if let Some(verdict) = of_session(request)? {
+        return Ok(Some(verdict));
+    }
     if request.statement.set_values().is_none() {
         return Err(Refusal::unsupported(
             "setval among other things, or in another statement than a plain SELECT, and there are several servers",
@@ -48,8 +52,8 @@ pub(super) fn schema_change(
     if temporary {
         return Ok(request.beside(request.stay(), "a temporary table of the session"));
     }
-    if let (Some(held), false) = (request.session.held, request.statement.touched().unknown.is_empty()) {
-        return Ok(request.beside(held, "a table of the session's connection"));
+    if let Some(verdict) = of_session(request)? {
+        return Ok(verdict);
     }
     match transactional {
         true => filled(request, on_all_schemas(request)?),
@@ -72,6 +76,28 @@ fn filled(request: &Request<'_>, verdict: Verdict) -> Result<Verdict, Refusal> {
     }
 }
 
+/// What concerns temporary objects of the session runs on their connection alone.
+fn of_session(request: &Request<'_>) -> Result<Option<Verdict>, Refusal> {
+    let Some(held) = request.session.held else { return Ok(None) };
+    let here = || Ok(Some(request.beside(held, "a table of the session's connection")));
+    if !request.statement.touched().unknown.is_empty() {
+        return here();
+    }
+    let own = |name: &&String| request.session.temporary.contains(name);
+    match request.statement.own_names() {
+        Some(OwnNames::Of(names)) if names.iter().all(|name| own(&name)) => here(),
+        Some(OwnNames::MadeOf(names)) if names.iter().any(|name| own(&name)) => here(),
+        Some(OwnNames::Of(names) | OwnNames::Shared(names)) => match names.iter().find(own) {
+            Some(name) => Err(Refusal::unsupported(
+                format!("\"{name}\" is a temporary relation of the session, which is on one server only"),
+                "Make what is everybody's of tables that are, and concern temporary ones by themselves.",
+            )),
+            None => Ok(None),
+        },
+        Some(OwnNames::MadeOf(_)) | None => Ok(None),
+    }
+}
+
 /// ANALYZE: on every server, or where the session's temporary tables are.
 pub(super) fn analyze(request: &Request<'_>) -> Result<Verdict, Refusal> {
     match (request.session.held, request.statement.touched().unknown.is_empty()) {
@@ -80,17 +106,23 @@ pub(super) fn analyze(request: &Request<'_>) -> Result<Verdict, Refusal> {
     }
 }
 
-/// VACUUM and its kin: on one server after the other.
+/// VACUUM and its kin: on one server after the other; inside a transaction block on all of them, where
+/// PostgreSQL lets it run there.
 pub(super) fn upkeep(request: &Request<'_>) -> Result<Verdict, Refusal> {
-    if let (Some(held), false) = (request.session.held, request.statement.touched().unknown.is_empty()) {
-        return Ok(request.beside(held, "a table of the session's connection"));
+    if let Some(verdict) = of_session(request)? {
+        return Ok(verdict);
     }
-    in_turn(request, on_all(request, "every server's tables")?)
+    let everywhere = on_all(request, "every server's tables")?;
+    match request.session.in_block {
+        true if request.statement.runs_in_block() => Ok(everywhere),
+        true | false => in_turn(request, everywhere),
+    }
 }
 
 /// The same with a transaction of its own on each server, where there are several.
 fn in_turn(request: &Request<'_>, verdict: Verdict) -> Result<Verdict, Refusal> {
-    let hindrance = request.statement.in_turn().and_then(|in_turn| in_turn.hindrance());
+    let in_block = request.session.in_block;
+    let hindrance = request.statement.in_turn().and_then(|in_turn| in_turn.hindrance(in_block));
     match (verdict, hindrance) {
         (Verdict::Run(plan), Some((message, hint))) if plan.legs.len() > 1 => {
             Err(Refusal::unsupported(message, hint))

@@ -216,6 +216,11 @@ pub struct SessionView<'a> {
     /// The server on which the session holds a connection (temporary tables, LISTEN ...): plans
     /// of statements without sharded tables stay there.
     pub held: Option<ServerId>,
+    /// The temporary relations of the session, by name: asked for where
+    /// [`crate::sql::Statement::asks_for_temporary`], else empty.
+    pub temporary: &'a [String],
+    /// True inside a transaction block.
+    pub in_block: bool,
     /// The moves whose fences the open transaction holds.
     pub fenced: &'a [MoveId],
     /// What `now()` is for this statement where it runs on several servers.

@@ -78,7 +78,8 @@ impl Calls {
         if volatility == Volatility::Volatile && !is_harmless(name) && effect != Effect::Config {
             self.writing.get_or_insert_with(|| name.to_owned());
         }
-        if volatility == Volatility::Volatile || of_server(name) {
+        let reads_copies = facts.is_some_and(|facts| facts.reads_copies);
+        if volatility == Volatility::Volatile || of_server(name) || reads_copies {
             self.differs.get_or_insert_with(|| name.to_owned());
         }
         match effect {

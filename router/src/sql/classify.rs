@@ -64,7 +64,7 @@ pub(super) fn classify(sql: &SqlStatement, catalog: &Catalog, path: &SearchPath)
             Kind::Show(show.name().unwrap_or_default().to_ascii_lowercase()).into()
         }
         Node::PrepareStmt(prepare) => session::prepare(prepare, sql.text()).into(),
-        Node::ExecuteStmt(execute) => session::execute(execute).into(),
+        Node::ExecuteStmt(execute) => session::execute(execute, sql.text()).into(),
         Node::DeallocateStmt(deallocate) => Kind::Deallocate(deallocate.name().map(str::to_owned)).into(),
         Node::DiscardStmt(discard) => session::discard(discard.target).into(),
         Node::FetchStmt(fetch) => {
@@ -94,7 +94,11 @@ pub(super) fn classify(sql: &SqlStatement, catalog: &Catalog, path: &SearchPath)
             let tables: Vec<&RangeVar> = vacuum.rels().iter().filter_map(|table| table.relation()).collect();
             over(Kind::Upkeep, &tables, Use::Change)
         }
-        Node::ClusterStmt(_) | Node::CheckPointStmt(_) => Kind::Upkeep.into(),
+        Node::ClusterStmt(cluster) => {
+            let unknown = cluster.relation().and_then(|table| unknown_table(table, catalog, path));
+            of_unknown(Kind::Upkeep.into(), unknown)
+        }
+        Node::CheckPointStmt(_) => Kind::Upkeep.into(),
         _ => schema_change(node, catalog, path),
     })
 }
@@ -126,24 +130,11 @@ fn schema_change(node: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Classi
         Node::RuleStmt(rule) => of_unknown(ddl(true), table(rule.relation())),
         Node::CreateTrigStmt(create) => of_unknown(ddl(true), table(create.relation())),
         Node::RenameStmt(rename) => of_unknown(ddl(true), table(rename.relation())),
+        Node::RefreshMatViewStmt(refresh) if refresh.concurrent => Kind::Upkeep.into(),
         Node::RefreshMatViewStmt(_) => ddl(true),
         Node::ReindexStmt(reindex) => {
-            let alone = matches!(
-                reindex.kind,
-                ReindexObjectType::REINDEX_OBJECT_INDEX | ReindexObjectType::REINDEX_OBJECT_TABLE
-            );
             let of_table = reindex.kind == ReindexObjectType::REINDEX_OBJECT_TABLE;
-            let table = reindex.relation().filter(|_| of_table);
-            let known = table.and_then(|table| {
-                catalog.relation(table.schemaname(), table.relname().unwrap_or_default(), path)
-            });
-            // Of what is not known it is found out first.
-            let plain = !of_table || known.is_some_and(|table| !table.partitioned);
-            let kind = match alone && plain && !in_turn::is_concurrent(reindex) {
-                true => ddl(true),
-                false => Kind::Upkeep.into(),
-            };
-            of_unknown(kind, table.and_then(|table| unknown_table(table, catalog, path)))
+            of_unknown(Kind::Upkeep.into(), table(reindex.relation().filter(|_| of_table)))
         }
         Node::CreatedbStmt(_)
         | Node::DropdbStmt(_)

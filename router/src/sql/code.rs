@@ -55,18 +55,19 @@ impl Code {
     }
 }
 
-struct Word<'a> {
-    token: Token,
-    text: &'a str,
+/// A word of code, or a sign.
+pub(super) struct Word<'a> {
+    pub(super) token: Token,
+    pub(super) text: &'a str,
 }
 
 impl Word<'_> {
-    fn is(&self, keyword: &str) -> bool {
+    pub(super) fn is(&self, keyword: &str) -> bool {
         self.token == Token::Word && self.text.eq_ignore_ascii_case(keyword)
     }
 
     /// The word as a name.
-    fn name(&self) -> Option<String> {
+    pub(super) fn name(&self) -> Option<String> {
         match self.token {
             Token::Word => Some(self.text.to_lowercase()),
             Token::Quoted => {

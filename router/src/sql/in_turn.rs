@@ -7,7 +7,7 @@
 //! | `DROP INDEX CONCURRENTLY` | an invalid index | it is dropped; one that is gone is not dropped again |
 //! | `REINDEX ... CONCURRENTLY` | invalid indexes of its own (`_ccnew`) | they are dropped first |
 //! | `ALTER TABLE ... DETACH PARTITION ... CONCURRENTLY` | a partition half detached | `FINALIZE` |
-//! | `VACUUM`, `CLUSTER`, `REINDEX` of much, `CHECKPOINT` | nothing | it runs again; nobody keeps a record |
+//! | `VACUUM`, `CLUSTER`, `REINDEX`, `CHECKPOINT`, `REFRESH MATERIALIZED VIEW CONCURRENTLY` | nothing | it runs again; nobody keeps a record |
 
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{
@@ -30,6 +30,8 @@ pub struct InTurn {
 enum Task {
     /// It may be run again at will.
     Upkeep,
+    /// The same, with a temporary table of the server's own making: no server can prepare that.
+    Refresh,
     /// Names are quoted, with their schema where one was written.
     CreateIndex {
         schema: Option<String>,
@@ -65,17 +67,22 @@ pub enum Remedy {
 impl InTurn {
     /// True where an unfinished one is kept on record.
     pub fn is_recorded(&self) -> bool {
-        self.task != Task::Upkeep
+        !matches!(self.task, Task::Upkeep | Task::Refresh)
     }
 
-    /// Why it cannot run on several servers.
-    pub fn hindrance(&self) -> Option<(&'static str, &'static str)> {
+    /// Why it cannot run on several servers, inside a transaction block or by itself.
+    pub fn hindrance(&self, in_block: bool) -> Option<(&'static str, &'static str)> {
         match &self.task {
+            Task::Refresh if in_block => Some((
+                "REFRESH MATERIALIZED VIEW CONCURRENTLY inside a transaction block, over several servers",
+                "Run it by itself, or leave CONCURRENTLY out.",
+            )),
             Task::CreateIndex { index: None, .. } => Some((
                 "an index that is made CONCURRENTLY on several servers needs a name",
                 "Name it: each server would choose for itself.",
             )),
             Task::Upkeep
+            | Task::Refresh
             | Task::CreateIndex { .. }
             | Task::DropIndex { .. }
             | Task::Reindex { .. }
@@ -91,7 +98,7 @@ impl InTurn {
                 Some(schema.as_ref().map_or_else(|| index.clone(), |schema| format!("{schema}.{index}")))
             }
             Task::DropIndex { index } => Some(index.clone()),
-            Task::Upkeep | Task::Reindex { .. } | Task::Detach { .. } => None,
+            Task::Upkeep | Task::Refresh | Task::Reindex { .. } | Task::Detach { .. } => None,
         }
     }
 
@@ -107,7 +114,7 @@ impl InTurn {
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE";
         let regclass = |name: &str| format!("pg_catalog.to_regclass({})", quote_literal(name));
         match &self.task {
-            Task::Upkeep | Task::Reindex { of: None, .. } => None,
+            Task::Upkeep | Task::Refresh | Task::Reindex { of: None, .. } => None,
             Task::CreateIndex { table, index, .. } => {
                 let name = quote_literal(index.as_deref()?);
                 Some(format!("{indexes} i.indrelid = {} AND c.relname = {name}", regclass(table)))
@@ -145,7 +152,9 @@ impl InTurn {
                 Remedy::Instead(format!("ALTER TABLE {parent} DETACH PARTITION {partition} FINALIZE"))
             }
             (Task::CreateIndex { .. } | Task::Reindex { .. }, _) => Remedy::After(self.remains(rows)),
-            (Task::Upkeep | Task::DropIndex { .. } | Task::Detach { .. }, _) => Remedy::After(Vec::new()),
+            (Task::Upkeep | Task::Refresh | Task::DropIndex { .. } | Task::Detach { .. }, _) => {
+                Remedy::After(Vec::new())
+            }
         }
     }
 
@@ -158,7 +167,7 @@ impl InTurn {
                 let names = invalid.filter_map(|row| row.first()?.as_ref());
                 names.map(|name| format!("DROP INDEX CONCURRENTLY IF EXISTS {name}")).collect()
             }
-            Task::Upkeep | Task::DropIndex { .. } | Task::Detach { .. } => Vec::new(),
+            Task::Upkeep | Task::Refresh | Task::DropIndex { .. } | Task::Detach { .. } => Vec::new(),
         }
     }
 }
@@ -195,11 +204,32 @@ impl Statement {
                 Some(InTurn { name: "REINDEX CONCURRENTLY", task })
             }
             Node::ReindexStmt(_) => upkeep("REINDEX"),
+            Node::RefreshMatViewStmt(_) => {
+                Some(InTurn { name: "REFRESH MATERIALIZED VIEW", task: Task::Refresh })
+            }
             Node::VacuumStmt(_) => upkeep("VACUUM"),
             Node::ClusterStmt(_) => upkeep("CLUSTER"),
             Node::CheckPointStmt(_) => upkeep("CHECKPOINT"),
             // No other statement is of these kinds.
             _ => None,
+        }
+    }
+}
+
+impl Statement {
+    /// True for upkeep of one table or index, which PostgreSQL runs inside a transaction block too.
+    pub(crate) fn runs_in_block(&self) -> bool {
+        match self.raw().stmt() {
+            Node::ReindexStmt(reindex) => {
+                let alone = matches!(
+                    reindex.kind,
+                    ReindexObjectType::REINDEX_OBJECT_INDEX | ReindexObjectType::REINDEX_OBJECT_TABLE
+                );
+                alone && !is_concurrent(reindex)
+            }
+            Node::ClusterStmt(cluster) => cluster.relation().is_some(),
+            // No other upkeep is of one table or index.
+            _ => false,
         }
     }
 }
@@ -264,13 +294,13 @@ mod tests {
     fn an_index_is_made_where_it_is_not_valid() {
         let create = read("CREATE UNIQUE INDEX CONCURRENTLY \"I\" ON s.t (a, lower(b)) WHERE a > 0");
         assert_eq!(create.object().as_deref(), Some("\"s\".\"I\""));
-        assert!(create.hindrance().is_none() && create.is_recorded());
+        assert!(create.hindrance(false).is_none() && create.is_recorded());
         assert!(create.question().is_some_and(|text| text.contains("'\"s\".\"t\"'") && text.contains("'I'")));
         assert_eq!(create.remedy(&answer("s.\"I\"", "t")), Remedy::Done);
         assert_eq!(create.remedy(&[]), Remedy::After(Vec::new()));
         let drop = "DROP INDEX CONCURRENTLY IF EXISTS s.\"I\"".to_owned();
         assert_eq!(create.remedy(&answer("s.\"I\"", "f")), Remedy::After(vec![drop]));
-        assert!(read("CREATE INDEX CONCURRENTLY ON t (a)").hindrance().is_some());
+        assert!(read("CREATE INDEX CONCURRENTLY ON t (a)").hindrance(false).is_some());
     }
 
     #[test]

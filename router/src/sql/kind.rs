@@ -80,12 +80,12 @@ pub enum Kind {
         /// The text after AS.
         body: String,
     },
-    /// EXECUTE with constants.
+    /// EXECUTE.
     Execute {
         /// The name.
         name: String,
-        /// The arguments in text form; `None` is NULL.
-        arguments: Vec<Option<String>>,
+        /// The arguments.
+        arguments: Arguments,
     },
     /// DEALLOCATE; `None` is ALL.
     Deallocate(Option<String>),
@@ -224,6 +224,32 @@ impl Kind {
             | Kind::DeclareCursor { inner, .. }
             | Kind::Copy(CopyKind::OutQuery { inner, .. }) => Some(inner),
             _ => None,
+        }
+    }
+}
+
+/// The arguments of EXECUTE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arguments {
+    /// Literals, in text form; `None` is NULL. The parameters' types read them.
+    Literals(Vec<Option<String>>),
+    /// Anything else, which has a type of its own: a server computes it.
+    Computed {
+        /// How many there are.
+        count: usize,
+        /// As they were written, between the parentheses.
+        text: String,
+        /// How many characters stand before them.
+        before: usize,
+    },
+}
+
+impl Arguments {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        match self {
+            Arguments::Literals(values) => values.len(),
+            Arguments::Computed { count, .. } => *count,
         }
     }
 }

@@ -7,7 +7,7 @@ use pg_raw_parse::nodes::{
 use pg_raw_parse::{ConstValue, Node, deparse};
 
 use super::calls::constant;
-use super::kind::{Discarded, Kind, SetScope};
+use super::kind::{Arguments, Discarded, Kind, SetScope};
 use super::lex::{Token, Tokens};
 use crate::ids::{quote_identifier, quote_literal};
 
@@ -167,18 +167,39 @@ pub(super) fn prepare(statement: &PrepareStmt, text: &str) -> Kind {
     }
 }
 
-pub(super) fn execute(statement: &ExecuteStmt) -> Kind {
-    let arguments: Option<Vec<Option<String>>> = statement.params().iter().map(argument).collect();
-    match arguments {
-        Some(arguments) => Kind::Execute { name: statement.name().unwrap_or_default().to_owned(), arguments },
-        None => Kind::Other,
+/// `EXECUTE name (arguments)`: the arguments are cut out of the text where they are more than literals.
+pub(super) fn execute(statement: &ExecuteStmt, text: &str) -> Kind {
+    let name = statement.name().unwrap_or_default().to_owned();
+    let literals: Option<Vec<Option<String>>> = statement.params().iter().map(literal).collect();
+    if let Some(literals) = literals {
+        return Kind::Execute { name, arguments: Arguments::Literals(literals) };
+    }
+    let mut words = Tokens::of(text).filter(|(token, _)| *token != Token::Comment).skip(2);
+    let (Some((_, open)), Some((_, close))) = (words.next(), words.last()) else { return Kind::Other };
+    let end = match text.get(close.clone()) {
+        Some(";") => text.get(..close.start).and_then(|text| text.rfind(')')),
+        Some(")") => Some(close.start),
+        _ => None,
+    };
+    match end.and_then(|end| text.get(open.end..end)) {
+        Some(inside) if text.get(open.clone()) == Some("(") => {
+            let count = statement.params().iter().count();
+            let before = text.get(..open.end).map_or(0, |text| text.chars().count());
+            Kind::Execute { name, arguments: Arguments::Computed { count, text: inside.to_owned(), before } }
+        }
+        Some(_) | None => Kind::Other,
     }
 }
 
-fn argument(node: Node<'_>) -> Option<Option<String>> {
+/// A literal that any type may read: a string, a whole number or NULL, without a cast.
+fn literal(node: Node<'_>) -> Option<Option<String>> {
     match node {
         Node::A_Const(constant) if constant.isnull => Some(None),
-        Node::TypeCast(cast) => argument(cast.arg()),
-        _ => constant(node).map(Some),
+        Node::A_Const(constant) => match constant.val()? {
+            ConstValue::String(text) => Some(Some(text.to_owned())),
+            ConstValue::Integer(value) => Some(Some(value.to_string())),
+            _ => None,
+        },
+        _ => None,
     }
 }

@@ -75,10 +75,13 @@ fn every_kind_is_known_by_name() {
             "Prepare { name: \"p\", types: \"int, numeric(3,1)\", body: \"select $1\" }",
         ),
         (
-            "execute p(5, null, '2020-01-01'::date)",
-            "Execute { name: \"p\", arguments: [Some(\"5\"), None, Some(\"2020-01-01\")] }",
+            "execute p(5, null, '2020-01-01')",
+            "Execute { name: \"p\", arguments: Literals([Some(\"5\"), None, Some(\"2020-01-01\")]) }",
         ),
-        ("execute p(1 + 1)", "Other"),
+        (
+            "execute p(1 + 1, 2::int)",
+            "Execute { name: \"p\", arguments: Computed { count: 2, text: \"1 + 1, 2::int\", before: 10 } }",
+        ),
     ] {
         assert_eq!(format!("{:?}", only(text).kind()), expected, "{text}");
     }

@@ -141,6 +141,8 @@ pub(super) struct Survey<'a> {
     pub(super) uses_default: bool,
     /// FOR UPDATE, FOR SHARE and the like.
     pub(super) locks_rows: bool,
+    /// The cursor of WHERE CURRENT OF.
+    pub(super) current_of: Option<&'a str>,
     /// INSERT, UPDATE, DELETE or MERGE, anywhere.
     pub(super) writes: bool,
     /// A node of a kind that is not known.
@@ -175,6 +177,7 @@ impl<'a> Survey<'a> {
             }
             Node::SetToDefault(_) => self.uses_default = true,
             Node::LockingClause(_) => self.locks_rows = true,
+            Node::CurrentOfExpr(current) => self.current_of = Some(current.cursor_name().unwrap_or_default()),
             Node::InsertStmt(_) | Node::UpdateStmt(_) | Node::DeleteStmt(_) | Node::MergeStmt(_) => {
                 self.writes = true;
             }

@@ -1,11 +1,13 @@
 //! What holds for every query and write over rows, and which of the rooms plans it.
 
 use super::super::everywhere;
+use super::super::place::Placing;
 use super::super::request::Request;
 use super::anywhere::without_tenants;
 use super::keys::by_keys;
 use super::tenant::of_one_tenant;
-use crate::plan::{Refusal, Verdict, Way};
+use crate::plan::{Refusal, Tenants, Verdict, Way};
+use crate::sql::keys::Use;
 use crate::sql::{Access, Kind, Statement};
 
 /// Plans a query or a write.
@@ -24,6 +26,9 @@ pub(in crate::plan) fn decide(request: &Request<'_>) -> Result<Verdict, Refusal>
         return Ok(verdict);
     }
     explained_write(request, subject)?;
+    if subject.current_of().is_some() && request.directory.servers().len() > 1 {
+        return current_of(request);
+    }
     let verdict = match &subject.calls().of_connection {
         Some(name) => where_counted(request, name)?,
         None => decide_rows(request, subject)?,
@@ -73,6 +78,21 @@ fn decide_rows(request: &Request<'_>, subject: &Statement) -> Result<Verdict, Re
         Some(tenant) => of_one_tenant(request, tenant),
         None => by_keys(request),
     }
+}
+
+/// The row on which a cursor stands: it is on the cursor's server, as all the cursor's rows are.
+fn current_of(request: &Request<'_>) -> Result<Verdict, Refusal> {
+    let touched = request.touched();
+    if !touched.writes.is_empty() || touched.sharded.iter().any(|reference| reference.used == Use::Read) {
+        return Err(Refusal::unsupported(
+            "WHERE CURRENT OF a cursor, in a write of a table of which every server has a copy, or that reads others",
+            "Write the row by its key.",
+        ));
+    }
+    let mut placing = Placing::default();
+    placing.all(request.directory);
+    let plan = request.single(request.stay(), None, Tenants::All, "the cursor's server");
+    Ok(placing.verdict(request, plan))
 }
 
 /// EXPLAIN ANALYZE runs what it explains, and on one server: copies would no longer be equal.

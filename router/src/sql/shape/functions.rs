@@ -96,6 +96,12 @@ const RUNS_SQL: &[&str] = &[
     "ts_rewrite",
 ];
 
+/// True for a stable function that gives the same on all servers, but for the clock's.
+pub(crate) fn is_same_everywhere(name: &str) -> bool {
+    const CLOCK: [&str; 3] = ["now", "statement_timestamp", "transaction_timestamp"];
+    SAME_EVERYWHERE.contains(&name) && !CLOCK.contains(&name)
+}
+
 /// What a call of a function does to its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {

@@ -42,6 +42,7 @@ mod write;
 pub(crate) use clock::{reads_clock, stop_clock};
 pub(crate) use core::{Core, Outlook, ordinal};
 pub(crate) use expression::is_plain;
+pub(crate) use functions::is_same_everywhere;
 pub(crate) use merge_into::check_matched;
 pub(crate) use names::{function_name, output_name};
 pub(crate) use outputs::without_places;

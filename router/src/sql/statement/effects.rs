@@ -8,6 +8,7 @@ use super::super::filling::Filling;
 use super::super::keys::Touched;
 use super::super::kind::Kind;
 use super::super::sequence::{SequenceOptions, SetValues};
+use super::super::temporary::OwnNames;
 use super::super::tenancy::TenancyChange;
 use super::Statement;
 
@@ -46,6 +47,21 @@ impl Statement {
     /// The calls of `setval` that it consists of, if it does nothing else.
     pub fn set_values(&self) -> Option<&SetValues> {
         self.said.set_values.as_ref()
+    }
+
+    /// True where a temporary object of the session may be what it names: then the plan must know which there are.
+    pub fn asks_for_temporary(&self) -> bool {
+        self.said.own_names.is_some()
+    }
+
+    /// The cursor on whose row it stands (`WHERE CURRENT OF`): it runs where that is open.
+    pub fn current_of(&self) -> Option<&str> {
+        self.and_inner().find_map(|statement| statement.said.current_of.as_deref())
+    }
+
+    /// What it names that its session may have made for itself.
+    pub(crate) fn own_names(&self) -> Option<&OwnNames> {
+        self.said.own_names.as_ref()
     }
 
     /// True where it sends notifications.

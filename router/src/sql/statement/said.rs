@@ -12,6 +12,7 @@ use super::super::kind::{Access, CopyKind, Hold, Kind};
 use super::super::misread::misreading;
 use super::super::parse::SqlStatement;
 use super::super::sequence::{SequenceOptions, SetValues, options_of, set_values};
+use super::super::temporary::{OwnNames, own_names};
 use super::super::tenancy::{TenancyChange, tenancy_change};
 use super::super::walk::{Survey, survey};
 use crate::catalog::{Catalog, RelationKind, SearchPath, Writer};
@@ -39,6 +40,10 @@ pub(super) struct Said {
     pub(super) refusal: Option<Refusal>,
     /// What a server of this fleet reads otherwise than the parser does.
     pub(super) misreading: Option<Refusal>,
+    /// The cursor whose row it writes.
+    pub(super) current_of: Option<String>,
+    /// What it names that its session may have made for itself.
+    pub(super) own_names: Option<OwnNames>,
     /// How it may change whose rows a table's are.
     pub(super) tenancy: Option<TenancyChange>,
     /// What it computes for rows that are there.
@@ -62,6 +67,8 @@ impl Said {
             sequence_options: options_of(sql.raw().stmt()),
             set_values: None,
             refusal,
+            own_names: None,
+            current_of: None,
             misreading: misreading(sql.text(), catalog.oldest),
             tenancy: tenancy_change(sql.raw().stmt(), &catalog.tenant_column),
             filling: filling(sql.raw().stmt()),
@@ -80,6 +87,9 @@ impl Said {
         if said.calls.setval {
             said.set_values = set_values(sql.raw(), catalog, path);
         }
+        if said.calls.setval || matches!(said.kind, Kind::Ddl { temporary: false, .. } | Kind::Upkeep) {
+            said.own_names = own_names(said.sql.raw().stmt());
+        }
         said.inherit();
         said.access = said.judge_access();
         Some(said)
@@ -95,6 +105,7 @@ impl Said {
             self.calls.differs.get_or_insert_with(|| "DEFAULT".to_owned());
         }
         self.parameters = highest(survey);
+        self.current_of = survey.current_of.map(str::to_owned);
         match analyse(root, catalog, &self.path) {
             Some(touched) if touched.understood == survey.relations && !survey.unknown => {
                 let certain = |(number, count): &(u16, usize)| {
