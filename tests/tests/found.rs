@@ -124,6 +124,12 @@ async fn what_regression_files_found_is_answered_as_by_postgresql() {
             "CREATE INDEX passing_too_index ON passing_too (a)",
             "DROP INDEX passing_too_index",
             "COMMIT",
+            "CREATE TABLE stored (a int PRIMARY KEY, b text)",
+            "INSERT INTO stored SELECT a, 'from there' FROM passing",
+            "UPDATE stored SET b = b || ', twice' FROM passing WHERE stored.a = passing.a + 1",
+            "DELETE FROM stored USING passing WHERE stored.a = passing.a AND passing.a = 1 RETURNING b",
+            "SELECT * FROM stored",
+            "GRANT USAGE ON SCHEMA public TO public",
             "DROP TABLE passing CASCADE",
         ])
         .await;
@@ -253,6 +259,7 @@ async fn nothing_that_is_everybodys_is_made_of_a_temporary_table() {
         "CREATE FUNCTION lasting(passing) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
         "CREATE VIEW lasting AS WITH passing AS (SELECT 1) SELECT * FROM passing",
         "DROP TABLE passing, regions",
+        "WITH w AS (INSERT INTO regions (region_id, name) SELECT a, 'x' FROM passing RETURNING 1) SELECT * FROM w",
     ] {
         let answer = session.ask(sql).await.unwrap();
         assert!(answer.fault.as_ref().is_some_and(tests::Fault::is_refusal), "{sql}: {answer}");

@@ -34,6 +34,14 @@ pub(super) fn unsafe_reason(relation: &Relation) -> Refusal {
     )
 }
 
+/// A temporary table is read by a write that every server runs.
+pub(super) fn of_session_alone() -> Refusal {
+    Refusal::unsupported(
+        "one statement writes a table of which every server has a copy, and reads a temporary table of the session",
+        "Read the rows first, then write them as values.",
+    )
+}
+
 /// A function whose code nobody has read.
 pub(super) fn opaque_reason(name: &str) -> Refusal {
     Refusal::unsupported(

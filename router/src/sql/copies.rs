@@ -12,7 +12,7 @@ use pg_raw_parse::nodes::{
 };
 
 use super::rewrite::print;
-use crate::catalog::Relation;
+use crate::catalog::{Relation, RelationKind};
 use crate::ids::quote_identifier;
 use crate::plan::Refusal;
 
@@ -43,6 +43,9 @@ enum Deed {
 /// Reads a write to `relation`.
 pub(crate) fn copied_write(statement: &RawStmt, relation: &Relation) -> Result<CopiedWrite, Refusal> {
     let (target, deed, returning) = parts_of(statement.stmt())?;
+    if relation.kind != RelationKind::Reference {
+        return Err(refuse(format!("\"{}\" is no table", relation.name), "Write its table."));
+    }
     let key: Vec<&str> = match relation.unique_keys.first() {
         Some(key) if key.iter().all(|at| relation.columns.get(*at).is_some_and(|column| column.not_null)) => {
             key.iter().filter_map(|at| relation.columns.get(*at)).map(|column| column.name.as_str()).collect()

@@ -4,7 +4,7 @@
 
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{
-    CreateFunctionStmt, DefElem, DropStmt, ObjectType, RangeVar, SelectStmt, TypeName,
+    CreateFunctionStmt, DefElem, DropStmt, GrantTargetType, ObjectType, RangeVar, SelectStmt, TypeName,
 };
 
 use super::calls::constant;
@@ -38,8 +38,13 @@ pub(super) fn own_names(node: Node<'_>) -> Option<OwnNames> {
         Node::ReindexStmt(reindex) => of(reindex.relation()),
         Node::ClusterStmt(cluster) => of(cluster.relation()),
         Node::CommentStmt(comment) => of_all(commented(comment.objtype, comment.object())),
-        Node::GrantStmt(grant) => of_all(grant.objects().iter().map(unqualified).collect()),
-        Node::CreateStatsStmt(create) => of_all(create.relations().iter().map(unqualified).collect()),
+        // Of anything else but relations, the objects are no names of relations.
+        Node::GrantStmt(grant)
+            if grant.targtype == GrantTargetType::ACL_TARGET_OBJECT
+                && [ObjectType::OBJECT_TABLE, ObjectType::OBJECT_SEQUENCE].contains(&grant.objtype) =>
+        {
+            of_all(grant.objects().iter().map(unqualified).collect())
+        }
         Node::ViewStmt(view) => Some(over(view.query())),
         Node::CreateStmt(create) => {
             let parents = create.inh_relations().iter().filter_map(range_of);
@@ -162,7 +167,7 @@ fn constant_or_name(node: Node<'_>) -> Option<String> {
 fn words_of(text: &str) -> Vec<String> {
     let word = |(token, range): (Token, std::ops::Range<usize>)| match token {
         Token::Word => Some(text[range].to_lowercase()),
-        Token::Quoted => Some(text[range].trim_matches('"').replace("\"\"", "\"")),
+        Token::Quoted => Some(text[range].trim_matches(['"', '\'']).replace("\"\"", "\"")),
         Token::Comment | Token::Sign => None,
     };
     Tokens::of(text).filter_map(word).collect()
@@ -212,6 +217,20 @@ mod tests {
             ("COMMENT ON COLUMN t.c IS 'x'", Some(&["t"])),
             ("SELECT setval('S', 1), setval('\"S\"', 2)", Some(&["s", "S"])),
             ("SELECT setval('s', 1), now()", None),
+            ("GRANT SELECT ON t, u TO ann", Some(&["t", "u"])),
+            ("GRANT USAGE ON SCHEMA public TO ann", None),
+            ("GRANT ALL ON ALL TABLES IN SCHEMA public TO ann", None),
+            ("GRANT EXECUTE ON FUNCTION f(int) TO ann", None),
+            ("GRANT CREATE ON DATABASE app TO ann", None),
+            ("GRANT USAGE ON TYPE mood TO ann", None),
+            ("CREATE STATISTICS s ON a, b FROM t", None),
+            ("DROP FUNCTION f(int), g(text)", None),
+            ("DROP CAST (int AS text)", None),
+            ("DROP SCHEMA s", None),
+            ("DROP OPERATOR +(int, int)", None),
+            ("COMMENT ON FUNCTION f(int) IS 'x'", None),
+            ("COMMENT ON DATABASE app IS 'x'", None),
+            ("COMMENT ON CONSTRAINT c ON t IS 'x'", Some(&["t"])),
         ] {
             assert_eq!(names(text), own.map(|own| OwnNames::Of(list(own))), "{text}");
         }

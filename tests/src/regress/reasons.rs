@@ -78,6 +78,8 @@ impl Memory {
         }
         let Some(made) = made else { return };
         if failed && has("concurrently") && has("index") {
+            let table = words.iter().skip_while(|word| *word != "on").nth(1);
+            self.invalid.extend(table.cloned());
             self.invalid.insert(made);
         } else if has("serial")
             || has("bigserial")
@@ -85,7 +87,13 @@ impl Memory {
             || has("identity")
             || has("sequence")
         {
+            // CREATE SCHEMA makes what stands in it, and RENAME gives another name.
+            let after = |before: &str| words.iter().skip_while(move |word| *word != before).nth(1).cloned();
+            let others = ["table", "view"].into_iter().filter(|_| words[1] == "schema").filter_map(after);
+            self.numbered.extend(others.collect::<Vec<_>>());
             self.numbered.insert(made);
+        } else if has("rename") && words.iter().any(|word| self.numbered.contains(word)) {
+            self.numbered.extend(words.last().cloned());
         } else if words.iter().any(|word| self.numbered.contains(word)) {
             // A view, copy, child or function of one of them has its numbers.
             self.numbered.insert(made);
@@ -110,7 +118,8 @@ impl Memory {
                 Reason::Follows
             });
         }
-        if any(&self.invalid) {
+        let changes = matches!(words.first().map(String::as_str), Some("reindex" | "drop" | "alter"));
+        if changes && (any(&self.invalid) || words.iter().any(|word| word.ends_with("_ccnew"))) {
             return Some(Reason::InvalidIndex);
         }
         any(&self.refused).then_some(Reason::Follows)

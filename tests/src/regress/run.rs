@@ -129,7 +129,10 @@ impl Run {
     /// True where PostgreSQL answers a query otherwise with another plan.
     async fn is_open(&mut self, sql: &str, oracle: &Answer) -> Result<bool> {
         let word = bare(sql).split_whitespace().next().unwrap_or_default().to_lowercase();
-        if oracle.fault.is_some() || !["select", "table", "values", "with"].contains(&word.as_str()) {
+        let reads = ["select", "table", "values", "with"].contains(&word.as_str());
+        let lower = sql.to_lowercase();
+        let writes = ["insert", "update", "delete", "merge", "into"].iter().any(|deed| lower.contains(deed));
+        if oracle.fault.is_some() || !reads || writes {
             return Ok(false);
         }
         let (begin, end) = match self.open {

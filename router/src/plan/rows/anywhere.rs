@@ -1,7 +1,9 @@
 //! No sharded table: one server that has it all, or all of them for a write.
 
 use super::super::place::Placing;
-use super::super::refusals::{default_reason, opaque_reason, triggers_reason, unsafe_reason};
+use super::super::refusals::{
+    default_reason, of_session_alone, opaque_reason, triggers_reason, unsafe_reason,
+};
 use super::super::request::Request;
 use super::super::{copies, everywhere};
 use crate::ids::ServerId;
@@ -29,6 +31,14 @@ pub(super) fn without_tenants(request: &Request<'_>, touched: &Touched) -> Resul
     if !touched.writes.is_empty() && several {
         if request.statement.is_explain() {
             return Ok(request.beside(ServerId::HOME, "every server has a copy"));
+        }
+        if let (Some(held), false) = (request.session.held, touched.unknown.is_empty()) {
+            // What only the session's connection has is read there once.
+            let computed = copies::computed_once(request, touched);
+            return match computed {
+                Ok(verdict) if held == ServerId::HOME && subject.calls().opaque.is_none() => Ok(verdict),
+                Ok(_) | Err(_) => Err(of_session_alone()),
+            };
         }
         if let Err(refusal) = equal_everywhere(request, subject, touched) {
             let opaque = subject.calls().opaque.is_some();
