@@ -102,6 +102,9 @@ impl Session {
         if self.executor.is_puzzled_by(&statement) {
             return Ok(Begun::Waits);
         }
+        if statement.process_call().is_some() {
+            return Ok(Begun::Waits);
+        }
         if is_ours(&statement) {
             let done = self.bind_ours_at_once(portal, prepared, statement, &bind)?;
             return Ok(if done { Begun::Done } else { Begun::Waits });
@@ -397,6 +400,7 @@ fn is_plain(statement: &Statement) -> bool {
     !statement.is_session_command()
         && !statement.needs_transaction()
         && statement.sets_config().is_empty()
+        && statement.process_call().is_none()
         && statement.hold().is_none()
         && !matches!(statement.kind(), Sort::DeclareCursor { .. })
 }

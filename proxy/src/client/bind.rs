@@ -58,7 +58,10 @@ impl Session {
             }
             config = self.config_of(statement, &parameters)?;
             let asks = config.iter().any(|call| call.value == ConfigValue::Asked);
-            stand = self.place((statement, planned), &prepared, &parameters, &bind, asks).await?;
+            stand = match statement.process_call() {
+                Some(_) => Stand::Waiting,
+                None => self.place((statement, planned), &prepared, &parameters, &bind, asks).await?,
+            };
             if matches!(stand, Stand::Waiting) && read.iter().any(Option::is_some) {
                 return Err(ClientError::encoding_unsupported(
                     "parameters of a statement over several servers",

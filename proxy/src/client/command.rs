@@ -13,6 +13,7 @@ use crate::error::ClientError;
 use crate::execute::clock::Moment;
 use crate::execute::finish::Ended;
 use crate::execute::prepared::{Prepared, Types};
+use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::settings::{Replaced, Setting};
 use crate::execute::transaction::{Mode, Transaction};
@@ -432,6 +433,10 @@ impl Session {
         }
         let ask =
             Ask { statement: &statement, parameters: &parameters, formats: &[], describe: self.describes };
+        if let Some(answer) = Box::pin(self.answer_of_process(&statement, &parameters)).await? {
+            let ask = Ask { statement: &answer, parameters: &[], formats: &[], describe: self.describes };
+            return self.executor.run(&mut self.peer, ask, &mut Rows::through()).await;
+        }
         let config = self.config_of(&statement, &parameters)?;
         let completion = self.executor.run_prepared(&mut self.peer, ask, &prepared).await?;
         self.track(config, self.executor.alone).await?;

@@ -147,7 +147,12 @@ impl Session {
         let statement = portal.statement.clone().expect("only statements wait");
         let nothing = Bound::default();
         let bound = portal.bound.as_deref().unwrap_or(&nothing);
-        let parameters = portal.parameters();
+        let mut parameters = portal.parameters();
+        let answer = Box::pin(self.answer_of_process(&statement, &parameters)).await?;
+        if answer.is_some() {
+            parameters.clear();
+        }
+        let statement = answer.unwrap_or(statement);
         let ask =
             Ask { statement: &statement, parameters: &parameters, formats: &bound.formats, describe: false };
         let limit = self.executor.fleet.config.load().merge.max_bytes;

@@ -30,6 +30,7 @@
 //! | `patience` | how long a client and its statements may take |
 //! | `portal` | what Bind made |
 //! | `command` | statements that the session answers itself: BEGIN, SET, PREPARE ... |
+//! | `process` | which process a session is, and the end of another one |
 //! | `registry` | who is there, and who may be cancelled |
 
 mod at_once;
@@ -54,6 +55,7 @@ mod owed;
 mod packet;
 mod patience;
 mod portal;
+mod process;
 pub mod registry;
 mod roles;
 mod route;

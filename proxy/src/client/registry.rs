@@ -83,7 +83,8 @@ pub struct Registry {
     closing: AtomicBool,
 }
 
-/// With several daemons, a client's number has this many bits of its own.
+/// A client's number has this many bits of its own. Above them is the daemon's, so that it is larger than any
+/// process id of a server: those have 22 bits.
 const OWN_BITS: u32 = 24;
 const OWN_MASK: i32 = (1 << OWN_BITS) - 1;
 
@@ -116,16 +117,27 @@ impl Registry {
     }
 
     fn number(&self, sequence: i32) -> i32 {
-        match self.peer {
-            0 => sequence & i32::MAX,
-            peer => i32::from(peer) << OWN_BITS | sequence & OWN_MASK,
-        }
+        i32::from(self.peer.max(1)) << OWN_BITS | sequence & OWN_MASK
     }
 
     /// The daemon whose client has this number; `None` where it is this one.
     pub fn peer_of(&self, id: i32) -> Option<u8> {
         let peer = u8::try_from(id >> OWN_BITS).ok()?;
         (self.peer != 0 && peer != self.peer).then_some(peer)
+    }
+
+    /// A client of an application, by its number.
+    pub fn client(&self, id: i32) -> Option<ClientEntry> {
+        let client = self.clients.get(&id).filter(|client| client.entry.database != CONSOLE)?;
+        Some(client.entry())
+    }
+
+    /// What runs for a client is cancelled.
+    pub async fn interrupt(&self, id: i32) {
+        let cancellable = self.clients.get(&id).map(|client| Arc::clone(&client.cancellable));
+        if let Some(cancellable) = cancellable {
+            cancellable.cancel().await;
+        }
     }
 
     /// A client left.

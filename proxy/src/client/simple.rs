@@ -153,6 +153,10 @@ impl Session {
         if self.executor.transaction.failed {
             return Err(ClientError::failed_transaction().into());
         }
+        if let Some(answer) = Box::pin(self.answer_of_process(statement, parameters)).await? {
+            let ask = Ask { statement: &answer, parameters: &[], formats: &[], describe: true };
+            return self.executor.run(&mut self.peer, ask, &mut Rows::through()).await;
+        }
         let config = self.config_of(statement, parameters)?;
         let ask = Ask { statement, parameters, formats: &[], describe: true };
         let completion = self.executor.run(&mut self.peer, ask, &mut Rows::through()).await?;

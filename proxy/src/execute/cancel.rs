@@ -22,11 +22,15 @@ use crate::wire::write;
 /// Why a transaction is cancelled that waits for another one, which waits for it on another server.
 pub const DEADLOCK: &str = "deadlock detected";
 
+/// Why what a session runs is cancelled that is to end.
+pub const DISMISSED: &str = "terminating connection due to administrator command";
+
 /// The error of a statement that was cancelled for this reason.
 pub fn cancelled_for(why: &'static str) -> ClientError {
     match why {
         DEADLOCK => ClientError::new("40P01", DEADLOCK)
             .hint("The transactions waited for each other on different servers. Run this one again."),
+        DISMISSED => ClientError::dismissed(),
         why => ClientError::new("57014", why),
     }
 }
@@ -77,7 +81,7 @@ impl Cancellable {
     pub async fn dismiss(&self) {
         self.dismissed.store(true, Ordering::SeqCst);
         self.listening.wake();
-        self.cancel().await;
+        self.time_out(DISMISSED).await;
         self.hang_up.give_up();
     }
 

@@ -12,7 +12,7 @@ use crate::config::PoolMode;
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
 use crate::execute::opening::must;
-use crate::execute::settings::{difference, forget_encoding};
+use crate::execute::settings::{difference, forget, forget_encoding};
 use crate::execute::transaction::Branch;
 use crate::execute::trouble::Trouble;
 use crate::pool::{CheckoutError, Fate, Lent, Request};
@@ -98,7 +98,12 @@ impl Executor {
                 statements =
                     difference(forget_encoding(&connection.settings).statements(), wanted).join("; ");
             }
-            Box::pin(must(connection, &statements)).await?;
+            if let Err(Trouble::Relay(_)) = Box::pin(must(connection, &statements)).await {
+                // What others left may be nobody's to change one by one; a setting of the session's own that
+                // is wrong is told of by this.
+                let anew = difference(forget(&connection.settings).statements(), wanted).join("; ");
+                Box::pin(must(connection, &anew)).await?;
+            }
         }
         // The session's own, so that the two are one when they meet again.
         if !connection.settings.is(applied) {

@@ -329,7 +329,11 @@ impl<'a> Relay<'a> {
         if fields.sqlstate() == "57014"
             && let Some(why) = self.connection.take_timed_out()
         {
-            cancelled_for(why).encode(self.peer.out());
+            let error = cancelled_for(why);
+            if error.is_fatal() {
+                return Err(error.into());
+            }
+            error.encode(self.peer.out());
             return Ok(());
         }
         match self.aim {

@@ -270,6 +270,7 @@ impl Settings {
         self.local.remove(name);
         self.change_session(|session| {
             session.insert(name.to_owned(), setting);
+            take_role_off(name, session);
         });
     }
 
@@ -293,6 +294,7 @@ impl Settings {
                 Some(setting) => session.insert(name.to_owned(), setting),
                 None => session.remove(name),
             };
+            take_role_off(name, session);
         });
     }
 
@@ -413,18 +415,55 @@ impl Settings {
     }
 }
 
+/// A session's user, once set, has no role at first.
+fn take_role_off(changed: &str, session: &mut Map) {
+    if changed == "session_authorization" && session.contains_key("role") {
+        let none = Setting { value: Some("none".to_owned()), statement: "SET ROLE NONE".to_owned() };
+        session.insert("role".to_owned(), none);
+    }
+}
+
 /// The statements that bring a connection from what was applied to it to what the session has.
 pub fn difference(applied: &BTreeMap<String, String>, wanted: &Map) -> Vec<String> {
     if applied.contains_key(EVERYTHING) {
-        let anew = wanted.values().map(|setting| setting.statement.clone());
-        return AS_NEW.iter().map(|statement| (*statement).to_owned()).chain(anew).collect();
+        let anew = wanted.iter().map(|(name, setting)| (name.as_str(), setting.statement.clone()));
+        return AS_NEW
+            .iter()
+            .map(|statement| (*statement).to_owned())
+            .chain(ordered(anew.collect()))
+            .collect();
     }
-    let gone = applied.keys().filter(|name| !wanted.contains_key(*name)).map(|name| reset_statement(name));
-    let new = wanted
-        .iter()
-        .filter(|(name, setting)| applied.get(*name) != Some(&setting.statement))
-        .map(|(_, setting)| setting.statement.clone());
-    gone.chain(new).collect()
+    let gone = applied.keys().filter(|name| !wanted.contains_key(*name));
+    let new = wanted.iter().filter(|(name, setting)| applied.get(*name) != Some(&setting.statement));
+    let mut steps: Vec<(&str, String)> = gone
+        .map(|name| (name.as_str(), reset_statement(name)))
+        .chain(new.map(|(name, setting)| (name.as_str(), setting.statement.clone())))
+        .collect();
+    // What another role set may be the login role's only to change: so that comes back first.
+    if !steps.is_empty() {
+        for name in IDENTITY.into_iter().filter(|name| applied.contains_key(*name)) {
+            steps.retain(|(other, _)| *other != name);
+            steps.push((name, reset_statement(name)));
+            steps.extend(wanted.get(name).map(|setting| (name, setting.statement.clone())));
+        }
+    }
+    ordered(steps)
+}
+
+/// Who a session is, in the order in which that is set: a session's user has no role at first.
+const IDENTITY: [&str; 2] = ["session_authorization", "role"];
+
+/// The statements in an order in which they may be run: the login role comes back first, and another is
+/// taken on last.
+fn ordered(mut steps: Vec<(&str, String)>) -> Vec<String> {
+    steps.sort_by_key(|(name, statement)| {
+        match (IDENTITY.iter().position(|identity| identity == name), statement.starts_with("RESET ")) {
+            (Some(_), true) => 0,
+            (None, _) => 1,
+            (Some(place), false) => 2 + place,
+        }
+    });
+    steps.into_iter().map(|(_, statement)| statement).collect()
 }
 
 /// DISCARD ALL but for the prepared statements, in parts that may stand beside others in one message.
@@ -451,7 +490,8 @@ fn steps((session, local): (&Map, &Map), (then, then_local): (&Map, &Map)) -> Ve
         .iter()
         .filter(|(name, setting)| local.get(*name) != Some(setting) || anew.contains(name))
         .map(|(name, setting)| local_statement(name, setting));
-    anew.iter().map(|name| lasting(name)).chain(passing).collect()
+    let lasting = anew.iter().map(|name| (name.as_str(), lasting(name))).collect();
+    ordered(lasting).into_iter().chain(passing).collect()
 }
 
 /// True where a SET LOCAL was overridden by a SET or a RESET.
@@ -614,6 +654,39 @@ mod tests {
         applied.insert("role".to_owned(), "SET ROLE x".to_owned());
         let wanted = settings();
         assert_eq!(difference(&applied, wanted.session()), ["RESET \"role\"", "SET \"work_mem\" TO '1MB'"]);
+    }
+
+    #[test]
+    fn the_login_role_comes_back_before_and_another_is_taken_on_after_what_it_alone_may_set() {
+        let mut first = settings();
+        for name in ["lo_compat_privileges", "session_authorization", "role"] {
+            first.set(name, Setting::of(name, "x"));
+        }
+        let applied = first.session().applied().clone();
+        assert_eq!(
+            difference(applied.statements(), settings().session()),
+            ["RESET SESSION AUTHORIZATION", "RESET \"role\"", "RESET \"lo_compat_privileges\""]
+        );
+        assert_eq!(
+            difference(&BTreeMap::new(), first.session()),
+            [
+                "SET \"lo_compat_privileges\" TO 'x'",
+                "SET \"work_mem\" TO '1MB'",
+                "SET \"session_authorization\" TO 'x'",
+                "SET \"role\" TO 'x'",
+            ]
+        );
+        let mut second = settings();
+        second.set("role", Setting::of("role", "x"));
+        let applied = second.session().applied().clone();
+        assert!(difference(applied.statements(), second.session()).is_empty());
+        second.set("statement_timeout", Setting::of("statement_timeout", "1"));
+        assert_eq!(
+            difference(applied.statements(), second.session()),
+            ["RESET \"role\"", "SET \"statement_timeout\" TO '1'", "SET \"role\" TO 'x'"]
+        );
+        first.set("session_authorization", Setting::of("session_authorization", "y"));
+        assert_eq!(first.value("role"), Some("none"), "another user has no role at first");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | `kind`, `classify`, `session` | what kind of statement it is |
 //! | `keys` | whose rows it can concern |
 //! | `calls`, `functions` | what the functions that it calls do |
+//! | `process` | statements about a session's process id |
 //! | `sequence` | what it does to sequences: their options, `setval` |
 //! | `in_turn` | what cannot run in a transaction, and so runs on one server after the other |
 //! | `filling` | what ALTER TABLE computes for rows that are there |
@@ -49,6 +50,7 @@ mod misread;
 mod normal;
 mod parse;
 mod plain;
+mod process;
 mod rewrite;
 pub(crate) mod rows_text;
 mod sequence;
@@ -79,6 +81,7 @@ pub use literals::Outline;
 pub use normal::normalized;
 pub use parse::{Learned, learn};
 pub use plain::{Dependence, Meaning, dependence};
+pub use process::{ProcessAsk, ProcessCall, ProcessName};
 pub use rewrite::Filter;
 #[cfg(test)]
 pub(crate) use rewrite::restrict_statement;

@@ -32,6 +32,7 @@ impl Template {
             && statement.refusal().is_none()
             && statement.hold().is_none()
             && statement.sets_config().is_empty()
+            && statement.process_call().is_none()
             && !statement.calls().unknown_config
             && !statement.calls().setval;
         let type_oids = outline.type_oids().collect();

@@ -161,3 +161,43 @@ fn set_config_is_tracked() {
         assert!(statements[0].calls().unknown_config, "{text}");
     }
 }
+
+#[test]
+fn a_call_about_a_session_s_process_is_known_where_it_is_all_of_the_statement() {
+    let asks = |text: &str| only(text).process_call().map(|call| (call.column.clone(), call.asks));
+    for (text, column, expected) in [
+        ("SELECT pg_backend_pid()", "pg_backend_pid", ProcessAsk::Own),
+        ("select pg_catalog.pg_backend_pid() AS \"My id\";", "My id", ProcessAsk::Own),
+        (
+            "SELECT pg_terminate_backend(17)",
+            "pg_terminate_backend",
+            ProcessAsk::Terminate(ProcessName::Number(17)),
+        ),
+        ("SELECT pg_cancel_backend('17')", "pg_cancel_backend", ProcessAsk::Cancel(ProcessName::Number(17))),
+        ("SELECT pg_cancel_backend($1)", "pg_cancel_backend", ProcessAsk::Cancel(ProcessName::Parameter(1))),
+        (
+            "SELECT pg_terminate_backend($1::int4)",
+            "pg_terminate_backend",
+            ProcessAsk::Terminate(ProcessName::Parameter(1)),
+        ),
+        (
+            "SELECT pg_terminate_backend(pg_backend_pid())",
+            "pg_terminate_backend",
+            ProcessAsk::Terminate(ProcessName::Own),
+        ),
+    ] {
+        assert_eq!(asks(text), Some((column.to_owned(), expected)), "{text}");
+    }
+    for text in [
+        "SELECT pg_backend_pid() FROM notes",
+        "SELECT pg_backend_pid(), 1",
+        "SELECT pg_backend_pid() + 0",
+        "SELECT pg_backend_pid() WHERE false",
+        "SELECT pg_backend_pid() UNION SELECT 1",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity",
+        "SELECT pg_terminate_backend(17, 1000)",
+        "SELECT mine.pg_backend_pid()",
+    ] {
+        assert_eq!(asks(text), None, "{text}");
+    }
+}

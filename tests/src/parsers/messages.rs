@@ -3,10 +3,10 @@
 use bytes::BytesMut;
 use proxy::wire::frame::{SERVER_LIMIT, next_tag};
 use proxy::wire::view::{
-    Bind, Close, Describe, Execute, Parse, Query, Row, columns, command_tag, copy_data, copy_format,
-    error_fields, parameter_status, parameter_types, ready_status,
+    Bind, Close, Describe, Execute, Parse, Query, Row, affected, authentication, backend_key, columns,
+    command_tag, copy_data, copy_format, error_fields, parameter_status, parameter_types, ready_status,
 };
-use proxy::wire::{Frame, cut, cut_run, rewrite, write};
+use proxy::wire::{Encoding, Frame, cut, cut_run, rewrite, write};
 
 /// The limit that a client's messages are cut with here.
 const LIMIT: usize = 4096;
@@ -94,12 +94,55 @@ pub(super) fn client(bytes: &[u8]) {
     let _ = copy_data(&frame);
 }
 
+/// A text in another encoding than UTF-8: what is read of it is written as the same bytes.
+pub(super) fn encoding(bytes: &[u8]) {
+    const NAMES: [&str; 24] = [
+        "latin1",
+        "latin2",
+        "latin3",
+        "latin4",
+        "latin5",
+        "latin6",
+        "latin7",
+        "latin8",
+        "latin9",
+        "latin10",
+        "iso_8859_5",
+        "iso_8859_6",
+        "iso_8859_7",
+        "iso_8859_8",
+        "koi8r",
+        "koi8u",
+        "win866",
+        "win874",
+        "win1250",
+        "win1251",
+        "win1252",
+        "win1253",
+        "win1258",
+        "utf8",
+    ];
+    let Some((name, bytes)) = bytes.split_first() else { return };
+    let known = Encoding::named(NAMES[usize::from(*name) % NAMES.len()]).expect("PostgreSQL knows it");
+    if let Ok(text) = known.read(bytes) {
+        let written = known.write(&text).expect("all that was read can be written");
+        assert!(!known.is_foreign() || written == bytes, "{}", known.name());
+        assert_eq!(known.read(&written).expect("it was written so"), text);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(written) = known.write(text) {
+        assert_eq!(known.read(&written).expect("it was written so"), text, "{}", known.name());
+    }
+    assert!(!(Encoding::named(text).is_some() && Encoding::is_wide(text)), "{text}");
+}
+
 /// A server's message.
 pub(super) fn server(bytes: &[u8]) {
     let Some((tag, body)) = bytes.split_first() else { return };
     let frame = frame(*tag, body);
     let _ = (ready_status(&frame), command_tag(&frame), parameter_status(&frame), parameter_types(&frame));
-    let _ = (copy_format(&frame), columns(&frame));
+    let _ = (copy_format(&frame), columns(&frame), affected(&frame));
+    let _ = (authentication(&frame).is_ok(), backend_key(&frame).is_ok());
     if let Ok(row) = Row::read(&frame) {
         let left = row.left();
         assert!(row.count() <= left);

@@ -1,8 +1,8 @@
 //! Rows: COPY data on its way to its tenants' servers, and rows that are merged.
 
 use bytes::{Bytes, BytesMut};
-use router::copy::{CopyFormat, CsvLayout, Layout, Piece, RowSplitter, TextLayout};
-use router::ids::KeyType;
+use router::copy::{CopyFormat, CsvLayout, Layout, OutFormat, Piece, RowSplitter, RowWriter, TextLayout};
+use router::ids::{KeyType, TenantKey};
 use router::merge::{
     Aggregate, AggregateKind, Bounds, GroupPlan, LegColumn, MergePlan, Merger, Output, SortKey, Step,
 };
@@ -38,6 +38,54 @@ fn format(layout: u8, shape: u8) -> CopyFormat {
     };
     let key_type = [KeyType::Integer, KeyType::Uuid, KeyType::Text][usize::from(shape % 3)];
     CopyFormat { layout, fields: 3, key_field: usize::from(shape / 3 % 3), key_type }
+}
+
+/// Rows as COPY TO writes them are read as those rows, of those tenants.
+pub(super) fn written(bytes: &[u8]) {
+    let Some((&[layout, key_field], values)) = bytes.split_first_chunk::<2>() else { return };
+    // Text is UTF-8, and so is a key of it.
+    if std::str::from_utf8(values).is_err() || values.contains(&0) {
+        return;
+    }
+    let mut format = format(layout, 2 + key_field % 3 * 3);
+    if let Layout::Text(TextLayout { header, .. }) | Layout::Csv(CsvLayout { header, .. }) =
+        &mut format.layout
+    {
+        *header = false;
+    }
+    let force_quote = if layout & 32 != 0 { vec!["*".to_owned()] } else { Vec::new() };
+    let names = ["a", "b", "c"].map(str::to_owned);
+    let writer = RowWriter::new(OutFormat { layout: format.layout.clone(), force_quote }, &names);
+    let mut fields = values.split(|byte| *byte == 0x1e);
+    let (mut rows, mut data) = (Vec::new(), Vec::new());
+    writer.begin(&names, &mut data);
+    while let (Some(a), Some(b), Some(c)) = (fields.next(), fields.next(), fields.next()) {
+        // A key is never null.
+        let is_value = |index: usize, value: &[u8]| index == format.key_field || !value.is_empty();
+        let mut row = [Some(a), Some(b), Some(c)];
+        for (index, field) in row.iter_mut().enumerate() {
+            *field = field.filter(|value| is_value(index, value));
+        }
+        let from = data.len();
+        writer.row(row.iter().copied(), &mut data);
+        rows.push((row[format.key_field].unwrap_or_default().to_vec(), data[from..].to_vec()));
+    }
+    writer.end(&mut data);
+    let (pieces, failed) = split(&format, &[&data]);
+    assert!(!failed, "what was written can be read");
+    let read = pieces.iter().filter_map(|piece| match piece {
+        Piece::Row { key, bytes } => Some((key, bytes)),
+        Piece::Every(_) | Piece::Any(_) => None,
+    });
+    let read: Vec<(Vec<u8>, Vec<u8>)> = read.map(|(key, bytes)| (text_of(key), bytes.to_vec())).collect();
+    assert_eq!(read, rows);
+}
+
+fn text_of(key: &TenantKey) -> Vec<u8> {
+    match key {
+        TenantKey::Text(text) => text.as_bytes().to_vec(),
+        TenantKey::Integer(_) | TenantKey::Uuid(_) => panic!("the keys are texts"),
+    }
 }
 
 fn bytes_of(piece: &Piece) -> &Bytes {

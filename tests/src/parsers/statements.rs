@@ -8,8 +8,8 @@ use router::catalog::{
 };
 use router::directory::{Directory, Start, start};
 use router::ids::{KeyType, TenantKey};
-use router::plan::{Parameter, SessionView, Verdict, plan};
-use router::sql::{Learned, learn};
+use router::plan::{Parameter, SessionView, Tenants, Verdict, plan};
+use router::sql::{Code, Learned, Outline, Statement, Template, learn, normalized};
 
 static CATALOG: LazyLock<Catalog> = LazyLock::new(catalog);
 static DIRECTORY: LazyLock<Directory> =
@@ -30,6 +30,7 @@ pub(super) fn sql(bytes: &[u8]) {
     let tenant = TenantKey::Integer(7);
     for tenant in [None, Some(&tenant)] {
         for statement in &statements {
+<<<<<<< HEAD
             let session = SessionView {
                 tenant,
                 fan_out: true,
@@ -42,6 +43,9 @@ pub(super) fn sql(bytes: &[u8]) {
                 away: &[],
                 counted: None,
             };
+=======
+            let session = session(tenant);
+>>>>>>> c1cdc1c (client: a session has the process id that its client was told; the login role comes back first)
             if let Verdict::Run(plan) = plan(statement, &DIRECTORY, &CATALOG, &session, &parameters) {
                 assert!(!plan.legs.is_empty(), "a plan has legs");
                 for text in plan.legs.iter().filter_map(|leg| leg.text.as_deref()) {
@@ -53,6 +57,49 @@ pub(super) fn sql(bytes: &[u8]) {
     }
 }
 
+/// A text read by the template of one that differs from it in its numbers is planned as if it were read
+/// by itself.
+pub(super) fn template(bytes: &[u8]) {
+    let Some((shift, text)) = bytes.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let shifted = |letter: char| match letter.to_digit(10) {
+        Some(digit) => char::from(b'0' + ((digit + u32::from(*shift)) % 10) as u8),
+        None => letter,
+    };
+    let other: String = text.chars().map(shifted).collect();
+    let (Some(outline), Some(outline_of_other)) = (Outline::of(text), Outline::of(&other)) else { return };
+    let path = SearchPath::standard("app");
+    let Some(template) = Template::learn(text, &outline, &CATALOG, &path) else { return };
+    let Some(instance) = template.statement(&other, outline_of_other) else { return };
+    let Learned::Statements(whole) = learn(&other, &CATALOG, &path) else {
+        panic!("{other} was read by a template, and is none")
+    };
+    assert_eq!(whole.len(), 1, "a template is one statement");
+    assert_eq!((instance.access(), instance.hold()), (whole[0].access(), whole[0].hold()));
+    assert_eq!((instance.text(), instance.text_range()), (whole[0].text(), whole[0].text_range()));
+    let planned = |statement: &Statement| plan(statement, &DIRECTORY, &CATALOG, &session(None), &[]);
+    if let (Verdict::Run(short), Verdict::Run(full)) = (planned(&instance), planned(&whole[0])) {
+        let only =
+            |plan: &router::plan::Plan| (plan.legs.len(), plan.legs[0].server, plan.legs[0].text.clone());
+        if full.tenants != Tenants::None {
+            assert_eq!(only(&short), only(&full), "{other}");
+        }
+    }
+}
+
+/// What is read of a text word by word: what code writes and calls, and the line that a log has of it.
+pub(super) fn words(bytes: &[u8]) {
+    let Some((longest, text)) = bytes.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let code = Code::read(text);
+    for name in code.writes.iter().chain(&code.calls) {
+        let written = name.replace('"', "\"\"");
+        assert!(text.contains(&written) || text.to_lowercase().contains(&written), "{name} is in the text");
+    }
+    let normal = normalized(text, usize::from(*longest));
+    assert!(!normal.contains('\''), "no string is left: {normal}");
+}
+
 /// A key's text and binary forms: what is read is written as a literal that is read as the same.
 pub(super) fn tenant(bytes: &[u8]) {
     let Some((kind, value)) = bytes.split_first() else { return };
@@ -61,6 +108,7 @@ pub(super) fn tenant(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(value) else { return };
     if let Some(key) = key_type.parse(text) {
         assert_eq!(key.key_type(), key_type);
+<<<<<<< HEAD
         let session = SessionView {
             tenant: Some(&key),
             fan_out: true,
@@ -73,6 +121,9 @@ pub(super) fn tenant(bytes: &[u8]) {
             away: &[],
             counted: None,
         };
+=======
+        let session = session(Some(&key));
+>>>>>>> c1cdc1c (client: a session has the process id that its client was told; the login role comes back first)
         let path = SearchPath::standard("app");
         let asked = format!("/*tenant={}*/ SELECT * FROM notes WHERE tenant_id = '7'", key.literal());
         if let Learned::Statements(statements) = learn(&asked, &CATALOG, &path) {
@@ -80,6 +131,20 @@ pub(super) fn tenant(bytes: &[u8]) {
                 let _ = plan(statement, &DIRECTORY, &CATALOG, &session, &[]);
             });
         }
+    }
+}
+
+/// A session, perhaps a tenant's.
+fn session(tenant: Option<&TenantKey>) -> SessionView<'_> {
+    SessionView {
+        tenant,
+        fan_out: true,
+        read_write_transaction: false,
+        held: None,
+        fenced: &[],
+        now: &"2026-01-01 00:00:00+00",
+        away: &[],
+        counted: None,
     }
 }
 

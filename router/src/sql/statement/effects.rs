@@ -7,6 +7,7 @@ use super::super::config::{ConfigCall, ConfigValue};
 use super::super::filling::Filling;
 use super::super::keys::Touched;
 use super::super::kind::Kind;
+use super::super::process::ProcessCall;
 use super::super::sequence::{SequenceOptions, SetValues};
 use super::super::temporary::OwnNames;
 use super::super::tenancy::TenancyChange;
@@ -26,6 +27,11 @@ impl Statement {
     /// The settings that it changes by calling `set_config`.
     pub fn sets_config(&self) -> &[ConfigCall] {
         &self.said.calls.config
+    }
+
+    /// What it asks of a session's process, where it is nothing else.
+    pub fn process_call(&self) -> Option<&ProcessCall> {
+        self.said.process.as_deref()
     }
 
     /// True where only a server can say what it has set.

@@ -11,6 +11,7 @@ use super::super::keys::{Touched, analyse};
 use super::super::kind::{Access, CopyKind, Hold, Kind};
 use super::super::misread::misreading;
 use super::super::parse::SqlStatement;
+use super::super::process::ProcessCall;
 use super::super::sequence::{SequenceOptions, SetValues, options_of, set_values};
 use super::super::temporary::{OwnNames, own_names};
 use super::super::tenancy::{TenancyChange, tenancy_change};
@@ -46,6 +47,8 @@ pub(super) struct Said {
     pub(super) own_names: Option<OwnNames>,
     /// How it may change whose rows a table's are.
     pub(super) tenancy: Option<TenancyChange>,
+    /// What it asks of a session's process, where it is nothing else.
+    pub(super) process: Option<Box<ProcessCall>>,
     /// What it computes for rows that are there.
     pub(super) filling: Option<Filling>,
 }
@@ -71,6 +74,7 @@ impl Said {
             current_of: None,
             misreading: misreading(sql.text(), catalog.oldest),
             tenancy: tenancy_change(sql.raw().stmt(), &catalog.tenant_column),
+            process: None,
             filling: filling(sql.raw().stmt()),
             sql: sql.clone(),
         };
@@ -98,6 +102,7 @@ impl Said {
     fn note(&mut self, root: Node<'_>, survey: &Survey<'_>, catalog: &Catalog) {
         self.calls = Calls::of(root, survey, catalog);
         self.hold = self.hold.or(self.calls.hold);
+        self.process = (!survey.calls.is_empty()).then(|| ProcessCall::read(root)).flatten().map(Box::new);
         if survey.reads_clock {
             self.calls.differs.get_or_insert_with(|| "current_timestamp".to_owned());
         }
