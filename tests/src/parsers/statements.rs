@@ -30,22 +30,7 @@ pub(super) fn sql(bytes: &[u8]) {
     let tenant = TenantKey::Integer(7);
     for tenant in [None, Some(&tenant)] {
         for statement in &statements {
-<<<<<<< HEAD
-            let session = SessionView {
-                tenant,
-                fan_out: true,
-                read_write_transaction: false,
-                held: None,
-                temporary: &[],
-                in_block: false,
-                fenced: &[],
-                now: &"2026-01-01 00:00:00+00",
-                away: &[],
-                counted: None,
-            };
-=======
             let session = session(tenant);
->>>>>>> c1cdc1c (client: a session has the process id that its client was told; the login role comes back first)
             if let Verdict::Run(plan) = plan(statement, &DIRECTORY, &CATALOG, &session, &parameters) {
                 assert!(!plan.legs.is_empty(), "a plan has legs");
                 for text in plan.legs.iter().filter_map(|leg| leg.text.as_deref()) {
@@ -108,22 +93,7 @@ pub(super) fn tenant(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(value) else { return };
     if let Some(key) = key_type.parse(text) {
         assert_eq!(key.key_type(), key_type);
-<<<<<<< HEAD
-        let session = SessionView {
-            tenant: Some(&key),
-            fan_out: true,
-            read_write_transaction: false,
-            held: None,
-            temporary: &[],
-            in_block: false,
-            fenced: &[],
-            now: &"2026-01-01 00:00:00+00",
-            away: &[],
-            counted: None,
-        };
-=======
         let session = session(Some(&key));
->>>>>>> c1cdc1c (client: a session has the process id that its client was told; the login role comes back first)
         let path = SearchPath::standard("app");
         let asked = format!("/*tenant={}*/ SELECT * FROM notes WHERE tenant_id = '7'", key.literal());
         if let Learned::Statements(statements) = learn(&asked, &CATALOG, &path) {
@@ -141,6 +111,8 @@ fn session(tenant: Option<&TenantKey>) -> SessionView<'_> {
         fan_out: true,
         read_write_transaction: false,
         held: None,
+        temporary: &[],
+        in_block: false,
         fenced: &[],
         now: &"2026-01-01 00:00:00+00",
         away: &[],
