@@ -1,6 +1,8 @@
 //! What the busiest tenants did: a bounded number of them, found by the space-saving sketch (Metwally,
-//! Agrawal, El Abbadi 2005). A tenant that is not among those kept takes the place of the least busy,
-//! with its count of transactions as the error that its own may have; so who is busy is never missed.
+//! Agrawal, El Abbadi 2005) with randomized admission (Ben-Basat, Einziger, Friedman, Kassner 2017). A tenant that
+//! is not among those kept takes the place of the least busy, with its count of transactions as the error that
+//! its own may have; but only once in as many transactions as that one has, by the dice. So who is busy has a
+//! place soon, and where there are more tenants than places, most transactions of the others change nothing.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -28,7 +30,39 @@ pub struct TenantTotals {
     rank: u64,
 }
 
-type Part = HashMap<TenantKey, TenantTotals, FixedState>;
+/// Some of the tenants, under one lock.
+#[derive(Debug)]
+struct Part {
+    kept: HashMap<TenantKey, TenantTotals, FixedState>,
+    /// No rank is lower.
+    floor: u64,
+    dice: u64,
+}
+
+impl Default for Part {
+    fn default() -> Part {
+        Part { kept: HashMap::default(), floor: 0, dice: 0x9e37_79b9_7f4a_7c15 }
+    }
+}
+
+impl Part {
+    /// True for one that is let in where all places are taken.
+    fn admits(&mut self, rank: u64) -> bool {
+        // Marsaglia's xorshift: fair enough, and the same in each run.
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        self.dice % self.floor.saturating_add(rank) < rank
+    }
+
+    /// Sends the least busy away; answers its rank.
+    fn make_room(&mut self) -> u64 {
+        let least = self.kept.iter().min_by_key(|(_, known)| known.rank).map(|(key, _)| key.clone());
+        let rank = least.and_then(|least| self.kept.remove(&least)).map_or(0, |known| known.rank);
+        self.floor = rank;
+        rank
+    }
+}
 
 /// The busiest tenants of one database; clones are one.
 #[derive(Clone, Debug)]
@@ -59,19 +93,18 @@ impl Tenants {
         let room = (self.shown * SPARE).div_ceil(PARTS).max(1);
         let mut part = self.part(key);
         let rank = did.of(Count::Transactions).max(1);
-        if let Some(known) = part.get_mut(key) {
+        if let Some(known) = part.kept.get_mut(key) {
             known.totals = known.totals.plus(did);
             known.rank += rank;
             return;
         }
-        let mut floor = 0;
-        if part.len() >= room
-            && let Some(least) = part.iter().min_by_key(|(_, known)| known.rank).map(|(key, _)| key.clone())
-        {
-            floor = part.remove(&least).map_or(0, |known| known.rank);
+        let full = part.kept.len() >= room;
+        if full && !part.admits(rank) {
+            return;
         }
+        let floor = if full { part.make_room() } else { 0 };
         let tenant: String = key.to_string().chars().take(LONGEST_LABEL).collect();
-        part.insert(key.clone(), TenantTotals { tenant, totals: *did, rank: floor + rank });
+        part.kept.insert(key.clone(), TenantTotals { tenant, totals: *did, rank: floor + rank });
     }
 
     /// The busiest, the busiest first.
@@ -79,7 +112,7 @@ impl Tenants {
         let mut all: Vec<TenantTotals> = Vec::new();
         for part in self.parts.iter() {
             let part = part.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(part.values().cloned());
+            all.extend(part.kept.values().cloned());
         }
         all.sort_by(|one, other| other.rank.cmp(&one.rank).then_with(|| one.tenant.cmp(&other.tenant)));
         all.truncate(self.shown);
@@ -156,6 +189,24 @@ mod tests {
         assert_eq!(busiest, ["2", "1", "3"]);
         let first = &tenants.busiest()[0];
         assert_eq!((first.totals.of(Count::Transactions), first.totals.of(Count::Statements)), (3000, 3000));
+    }
+
+    #[test]
+    fn who_becomes_busy_is_found_where_all_places_are_taken() {
+        let tenants = Tenants::new(3);
+        let mut counters = SessionBook::default().enter("app", "ann", tenants.clone());
+        let mut transaction = |tenant| {
+            counters.transaction(std::time::Duration::ZERO, Some(&TenantKey::Integer(tenant)));
+        };
+        (0..20_000).for_each(|round| transaction(round % 200));
+        for round in 0..2000 {
+            transaction(777);
+            transaction(round % 200);
+        }
+        drop(counters);
+        let busiest = tenants.busiest();
+        assert_eq!(busiest[0].tenant, "777");
+        assert!(busiest[0].totals.of(Count::Transactions) > 1000, "{busiest:?}");
     }
 
     #[test]
