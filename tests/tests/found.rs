@@ -27,7 +27,7 @@ impl Ground {
 
     /// The statement's answer is PostgreSQL's, sent this way.
     async fn agrees(&self, sql: &str, way: Way) {
-        let statement = Statement { sql: sql.to_owned(), parameters: Vec::new(), order: Order::Free };
+        let statement = Statement::plain(sql, Order::Free);
         let mut ours = self.daemon.session("app").await.unwrap();
         let mut oracle = self.oracle.session("app").await.unwrap();
         let ours = Reply::ask(&mut ours, &statement, way).await.unwrap();
@@ -126,8 +126,8 @@ async fn what_regression_files_found_is_answered_as_by_postgresql() {
             "COMMIT",
             "CREATE TABLE stored (a int PRIMARY KEY, b text)",
             "INSERT INTO stored SELECT a, 'from there' FROM passing",
-            "UPDATE stored SET b = b || ', twice' FROM passing WHERE stored.a = passing.a + 1",
-            "DELETE FROM stored USING passing WHERE stored.a = passing.a AND passing.a = 1 RETURNING b",
+            "UPDATE stored SET b = stored.b || ', twice' FROM passing WHERE stored.a = passing.a + 1",
+            "DELETE FROM stored USING passing WHERE stored.a = passing.a AND passing.a = 1 RETURNING stored.b",
             "SELECT * FROM stored",
             "GRANT USAGE ON SCHEMA public TO public",
             "DROP TABLE passing CASCADE",
@@ -207,6 +207,40 @@ async fn what_regression_files_found_is_answered_as_by_postgresql() {
             "DELETE FROM tasks WHERE CURRENT OF c RETURNING title",
             "COMMIT",
             "SELECT count(*) FROM tasks WHERE title = 'here'",
+        ])
+        .await;
+    assert_eq!(ground.stage.difference(false).await.unwrap(), None);
+}
+
+/// Policies are the servers' to enforce, on whatever way a statement goes.
+#[tokio::test]
+async fn row_security_holds_over_all_tenants() {
+    let ground = Ground::lay().await;
+    ground
+        .agree(&[
+            "ALTER TABLE users ENABLE ROW LEVEL SECURITY",
+            "ALTER TABLE users FORCE ROW LEVEL SECURITY",
+            "CREATE POLICY seen ON users FOR SELECT USING (score > 3 OR name = current_setting('app.name', true))",
+            "CREATE POLICY made ON users FOR INSERT WITH CHECK (score < 90)",
+            "CREATE POLICY changed ON users FOR UPDATE USING (score > 4) WITH CHECK (score < 90)",
+            "CREATE POLICY gone ON users FOR DELETE USING (score > 5)",
+            "SELECT * FROM users",
+            "SELECT count(*), sum(score), min(score) FROM users",
+            "SELECT tenant_id, user_id, rank() OVER (ORDER BY score, tenant_id, user_id) FROM users",
+            "SELECT o.order_id, u.score FROM orders o LEFT JOIN users u ON u.user_id = o.user_id AND u.tenant_id <> o.tenant_id",
+            "SELECT count(*) FROM tenants t WHERE NOT EXISTS (SELECT FROM users u WHERE u.score > t.region_id)",
+            "SET app.name = 'ann'",
+            "SELECT tenant_id, user_id, name FROM users WHERE score IS NULL OR score < 4",
+            "UPDATE users SET score = score + 1 RETURNING tenant_id, user_id, score",
+            "UPDATE users SET score = 95 WHERE user_id = 2",
+            "INSERT INTO users (tenant_id, user_id, score) VALUES (1, 91, 50), (2, 92, 60), (3, 93, 70) RETURNING user_id",
+            "INSERT INTO users (tenant_id, user_id, score) VALUES (1, 94, 5), (2, 95, 96)",
+            "INSERT INTO users (tenant_id, user_id, score) SELECT tenant_id, user_id + 500, score FROM users WHERE score < 20",
+            "INSERT INTO users (tenant_id, user_id, score) VALUES (1, 91, 51), (2, 92, 61) ON CONFLICT (tenant_id, user_id) DO UPDATE SET score = excluded.score RETURNING score",
+            "DELETE FROM users WHERE score < 8 RETURNING tenant_id, user_id",
+            "DELETE FROM users u USING orders o WHERE o.user_id = u.user_id AND o.tenant_id = u.tenant_id AND o.total > 50",
+            "ALTER TABLE users NO FORCE ROW LEVEL SECURITY",
+            "SELECT count(*) FROM users",
         ])
         .await;
     assert_eq!(ground.stage.difference(false).await.unwrap(), None);

@@ -38,7 +38,7 @@ async fn ask(session: &mut Session, query: &Query) -> (Reply, Duration) {
     let began = Instant::now();
     let mut replies = Vec::new();
     for sql in &query.statements {
-        let statement = Statement { sql: sql.clone(), parameters: Vec::new(), order: Order::Total };
+        let statement = Statement::plain(sql, Order::Total);
         replies.push(Reply::ask(session, &statement, Way::Text).await.unwrap());
     }
     let took = began.elapsed();

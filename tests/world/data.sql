@@ -22,7 +22,9 @@ INSERT INTO accounts SELECT {of_t}, n, n + 1, CASE (t + n) % 6 WHEN 0 THEN NULL 
 INSERT INTO payments SELECT {of_t}, n, CASE WHEN n = 4 THEN NULL ELSE 1 + n % 3 END, 1 + n * t % 9, CASE WHEN n = 3 THEN NULL ELSE (n * 10 - t * 5)::numeric(12, 2) END, timestamptz '2024-03-31 00:30+00' + n * interval '25 hours',
     (ARRAY['awful', 'sad', NULL, 'fine'])[1 + (t * n) % 4]::mood FROM generate_series(1, 12) t, generate_series(1, 5) n;
 INSERT INTO notes SELECT {of_t}, md5('note ' || t || '.' || n)::uuid, n, CASE WHEN n = 3 THEN NULL ELSE 'note ' || chr(96 + (t + n) % 20) || E'\n"' || t % 4 END, CASE WHEN n = 2 THEN '{}' ELSE ARRAY['w' || t % 3, 'W' || n] END, (t + n) % 2 = 0,
-    CASE WHEN n = 1 THEN NULL ELSE timestamptz '1970-01-01' + t % 5 * interval '1 month' END FROM generate_series(1, 12) t, generate_series(1, 4) n;
+    CASE WHEN n = 1 THEN NULL ELSE timestamptz '1970-01-01' + t % 5 * interval '1 month' END,
+    CASE n WHEN 1 THEN '{}' WHEN 2 THEN '{[1,4)}' WHEN 3 THEN NULL ELSE format('{[%s,%s),[20,30)}', n, n + t) END::int4multirange,
+    CASE n WHEN 1 THEN ROW('High ' || t % 3, t)::place WHEN 2 THEN ROW(NULL, n)::place WHEN 4 THEN ROW('', NULL)::place END FROM generate_series(1, 12) t, generate_series(1, 4) n;
 INSERT INTO metrics SELECT {of_t}, date '2024-02-28' + d, (ARRAY['cpu', 'RAM'])[1 + n], CASE (t + d + n) % 5 WHEN 0 THEN 'NaN' WHEN 1 THEN '-0' WHEN 2 THEN 0 WHEN 3 THEN NULL ELSE t / 3.0 END, ARRAY[t, d, n]
     FROM generate_series(1, 12) t, generate_series(0, 2) d, generate_series(0, 1) n;
 INSERT INTO members SELECT {of_t}, g, u, (ARRAY['admin', 'Reader', NULL])[1 + (g + u) % 3], date '2022-01-01' + g * 10 FROM generate_series(1, 12) t, generate_series(1, 2) g, generate_series(1, 4) u WHERE (t + g + u) % 2 = 0;

@@ -1,5 +1,6 @@
 -- The world of random statements. {key} is the type of tenant keys, {narrow} another type that holds the same keys.
 CREATE TYPE mood AS ENUM ('sad', 'fine', 'happy', 'awful');
+CREATE TYPE place AS (street text, number int);
 CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100);
 CREATE COLLATION folded (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE regions (region_id int PRIMARY KEY, name text COLLATE "und-x-icu" NOT NULL, area numeric(12, 2), founded date);
@@ -40,6 +41,7 @@ CREATE TABLE payments (
 ALTER TABLE payments REPLICA IDENTITY USING INDEX payments_tenant_id_payment_id_key;
 CREATE TABLE notes (
     tenant_id {key} NOT NULL, note_id uuid NOT NULL, user_id bigint, body text, words text[], starred boolean, pinned timestamptz,
+    reach int4multirange, home place,
     PRIMARY KEY (tenant_id, note_id)
 );
 CREATE TABLE metrics (

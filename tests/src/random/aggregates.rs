@@ -108,7 +108,7 @@ impl Grammar {
                 format!("max(({}) - date '2020-01-01') * interval '1 day'", argument(self, Ty::Date)),
                 false,
             ),
-            Ty::Key | Ty::Uuid | Ty::Range | Ty::Bytea => {
+            Ty::Key | Ty::Uuid | Ty::Range | Ty::Ranges | Ty::Place | Ty::Bytea => {
                 let value = argument(self, ty);
                 made(format!("(array_agg({value} ORDER BY {value}))[1]"), true)
             }

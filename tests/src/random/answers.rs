@@ -57,6 +57,10 @@ pub enum Outcome {
 impl Reply {
     /// Sends a statement and takes its answer.
     pub async fn ask(session: &mut Session, statement: &Statement, way: Way) -> Result<Reply> {
+        if let Some(data) = &statement.data {
+            let answer = session.copy_in(&statement.sql, data.as_bytes()).await?;
+            return Ok(Reply { tag: format!("{};", answer.tag), fault: answer.fault, ..Reply::default() });
+        }
         let mut message = bytes::BytesMut::new();
         if way == Way::Simple {
             frontend::query(&statement.sql, &mut message)?;
@@ -95,6 +99,7 @@ impl Reply {
                     }
                     reply.rows.push(row);
                 }
+                Message::CopyData(line) => reply.rows.push(vec![Some(line)]),
                 Message::Complete(tag) => {
                     let _ = write!(reply.tag, "{tag};");
                 }

@@ -174,7 +174,7 @@ impl<'stage> Duel<'stage> {
             let mut session = Session::open(self.front, APP_USER, self.database, &[]).await?;
             let sql = format!("EXPLAIN (COSTS OFF) {}", unit.statements[0].sql);
             let parameters = unit.statements[0].parameters.clone();
-            let statement = Statement { sql, parameters, order: Order::Free };
+            let statement = Statement { sql, parameters, data: None, order: Order::Free };
             Reply::ask(&mut session, &statement, Way::Text).await
         };
         match timeout(PATIENCE, explained).await {

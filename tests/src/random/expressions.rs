@@ -24,7 +24,7 @@ impl Grammar {
             3 => {
                 let (value, other) = (self.expression(ty, scope, depth - 1), self.literal(ty));
                 match ty {
-                    Ty::Jsonb | Ty::Uuid | Ty::Bytea | Ty::Range | Ty::Bool => value,
+                    Ty::Jsonb | Ty::Uuid | Ty::Bytea | Ty::Range | Ty::Ranges | Ty::Place | Ty::Bool => value,
                     _ => Expr { sql: format!("nullif({}, {})", value.sql, other.sql), ..value },
                 }
             }
@@ -174,6 +174,18 @@ impl Grammar {
                 let a = first(self, Ty::Text);
                 made(format!("decode(md5({}), 'hex')", a.sql), a.clean)
             }
+            Ty::Ranges => {
+                let (a, b) = (first(self, Ty::Ranges), self.leaf(Ty::Range, scope));
+                match self.below(3) {
+                    0 => made(format!("({} + {}::int4multirange)", a.sql, b.sql), true),
+                    1 => made(format!("({} - {}::int4multirange)", a.sql, b.sql), true),
+                    _ => made(format!("({} * '{{[2,6)}}'::int4multirange)", a.sql), true),
+                }
+            }
+            Ty::Place => {
+                let (a, b) = (first(self, Ty::Text), first(self, Ty::Int));
+                made(format!("ROW({}, ({})::int8 % 1000)::place", a.sql, b.sql), a.clean)
+            }
             Ty::Key | Ty::Uuid | Ty::Mood | Ty::Range => self.leaf(ty, scope),
         }
     }
@@ -181,7 +193,7 @@ impl Grammar {
     fn integer(&mut self, scope: &Scope, depth: u8) -> Expr {
         let number = self.between(2, 7);
         let first = |grammar: &mut Grammar, ty: Ty| grammar.expression(ty, scope, depth).sql;
-        let sql = match self.below(12) {
+        let sql = match self.below(14) {
             0 => format!("({} + {})", first(self, Ty::Int), number),
             1 => format!("({}::int8 * {number})", first(self, Ty::Int)),
             2 => format!("({} % {number})", first(self, Ty::Int)),
@@ -193,6 +205,8 @@ impl Grammar {
             8 => format!("({}::int8 / {number})", first(self, Ty::Int)),
             9 => format!("greatest({}, {number})", first(self, Ty::Int)),
             10 => format!("upper({})", first(self, Ty::Range)),
+            11 => format!("lower({})", first(self, Ty::Ranges)),
+            12 => format!("({}).number", first(self, Ty::Place)),
             _ => format!("(- {}::int8)", first(self, Ty::Int)),
         };
         Expr { sql, ty: Ty::Int, clean: true }
@@ -201,7 +215,11 @@ impl Grammar {
     fn text(&mut self, scope: &Scope, depth: u8) -> Expr {
         let first = |grammar: &mut Grammar, ty: Ty| grammar.expression(ty, scope, depth);
         let made = |sql: String, clean: bool| Expr { sql, ty: Ty::Text, clean };
-        match self.below(10) {
+        match self.below(11) {
+            9 => {
+                let a = first(self, Ty::Place);
+                made(format!("({}).street", a.sql), a.clean)
+            }
             0 => {
                 let a = first(self, Ty::Text);
                 made(format!("lower({})", a.sql), a.clean)

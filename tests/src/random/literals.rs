@@ -41,6 +41,8 @@ impl Grammar {
             | Ty::Texts
             | Ty::Mood
             | Ty::Range
+            | Ty::Ranges
+            | Ty::Place
             | Ty::Bytea => format!("'{}'", text.replace('\'', "''")),
         }
     }
@@ -63,6 +65,8 @@ impl Grammar {
             Ty::Texts => "text[]",
             Ty::Mood => "mood",
             Ty::Range => "int4range",
+            Ty::Ranges => "int4multirange",
+            Ty::Place => "place",
             Ty::Bytea => "bytea",
         }
     }
@@ -91,6 +95,8 @@ impl Grammar {
             Ty::Texts => (*self.one(&["{t1,u1}", "{}", "{W1,NULL}", "{w2}"])).to_owned(),
             Ty::Mood => (*self.one(&["sad", "fine", "happy", "awful"])).to_owned(),
             Ty::Range => format!("[{},{})", self.between(1, 3), self.between(4, 8)),
+            Ty::Ranges => (*self.one(&["{}", "{[1,4)}", "{[1,3),[5,9)}", "{(,2),[7,)}"])).to_owned(),
+            Ty::Place => (*self.one(&["(High,1)", "(\"a, b\",)", "(,3)", "(,)"])).to_owned(),
             Ty::Bytea => (*self.one(&["\\x00ff", "\\xcfcd208495d565ef66e7dff9f98764da", ""])).to_owned(),
         }
     }

@@ -5,6 +5,7 @@
 
 mod aggregates;
 mod answers;
+mod copies;
 mod duel;
 mod expressions;
 mod grammar;

@@ -79,6 +79,17 @@ impl Grammar {
                 let operator = self.one(&["@>", "&&", "=", "<", "<>"]);
                 format!("{column} {operator} {}", self.bare(ty))
             }
+            (_, Ty::Ranges) => {
+                let operator = self.one(&["@>", "&&", "=", "<<", "<"]);
+                format!("{column} {operator} {}", self.literal(ty).sql)
+            }
+            (_, Ty::Place) if self.chance(50) => {
+                format!(
+                    "({column}).number {} {}",
+                    self.one(&["=", "<", "IS DISTINCT FROM"]),
+                    self.bare(Ty::Int)
+                )
+            }
             (_, Ty::Range) => {
                 let operator = self.one(&["@>", "&&", "=", "<<", "<"]);
                 format!("{column} {operator} {}", self.literal(ty).sql)

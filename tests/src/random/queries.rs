@@ -255,6 +255,6 @@ impl Grammar {
             });
             renumbered.push_str(&format!("${number}{}", &piece[digits..]));
         }
-        Statement { sql: renumbered, parameters, order }
+        Statement { sql: renumbered, parameters, data: None, order }
     }
 }

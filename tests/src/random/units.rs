@@ -20,8 +20,18 @@ pub struct Statement {
     pub sql: String,
     /// Its parameters, as text.
     pub parameters: Vec<String>,
+    /// The rows that COPY FROM STDIN sends, in its text format.
+    pub data: Option<String>,
     /// What is compared of the order.
     pub order: Order,
+}
+
+impl Statement {
+    /// A statement without parameters.
+    #[must_use]
+    pub fn plain(sql: &str, order: Order) -> Statement {
+        Statement { sql: sql.to_owned(), parameters: Vec::new(), data: None, order }
+    }
 }
 
 /// A statement by itself, or a transaction.
@@ -40,9 +50,10 @@ impl Unit {
         let texts: Vec<String> = self
             .statements
             .iter()
-            .map(|statement| match statement.parameters.as_slice() {
-                [] => statement.sql.clone(),
-                parameters => format!("{} -- {parameters:?}\n", statement.sql),
+            .map(|statement| match (statement.parameters.as_slice(), &statement.data) {
+                ([], None) => statement.sql.clone(),
+                ([], Some(data)) => format!("{} -- {data:?}\n", statement.sql),
+                (parameters, _) => format!("{} -- {parameters:?}\n", statement.sql),
             })
             .collect();
         texts.join("; ")
@@ -54,11 +65,13 @@ impl Grammar {
     #[must_use]
     pub fn unit(mut self, writes: bool) -> Unit {
         let written = |weight| if writes { weight } else { 0 };
-        match self.weighted(&[61, written(24), 3, written(4), written(8)]) {
+        match self.weighted(&[58, written(24), 3, written(4), written(8), 2, written(2)]) {
             0 => Unit { statements: vec![self.read()], writes: false },
             1 => Unit { statements: vec![self.write()], writes: true },
             2 => self.cursor(),
             3 => self.prepared(),
+            5 => self.copy_out(),
+            6 => self.copy_in(),
             _ => self.transaction(),
         }
     }
@@ -81,7 +94,7 @@ impl Grammar {
             let sql = format!("FETCH {count} FROM {name}");
             // Which rows come first is certain where their order is.
             if query.order == Order::Total || count == "ALL" {
-                statements.push(Statement { sql, parameters: Vec::new(), order: query.order.clone() });
+                statements.push(Statement::plain(&sql, query.order.clone()));
                 if query.order != Order::Total {
                     break;
                 }
@@ -96,12 +109,12 @@ impl Grammar {
     fn prepared(&mut self) -> Unit {
         self.takes_parameters = true;
         let writes = self.chance(40);
-        let Statement { sql, parameters, order } = if writes { self.write() } else { self.read() };
+        let Statement { sql, parameters, order, .. } = if writes { self.write() } else { self.read() };
         let name = format!("q{}", self.between(1, 1 << 40));
         let values: Vec<String> =
             parameters.iter().map(|value| format!("'{}'", value.replace('\'', "''"))).collect();
         let values = if values.is_empty() { String::new() } else { format!(" ({})", values.join(", ")) };
-        let execute = Statement { sql: format!("EXECUTE {name}{values}"), parameters: Vec::new(), order };
+        let execute = Statement::plain(&format!("EXECUTE {name}{values}"), order);
         let mut statements = vec![plainly(&format!("PREPARE {name} AS {sql}"))];
         statements.extend((0..1 + self.below(3)).map(|_| execute.clone()));
         statements.push(plainly(&format!("DEALLOCATE {name}")));
@@ -128,5 +141,5 @@ impl Grammar {
 }
 
 fn plainly(sql: &str) -> Statement {
-    Statement { sql: sql.to_owned(), parameters: Vec::new(), order: Order::Free }
+    Statement::plain(sql, Order::Free)
 }

@@ -31,6 +31,10 @@ pub(crate) enum Ty {
     Mood,
     /// int4range.
     Range,
+    /// int4multirange.
+    Ranges,
+    /// The row type.
+    Place,
     Bytea,
 }
 
@@ -182,6 +186,8 @@ pub(crate) const TABLES: &[Table] = &[
             clean("words", Ty::Texts),
             clean("starred", Ty::Bool),
             clean("pinned", Ty::Timestamptz),
+            clean("reach", Ty::Ranges),
+            clean("home", Ty::Place),
         ],
         key: &["tenant_id", "note_id"],
         rows: 48.0,
