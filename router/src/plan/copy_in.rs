@@ -7,6 +7,7 @@ use super::request::Request;
 use super::{CopyIn, CopyRows, Leg, Plan, Refusal, Role, Tenants, Verdict, Way, everywhere, refusals};
 use crate::catalog::{Column, Relation};
 use crate::copy::{CopyFormat, CsvLayout, Layout, TextLayout};
+use crate::ids::KeyType;
 use crate::sql::{CopyOption, Learned, learn};
 
 /// Plans COPY FROM STDIN.
@@ -105,8 +106,30 @@ fn format_of(relation: &Relation, columns: &[String], options: &[CopyOption]) ->
         message: format!("COPY does not give column \"{}\", which says whose row it is", tenant.name),
         hint: format!("List \"{}\" among the columns.", tenant.name),
     })?;
-    let layout = layout_of(options, &tenant.name)?;
+    // Each server reads the rows that it gets by these; they change neither where a row ends nor a key of digits.
+    let is_the_servers = |option: &&CopyOption| match option.name.as_str() {
+        "freeze" => true,
+        "encoding" => {
+            key_type != KeyType::Text && option.values.first().is_some_and(|name| is_one_byte(name))
+        }
+        _ => false,
+    };
+    let options: Vec<CopyOption> = options.iter().filter(|option| !is_the_servers(option)).cloned().collect();
+    let layout = layout_of(&options, &tenant.name)?;
     Ok(CopyFormat { layout, fields: names.len(), key_field, key_type })
+}
+
+/// True for the name of an encoding with one byte a character, of which the first half is ASCII.
+fn is_one_byte(name: &str) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let name = name.to_ascii_lowercase();
+    let numbered =
+        |family: &str| name.strip_prefix(family).is_some_and(|number| number.parse::<u8>().is_ok());
+    numbered("latin")
+        || numbered("iso8859")
+        || name.starts_with("win125")
+        || name.starts_with("windows125")
+        || matches!(name.as_str(), "win866" | "win874" | "koi8" | "koi8r" | "koi8u" | "sqlascii")
 }
 
 pub(super) fn layout_of(options: &[CopyOption], key: &str) -> Result<Layout, Refusal> {
