@@ -11,6 +11,7 @@ use crate::execute::leg::{LegAsk, reply};
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
 use crate::execute::trouble::Trouble;
+use crate::execute::two_phase::shows_rows_written;
 use crate::net::peer::Peer;
 use crate::pool::Lent;
 use crate::wire::frame::Frame;
@@ -74,6 +75,17 @@ impl Keeping {
 }
 
 impl Executor {
+    /// A branch gave these CommandCompletes.
+    pub(super) fn note_written<'a>(
+        &mut self,
+        server: ServerId,
+        mut completions: impl Iterator<Item = &'a Frame>,
+    ) {
+        if let Some(branch) = self.transaction.branches.get_mut(server) {
+            branch.wrote |= completions.any(|frame| shows_rows_written(frame.bytes()));
+        }
+    }
+
     /// Runs statements on the open branch of a server, one behind the other without waiting, and keeps what
     /// they answer.
     ///
@@ -89,6 +101,9 @@ impl Executor {
     ) -> Result<Vec<Answered>, Trouble> {
         self.executed(server);
         let outcome = exchange(self.connection(server), peer, asks, keeping).await;
+        if let Ok(answers) = &outcome {
+            self.note_written(server, answers.iter().filter_map(|answer| answer.completion.as_ref()));
+        }
         outcome.inspect_err(|trouble| {
             if trouble.is_connection_failure() {
                 self.drop_branch(server);

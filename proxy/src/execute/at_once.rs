@@ -155,6 +155,7 @@ impl Executor {
             notices: BytesMut::new(),
             notifies: false,
             locks: false,
+            wrote: false,
             hold: None,
         };
         self.transaction.branches.insert(server, branch);

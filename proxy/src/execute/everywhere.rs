@@ -41,7 +41,10 @@ pub(super) async fn run(
     for (index, leg) in decision.plan.legs.iter().enumerate() {
         let shown = index == 0 || answer == Answer::Sum;
         match ask_leg(executor, peer, ask, &mut told, leg, (index == 0, shown)).await {
-            Ok((completion, None)) => completions.extend(completion),
+            Ok((completion, None)) => {
+                executor.note_written(leg.server, completion.iter());
+                completions.extend(completion);
+            }
             Ok((_, Some(fields))) => return Err(fields.into()),
             Err(trouble) => {
                 executor.drop_branch(leg.server);

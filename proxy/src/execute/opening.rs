@@ -99,6 +99,7 @@ impl Executor {
             notices: BytesMut::new(),
             notifies: false,
             locks: false,
+            wrote: false,
             hold,
         };
         self.cancellable.runs_on(branch.connection.cancel_handle());

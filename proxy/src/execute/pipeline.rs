@@ -122,11 +122,13 @@ impl Executor {
         let synced = expects.iter().any(|expect| matches!(expect, Expect::Ready));
         let mut relay = Relay::new(&mut branch.connection, peer, &mut self.reported);
         let outcome = relay.extended(expects, &mut preparing).await;
+        let wrote = relay.wrote;
         self.counters.add(Count::Rows, relay.rows);
         let class = relay.class;
         self.count_error(class);
         self.count_sent(server);
         let Some(branch) = self.transaction.branches.get_mut(server) else { return outcome };
+        branch.wrote |= wrote;
         match &outcome {
             Ok(()) => {
                 branch.preparing = preparing;

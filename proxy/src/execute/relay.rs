@@ -15,6 +15,7 @@ use crate::execute::cancel::cancelled_for;
 use crate::execute::described::Reading;
 use crate::execute::reported::Reported;
 use crate::execute::trouble::Trouble;
+use crate::execute::two_phase::shows_rows_written;
 use crate::metrics::rows_of;
 use crate::net::peer::{Copied, Peer};
 use crate::server::{Connection, Reply};
@@ -81,6 +82,8 @@ pub struct Relay<'a> {
     pub describe: bool,
     /// How many rows commands of the extended protocol returned or changed.
     pub rows: u64,
+    /// True where one of them wrote rows.
+    pub wrote: bool,
     /// The class of the error that the client was told.
     pub class: Option<[u8; 2]>,
     /// Where errors point, where the server got another text than the client sent.
@@ -91,7 +94,8 @@ pub struct Relay<'a> {
 impl<'a> Relay<'a> {
     /// A relay between these two.
     pub fn new(connection: &'a mut Connection, peer: &'a mut Peer, reported: &'a mut Reported) -> Relay<'a> {
-        Relay { connection, peer, reported, describe: true, rows: 0, class: None, aim: None, early: None }
+        let (rows, wrote, class) = (0, false, None);
+        Relay { connection, peer, reported, describe: true, rows, wrote, class, aim: None, early: None }
     }
 
     /// The next reply of the server; notes parameters. The client's departure ends it.
@@ -255,6 +259,7 @@ impl<'a> Relay<'a> {
                 (b'T' | b'n', Last::Description) => return Ok(frame),
                 (b'C' | b'I' | b's', Last::Completion) => {
                     self.rows += rows_of(frame.bytes());
+                    self.wrote |= shows_rows_written(frame.bytes());
                     self.peer.out().extend_from_slice(frame.bytes());
                     return Ok(frame);
                 }

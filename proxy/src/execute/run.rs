@@ -19,6 +19,7 @@ use crate::execute::relay::Relay;
 use crate::execute::rows::Rows;
 use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
+use crate::execute::two_phase::shows_rows_written;
 use crate::execute::{
     chosen, copies, copy_in, copy_out, everywhere, explain, filling, gather, in_turn, insert, locked,
     matched, merge, sequences, set_values, staged, tenancy,
@@ -273,6 +274,9 @@ impl Executor {
             Ok(relayed) => {
                 if let Some(completion) = &relayed.completion {
                     self.counters.completed(completion);
+                    if let Some(branch) = self.transaction.branches.get_mut(server) {
+                        branch.wrote |= shows_rows_written(completion);
+                    }
                 }
                 Ok(relayed.completion)
             }

@@ -128,6 +128,8 @@ pub struct Branch {
     pub coded: bool,
     /// What the server said besides while the proxy ran something there for the client.
     pub notices: BytesMut,
+    /// True where a server said that a command wrote rows in it; where none did, it may have written all the same.
+    pub wrote: bool,
     /// True where it has sent notifications: they go out when it commits, and it cannot be prepared.
     pub notifies: bool,
     /// True where it holds advisory locks of the transaction: others come in when it commits.

@@ -15,6 +15,7 @@ use crate::execute::finish::end;
 use crate::execute::transaction::Branch;
 use crate::execute::trouble::Trouble;
 use crate::fleet::{Database, Fleet, Showing};
+use crate::metrics::rows_of;
 
 use crate::execute::failpoint::{failpoint, slowpoint};
 
@@ -25,8 +26,18 @@ const PREPARE: Places = ("two_phase.prepare", "two_phase.prepared");
 const FINISH: Places = ("two_phase.finish", "two_phase.finished");
 const UNDO: Places = ("two_phase.undo", "two_phase.undone");
 
-/// Asks PostgreSQL whether a branch wrote anything: only then it has a transaction id.
+/// True for the CommandComplete of a command that wrote rows.
+pub(super) fn shows_rows_written(completion: &[u8]) -> bool {
+    // INSERT, UPDATE, DELETE and MERGE; no other tag that begins so ends with a number.
+    matches!(completion.get(5..7), Some(b"IN" | b"UP" | b"DE" | b"ME")) && rows_of(completion) > 0
+}
+
+/// Whether a branch wrote anything, which PostgreSQL is asked where it has not said so: only then it has a
+/// transaction id.
 pub(super) async fn wrote(branch: &mut Branch) -> Result<bool, Trouble> {
+    if branch.wrote {
+        return Ok(true);
+    }
     let question = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL";
     let outcome = branch.connection.simple(question).await?;
     match outcome.error {
@@ -190,4 +201,23 @@ async fn decide(
 async fn undo(branches: &mut Branches, prepared: &[ServerId], literal: &str) {
     // What cannot be undone now is undone by the recovery: the decider never commits.
     end_all(branches, prepared, &format!("ROLLBACK PREPARED {literal}"), UNDO).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_tag_of_a_command_that_writes_shows_rows_written() {
+        let tag = |tag: &str| {
+            let mut out = bytes::BytesMut::new();
+            crate::wire::write::command_complete(&mut out, tag);
+            shows_rows_written(&out)
+        };
+        assert!(tag("INSERT 0 10") && tag("UPDATE 1") && tag("DELETE 200") && tag("MERGE 7"));
+        assert!(
+            !tag("INSERT 0 0") && !tag("UPDATE 0") && !tag("SELECT 3") && !tag("FETCH 3") && !tag("MOVE 3")
+        );
+        assert!(!tag("DECLARE CURSOR") && !tag("DISCARD ALL") && !tag("DO") && !tag("COPY 3"));
+    }
 }
