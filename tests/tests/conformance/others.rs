@@ -1,6 +1,6 @@
 //! All other messages, and those that are none.
 
-use crate::judge::Where::{All, Reference};
+use crate::judge::Where::Reference;
 use tests::frames::Say::*;
 use tests::frames::transcript;
 
