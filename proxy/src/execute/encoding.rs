@@ -37,6 +37,7 @@ impl Executor {
             | Way::Chosen(_)
             | Way::Locked(_)
             | Way::Staged(_)
+            | Way::Stored(_)
             | Way::Matched(_)
             | Way::CopyOut(_)
             | Way::Insert(_) => Some("this statement over several servers"),

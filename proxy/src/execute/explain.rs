@@ -95,6 +95,7 @@ fn headline(plan: &Plan, names: &[String]) -> String {
         Way::InTurn => "one server after the other",
         Way::Copies(_) => "computed once, written everywhere, one atomic commit",
         Way::Locked(_) => "chosen, then locked by key",
+        Way::Stored(_) => "computed first, then stored, one atomic commit",
         Way::Staged(_) => "CTEs that write, then the rest, one atomic commit",
         Way::Matched(_) => "source computed, each row merged where it belongs, one atomic commit",
         Way::Chosen(_) => "locked, chosen, written by key, one atomic commit",

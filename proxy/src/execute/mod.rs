@@ -8,6 +8,7 @@
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `insert`, `matched`, `chosen`, `staged`, `copies` | writes whose rows belong to several servers |
+//! | `stored` | rows of all servers, stored where no tenant owns them |
 //! | `locked` | the first rows of several servers, locked |
 //! | `inner`, `answered` | statements that are parts of the client's, and what they answer |
 //! | `arguments` | what EXECUTE gives a prepared statement |
@@ -85,6 +86,7 @@ mod sequences;
 mod set_values;
 pub mod settings;
 mod staged;
+mod stored;
 mod temporary;
 mod tenancy;
 mod together;

@@ -22,7 +22,7 @@ use crate::execute::trouble::Trouble;
 use crate::execute::two_phase::shows_rows_written;
 use crate::execute::{
     chosen, copies, copy_in, copy_out, everywhere, explain, filling, gather, in_turn, insert, locked,
-    matched, merge, sequences, set_values, staged, tenancy,
+    matched, merge, sequences, set_values, staged, stored, tenancy,
 };
 use crate::net::peer::Peer;
 use crate::wire::view::error_fields;
@@ -205,6 +205,10 @@ impl Executor {
             Way::Locked(locked) => {
                 self.open_implicit();
                 Box::pin(locked::run(self, peer, ask, rows, decision, locked)).await
+            }
+            Way::Stored(stored) => {
+                self.open_implicit();
+                Box::pin(stored::run(self, peer, ask, rows, decision, stored)).await
             }
             Way::Staged(staged) => {
                 self.open_implicit();

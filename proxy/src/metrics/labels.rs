@@ -63,6 +63,7 @@ impl From<&plan::Way> for Way {
             | plan::Way::InTurn
             | plan::Way::Locked(_)
             | plan::Way::Staged(_)
+            | plan::Way::Stored(_)
             | plan::Way::Matched(_) => Way::Everywhere,
             plan::Way::CopyIn(_) => Way::CopyIn,
             plan::Way::CopyOut(_) => Way::CopyOut,

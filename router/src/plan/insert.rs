@@ -9,13 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::place::Placing;
+use super::refusals::unknown_key_of;
 use super::request::Request;
+use super::stored::{StoredPart, rows_at_once};
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
 use crate::catalog::{Relation, is_of_user};
 use crate::directory::Directory;
 use crate::ids::{KeyType, ServerId, TenantKey};
 use crate::sql::insert::{
-    Cell, Columns, Conflict, Reading, Rows, Source, Values, columns_of, part_text, read_insert,
+    Cell, Columns, Conflict, Reading, Rows, Source, Values, columns_of, part_text, read_copies, read_insert,
 };
 use crate::sql::rows_text::MOST_PARAMETERS;
 use crate::sql::{Question, Statement};
@@ -106,6 +108,65 @@ pub(super) fn over_several(
     Ok(placing.apart(request, servers, tenants, (way, "each row goes to its tenant's server")))
 }
 
+impl Insert {
+    /// An INSERT ... SELECT into a table of which every server has a copy.
+    pub(super) fn of_copies(request: &Request<'_>) -> Result<Insert, Refusal> {
+        let statement = request.statement;
+        Ok(Insert {
+            statement: Arc::new(statement.share()),
+            reading: read_copies(statement.raw(), request.catalog, statement.path())?,
+            only: None,
+            now: request.session.now.now().to_owned(),
+        })
+    }
+
+    /// The statements for all rows of its SELECT, whoever gets them.
+    pub(super) fn parts_of_all(&self, computed: &Computed) -> Result<Vec<StoredPart>, Refusal> {
+        let Rows::Query { untyped, .. } = &self.reading.rows else {
+            return Err(unknown_key_of(&self.reading.relation));
+        };
+        let width = computed.types.len();
+        let most = match self.reading.conflict {
+            Conflict::Update => MOST_PARAMETERS,
+            Conflict::Fails | Conflict::Nothing => USUAL_PARAMETERS,
+        };
+        let divided = Divided {
+            columns: columns_of(self.statement.raw(), &self.reading.relation, width)?,
+            servers: Vec::new(),
+            cells: self.cells_of_query(computed),
+            untyped,
+            most: rows_at_once(width, most),
+            own: usize::from(self.statement.parameter_count()),
+        };
+        if self.reading.conflict == Conflict::Update && computed.rows.len() > divided.most {
+            return Err(Refusal::unsupported(
+                format!(
+                    "INSERT ... ON CONFLICT DO UPDATE of more than {} rows of several servers",
+                    divided.most
+                ),
+                "Insert fewer rows at a time.",
+            ));
+        }
+        let all: Vec<usize> = (0..computed.rows.len()).collect();
+        // Without rows, too, the statement runs.
+        let chunks = if all.is_empty() { vec![&all[..]] } else { all.chunks(divided.most).collect() };
+        let part = |rows: &[usize]| {
+            let part = divided.part(ServerId::HOME, rows.to_vec(), computed, self)?;
+            Ok(StoredPart { text: part.text, arguments: part.arguments })
+        };
+        chunks.into_iter().map(part).collect()
+    }
+
+    /// The cells of a query's rows: each is a computed value.
+    fn cells_of_query(&self, computed: &Computed) -> Vec<Vec<Cell>> {
+        let own = usize::from(self.statement.parameter_count());
+        let width = computed.types.len();
+        let slot = |number: usize| Cell::Slot(u32::try_from(own + 1 + number).unwrap_or(u32::MAX));
+        let row = |row: usize| (0..width).map(|column| slot(row * width + column)).collect();
+        (0..computed.rows.len()).map(row).collect()
+    }
+}
+
 /// What the rows are divided by.
 #[derive(Debug, Clone, Copy)]
 pub struct Division<'a> {
@@ -178,7 +239,10 @@ impl Insert {
         if groups.is_empty() {
             groups.push((division.first, Vec::new()));
         }
-        groups.into_iter().map(|(server, numbers)| rows.part(server, numbers, division, self)).collect()
+        groups
+            .into_iter()
+            .map(|(server, numbers)| rows.part(server, numbers, division.computed, self))
+            .collect()
     }
 
     fn rows_of_values<'a>(&self, values: &'a Values, division: Division<'a>) -> Result<Divided<'a>, Refusal> {
@@ -226,16 +290,13 @@ impl Insert {
             Conflict::Update => MOST_PARAMETERS,
             Conflict::Fails | Conflict::Nothing => USUAL_PARAMETERS,
         };
-        let most = (most / width.max(1)).max(1);
         let mut servers = Vec::new();
-        let mut cells = Vec::new();
         for row in 0..computed.rows.len() {
             let is_untyped = untyped.get(key).copied().unwrap_or(false);
             let found = key_of(&self.reading.relation, computed, row, key, is_untyped)?;
             servers.push(self.server_of(found.as_ref(), division)?);
-            let slot = |column| Cell::Slot(u32::try_from(own + 1 + row * width + column).unwrap_or(u32::MAX));
-            cells.push((0..width).map(slot).collect());
         }
+        let (cells, most) = (self.cells_of_query(computed), rows_at_once(width, most));
         Ok(Divided { columns, servers, cells, untyped, most, own })
     }
 
@@ -300,12 +361,12 @@ impl Divided<'_> {
         &self,
         server: ServerId,
         rows: Vec<usize>,
-        division: Division<'_>,
+        computed: &Computed,
         insert: &Insert,
     ) -> Result<InsertPart, Refusal> {
         let cells: Vec<Vec<Cell>> = rows.iter().filter_map(|row| self.cells.get(*row)).cloned().collect();
         let part = part_text(insert.statement.raw(), &self.columns, &cells, &insert.now)?;
-        let argument = |number: &u32| self.argument(*number, division.computed);
+        let argument = |number: &u32| self.argument(*number, computed);
         let arguments = part.numbers.iter().map(argument).collect();
         Ok(InsertPart { server, text: part.text, arguments, rows })
     }

@@ -19,6 +19,7 @@ mod refusals;
 mod request;
 mod rows;
 mod staged;
+mod stored;
 mod types;
 mod writes;
 
@@ -30,6 +31,7 @@ pub use insert::{Argument, Computed, Division, Insert, InsertPart};
 pub use locked::{Asked, Key, KeyForm, LockedRows};
 pub use matched::MatchedRows;
 pub use staged::Staged;
+pub use stored::{Stored, StoredPart};
 pub use types::{
     Answer, CopyIn, CopyOut, CopyRows, Fences, Leg, Legs, Now, Parameter, Plan, Refusal, Role, SessionView,
     TenantKeys, Tenants, Verdict, Way,

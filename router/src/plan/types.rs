@@ -10,7 +10,7 @@ use crate::catalog::Relation;
 use crate::copy::OutFormat;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::merge::MergePlan;
-use crate::plan::{ChosenWrite, Insert, LockedRows, MatchedRows, Staged};
+use crate::plan::{ChosenWrite, Insert, LockedRows, MatchedRows, Staged, Stored};
 use crate::sql::{CopiedWrite, Question};
 
 /// What is to be done with a statement.
@@ -101,6 +101,9 @@ pub enum Way {
     /// MERGE: its source is computed, each row merged on its tenant's server, in one atomic commit. Legs are
     /// all servers that may have such rows.
     Matched(Arc<MatchedRows>),
+    /// Rows that are computed first, then stored on every server, or in a table of the session, in one atomic
+    /// commit. Legs are all servers.
+    Stored(Arc<Stored>),
     /// COPY ... FROM STDIN: each row to its tenant's server, in one atomic commit. Legs are all
     /// servers that hold placements.
     CopyIn(Arc<CopyIn>),

@@ -298,7 +298,13 @@ fn create_as(target: &RangeVar, catalog: &Catalog, path: &SearchPath) -> Classif
 }
 
 fn create_table_as(create: &CreateTableAsStmt, catalog: &Catalog, path: &SearchPath) -> Classified {
-    match (create.query(), create.into().and_then(|into| into.rel())) {
+    let into = create.into();
+    let is_table = create.objtype == ObjectType::OBJECT_TABLE;
+    match (create.query(), into.and_then(|into| into.rel())) {
+        // No row is read.
+        (Node::SelectStmt(_), Some(target)) if is_table && into.is_some_and(|into| into.skip_data) => {
+            created(Some(target), catalog, path)
+        }
         (Node::SelectStmt(_), Some(target)) => create_as(target, catalog, path),
         _ => Kind::Other.into(),
     }

@@ -13,6 +13,7 @@
 //! | `process` | statements about a session's process id |
 //! | `sequence` | what it does to sequences: their options, `setval` |
 //! | `in_turn` | what cannot run in a transaction, and so runs on one server after the other |
+//! | `made` | CREATE TABLE AS, as a table and the query for its rows |
 //! | `filling` | what ALTER TABLE computes for rows that are there |
 //! | `tenancy` | schema changes of the tenant column |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
@@ -45,6 +46,7 @@ mod kind;
 mod lex;
 mod literals;
 pub(crate) mod locked;
+pub(crate) mod made;
 pub(crate) mod matched;
 mod misread;
 mod normal;
@@ -78,6 +80,7 @@ pub use insert::Question;
 pub use keys::{KeySet, KeyTerm};
 pub use kind::{Access, Arguments, CopyKind, CopyOption, Discarded, Hold, Kind, SetScope};
 pub use literals::Outline;
+pub(crate) use made::{Made, made};
 pub use normal::normalized;
 pub use parse::{Learned, learn};
 pub use plain::{Dependence, Meaning, dependence};

@@ -1,8 +1,8 @@
 //! What holds for every query and write over rows, and which of the rooms plans it.
 
-use super::super::everywhere;
 use super::super::place::Placing;
 use super::super::request::Request;
+use super::super::{everywhere, stored};
 use super::anywhere::without_tenants;
 use super::keys::by_keys;
 use super::tenant::of_one_tenant;
@@ -68,15 +68,29 @@ fn decide_rows(request: &Request<'_>, subject: &Statement) -> Result<Verdict, Re
     if request.statement.touched().sharded.is_empty() && subject.touched().sharded.is_empty() {
         return without_tenants(request, request.touched());
     }
-    if !request.touched().writes.is_empty() && request.directory.servers().len() > 1 {
+    let several = request.directory.servers().len() > 1;
+    if several
+        && (!request.touched().writes.is_empty() || makes_copies(request.statement))
+        && let Some(verdict) = stored::over_several(request)?
+    {
+        return Ok(verdict);
+    }
+    if several && !request.touched().writes.is_empty() {
         return Err(Refusal::unsupported(
             "one statement writes a table of which every server has a copy, and reads or writes sharded tables",
             "Read first, then write in a statement of its own.",
         ));
     }
-    match &request.tenant {
+    let verdict = match &request.tenant {
         Some(tenant) => of_one_tenant(request, tenant),
         None => by_keys(request),
+    };
+    match (verdict, request.statement.kind()) {
+        // Not where the session's temporary tables are.
+        (Err(refusal), Kind::CreateAs { temporary: true }) if several => {
+            stored::over_several(request)?.ok_or(refusal)
+        }
+        (verdict, _) => verdict,
     }
 }
 
@@ -93,6 +107,11 @@ fn current_of(request: &Request<'_>) -> Result<Verdict, Refusal> {
     placing.all(request.directory);
     let plan = request.single(request.stay(), None, Tenants::All, "the cursor's server");
     Ok(placing.verdict(request, plan))
+}
+
+/// True for a statement that makes a table of which every server has a copy, of rows of its own.
+fn makes_copies(statement: &Statement) -> bool {
+    matches!(statement.kind(), Kind::CreateAs { temporary: false })
 }
 
 /// EXPLAIN ANALYZE runs what it explains, and on one server: copies would no longer be equal.

@@ -138,12 +138,6 @@ pub(super) fn check_server(request: &Request<'_>, server: ServerId) -> Result<()
     {
         return Err(unsafe_reason(relation));
     }
-    if let Kind::CreateAs { temporary: false } = request.statement.kind() {
-        return Err(Refusal::unsupported(
-            "a table made from sharded rows would be on one server only",
-            "Create the table on all servers first, then INSERT ... SELECT.",
-        ));
-    }
     if let (Some(name), true) = (&subject.calls().home_only, server != ServerId::HOME) {
         return Err(Refusal::unsupported(
             format!("function {name} acts on the home server, and these rows are on another"),

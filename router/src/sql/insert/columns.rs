@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::InsertStmt;
 
-use crate::catalog::{Column, Relation};
+use crate::catalog::{Column, Relation, RelationKind};
 use crate::plan::Refusal;
 use crate::sql::shape::is_stamped;
 
@@ -52,10 +52,16 @@ impl Columns {
             message: "INSERT does not give each of its target columns one expression".into(),
             hint: String::new(),
         })?;
-        let (tenant, _) = relation.tenant_column().ok_or_else(|| {
-            Refusal::unsupported("INSERT into a view over several servers", "Insert into the table.")
-        })?;
-        let key = given.iter().position(|column| column.name == tenant.name);
+        let key = match (relation.tenant_column(), &relation.kind) {
+            (Some((tenant, _)), _) => given.iter().position(|column| column.name == tenant.name),
+            (None, RelationKind::Reference) => None,
+            (None, _) => {
+                return Err(Refusal::unsupported(
+                    "INSERT into a view over several servers",
+                    "Insert into the table.",
+                ));
+            }
+        };
         let left = |column: &&Column| !given.iter().any(|other| other.name == column.name);
         let stamped = relation.columns.iter().filter(left).filter(|column| is_stamped(column));
         Ok(Columns {

@@ -22,5 +22,5 @@ pub(super) use numbers::Renumber;
 pub(super) use part::default_of;
 pub(crate) use part::{Cell, part_text};
 pub use question::Question;
-pub(crate) use reading::{Conflict, Reading, Rows, columns_of, read_insert};
+pub(crate) use reading::{Conflict, Reading, Rows, columns_of, read_copies, read_insert};
 pub(crate) use values::{Source, Values};

@@ -23,6 +23,8 @@ pub struct Question {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asked<'a> {
     Node(Node<'a>),
+    /// A string without a type, for a column of the type with this OID.
+    Untyped(Node<'a>, u32),
     Sql(&'a str),
 }
 
@@ -72,6 +74,17 @@ impl Asked<'_> {
     pub(super) fn node<'mem>(&self, mem: MemoryToken<'mem>) -> Result<Unique<'mem, Node<'mem>>, Refusal> {
         match self {
             Asked::Node(node) => Ok(mem.make_unique(*node).uncast()),
+            Asked::Untyped(node, type_oid) => {
+                let of_type = match type_oid {
+                    20 => "int8",
+                    21 => "int2",
+                    23 => "int4",
+                    2950 => "uuid",
+                    _ => return Ok(mem.make_unique(*node).uncast()),
+                };
+                let name = [mem.make_string(Some("pg_catalog")), mem.make_string(Some(of_type))];
+                Ok(mem.make_type_cast(mem.make_unique(*node).uncast(), mem.make_list(&name)).uncast())
+            }
             Asked::Sql(text) => {
                 let tree = pg_raw_parse::parse(&format!("SELECT {text}")).map_err(|_| unknown())?;
                 match tree.first().map(|statement| statement.stmt()) {

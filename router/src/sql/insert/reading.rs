@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use pg_raw_parse::nodes::{OnConflictAction, RawStmt, SelectStmt, SetOperation};
+use pg_raw_parse::nodes::{InsertStmt, OnConflictAction, RawStmt, SelectStmt, SetOperation};
 use pg_raw_parse::{ConstValue, Node};
 
 use super::columns::{Columns, MISFIT};
-use super::question::{Question, question_of_query, unknown};
-use super::values::{Values, read_values};
-use crate::catalog::{Catalog, Relation, SearchPath};
+use super::question::{Asked, Question, question_of_query, question_of_values, unknown};
+use super::values::{Values, read_values, rows_of};
+use crate::catalog::{Catalog, Relation, RelationKind, SearchPath};
 use crate::plan::Refusal;
 use crate::sql::keys::KeySet;
 use crate::sql::shape::{check_insert_clauses, sharded_table};
@@ -31,7 +31,7 @@ pub(crate) struct Reading {
 pub(crate) enum Rows {
     /// VALUES.
     Values(Values),
-    /// A SELECT.
+    /// A SELECT, or one row of VALUES as one.
     Query {
         /// The SELECT.
         question: Question,
@@ -74,21 +74,69 @@ pub(crate) fn read_insert(
             values => Rows::Values(values?),
         },
     };
-    let conflict = match insert.on_conflict_clause().map(|conflict| conflict.action) {
+    Ok(Reading { relation, rows, conflict: conflict(insert), returning: insert.returning_clause().is_some() })
+}
+
+/// Reads an INSERT ... SELECT into a table of which every server has a copy.
+pub(crate) fn read_copies(
+    statement: &RawStmt,
+    catalog: &Catalog,
+    path: &SearchPath,
+) -> Result<Reading, Refusal> {
+    let Node::InsertStmt(insert) = statement.stmt() else { return Err(into_copies()) };
+    let target = insert.relation().ok_or_else(into_copies)?;
+    let relation = catalog.relation(target.schemaname(), target.relname().unwrap_or_default(), path);
+    let relation = relation.filter(|relation| relation.kind == RelationKind::Reference);
+    let rows = match insert.select_stmt() {
+        Node::SelectStmt(select) if select.values_lists().is_empty() => {
+            Rows::Query { question: question_of_query(insert)?, untyped: untyped(select) }
+        }
+        _ if insert.with_clause().is_some() => return Err(into_copies()),
+        _ => only_row(insert)?,
+    };
+    let relation = Arc::clone(relation.ok_or_else(into_copies)?);
+    Ok(Reading { relation, rows, conflict: conflict(insert), returning: insert.returning_clause().is_some() })
+}
+
+/// The only row of VALUES, as a query of one row.
+fn only_row(insert: &InsertStmt) -> Result<Rows, Refusal> {
+    let rows = rows_of(insert);
+    let [row] = rows.as_slice() else { return Err(into_copies()) };
+    if row.is_empty() || row.iter().any(|cell| matches!(cell, Node::SetToDefault(_))) {
+        return Err(into_copies());
+    }
+    let asked: Vec<Asked<'_>> = row.iter().map(|cell| Asked::Node(*cell)).collect();
+    let untyped = row.iter().map(|cell| is_untyped(*cell)).collect();
+    Ok(Rows::Query { question: question_of_values(&asked)?, untyped })
+}
+
+fn into_copies() -> Refusal {
+    Refusal::unsupported(
+        "one statement that writes a table of which every server has a copy, and reads sharded tables in this form",
+        "Write it as INSERT ... SELECT, or read first and write in a statement of its own.",
+    )
+}
+
+/// What an INSERT does with a row that is there already.
+fn conflict(insert: &InsertStmt) -> Conflict {
+    match insert.on_conflict_clause().map(|conflict| conflict.action) {
         None | Some(OnConflictAction::ONCONFLICT_NONE) => Conflict::Fails,
         Some(OnConflictAction::ONCONFLICT_NOTHING) => Conflict::Nothing,
         Some(_) => Conflict::Update,
-    };
-    Ok(Reading { relation, rows, conflict, returning: insert.returning_clause().is_some() })
+    }
+}
+
+/// True for a literal without a type.
+pub(super) fn is_untyped(node: Node<'_>) -> bool {
+    match node {
+        Node::A_Const(constant) => constant.isnull || matches!(constant.val(), Some(ConstValue::String(_))),
+        _ => false,
+    }
 }
 
 /// `INSERT ... SELECT 'x', NULL`: PostgreSQL gives them the type of the column that they are for.
 fn untyped(select: &SelectStmt) -> Vec<bool> {
     let plain = select.op == SetOperation::SETOP_NONE && select.distinct_clause().is_empty();
-    let is_untyped = |node: Node<'_>| match node {
-        Node::A_Const(constant) => constant.isnull || matches!(constant.val(), Some(ConstValue::String(_))),
-        _ => false,
-    };
     match plain {
         true => select.target_list().iter().map(|target| is_untyped(target.val())).collect(),
         false => Vec::new(),

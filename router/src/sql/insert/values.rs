@@ -7,6 +7,7 @@ use pg_raw_parse::nodes::{InsertStmt, SelectStmt};
 
 use super::columns::{Columns, MISFIT};
 use super::question::{Asked, Question, question_of_values};
+use super::reading::is_untyped;
 use crate::catalog::{Catalog, Relation, SearchPath};
 use crate::plan::Refusal;
 use crate::sql::keys::KeySet;
@@ -92,6 +93,11 @@ pub(crate) fn read_values(
                     || (!is_key && (is_nextval(*cell) || is_same_anywhere(*cell, catalog, path))) =>
                 {
                     continue;
+                }
+                // No key is spelled like this, as far as the proxy knows: the server says what it is.
+                cell if is_key && is_untyped(*cell) => {
+                    let type_oid = columns.given.get(place).map_or(0, |column| column.type_oid);
+                    asked.push(Asked::Untyped(*cell, type_oid));
                 }
                 cell => asked.push(Asked::Node(*cell)),
             }
