@@ -258,6 +258,7 @@ fn pool(mut section: Section<'_>) -> PoolConfig {
         check_delay: section.or("check_delay", default.check_delay),
         login_retry: section.or("login_retry", default.login_retry),
         tenant_share: section.number("tenant_share", default.tenant_share as u64, 1..=100) as usize,
+        tenant_slowdown: slowdown(&mut section, default.tenant_slowdown),
         reset_query: section.or("reset_query", default.reset_query),
         query_timeout: section.or("query_timeout", default.query_timeout),
         transaction_timeout: section.or("transaction_timeout", default.transaction_timeout),
@@ -266,6 +267,17 @@ fn pool(mut section: Section<'_>) -> PoolConfig {
     };
     section.finish();
     config
+}
+
+/// A factor in percent that is more than 1; 0 where there is none.
+fn slowdown(section: &mut Section<'_>, default: usize) -> usize {
+    match section.number("tenant_slowdown", default as u64, 0..=10_000) as usize {
+        few @ 1..=109 => {
+            section.fault_at("tenant_slowdown", format!("{few} is neither 0 nor 110 or more"));
+            default
+        }
+        percent => percent,
+    }
 }
 
 fn replicas(mut section: Section<'_>) -> ReplicasConfig {

@@ -235,6 +235,28 @@ pub(super) fn node_pools(fleet: &Fleet) -> Table {
     table
 }
 
+/// SHOW HELD_BACK: one line a tenant, in each pool where it is held back.
+pub(super) fn held_back(fleet: &Fleet) -> Table {
+    let texts = ["server", "node", "database", "user", "tenant"].map(|name| (name, Text));
+    let numbers = ["held", "allowed", "waiting"].map(|name| (name, Number));
+    let mut table = Table::of(&[&texts[..], &numbers[..]].concat());
+    for pool in fleet.pools.stats() {
+        for tenant in &pool.held_back {
+            table.row([
+                some(&pool.server),
+                some(format!("{}:{}", pool.host, pool.port)),
+                some(&pool.database),
+                some(&pool.user),
+                some(&tenant.tenant),
+                some(tenant.held),
+                some(tenant.allowed),
+                some(tenant.waiting),
+            ]);
+        }
+    }
+    table
+}
+
 /// The columns that clients and server connections have in common.
 const SOCKETS: [(&str, super::table::Holds); 21] = [
     ("type", Text),

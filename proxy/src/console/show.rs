@@ -12,7 +12,7 @@ use crate::error::ClientError;
 use crate::fleet::{Database, Fleet};
 
 /// The subjects of SHOW.
-const SUBJECTS: [(&str, &str); 28] = [
+const SUBJECTS: [(&str, &str); 29] = [
     ("HELP", "these lines"),
     ("VERSION", "pgherd's version"),
     ("STATE", "is everything paused?"),
@@ -30,6 +30,7 @@ const SUBJECTS: [(&str, &str); 28] = [
     ("TOTALS", "the totals over all databases"),
     ("USER_STATS", "the totals by database and user"),
     ("TENANT_STATS", "the totals of the busiest tenants"),
+    ("HELD_BACK", "tenants that may hold fewer connections, since others would be slower"),
     ("PREPARED_STATEMENTS", "how often statements were prepared"),
     ("MEM", "memory in use"),
     ("METRICS", "what /metrics shows"),
@@ -101,6 +102,7 @@ pub(super) async fn run(
         "TOTALS" => stats::overall(fleet),
         "USER_STATS" => stats::by_user(fleet),
         "TENANT_STATS" => stats::by_tenant(fleet),
+        "HELD_BACK" => pooler::held_back(fleet),
         "PREPARED_STATEMENTS" => stats::prepared(fleet),
         "MEM" => pooler::memory(fleet),
         "METRICS" => metrics(fleet),

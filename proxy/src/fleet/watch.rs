@@ -65,10 +65,10 @@ fn count_moves(fleet: &Fleet, ended: &mut BTreeSet<(String, u64)>) {
 
 fn gauge(fleet: &Fleet) {
     let metrics = &fleet.metrics;
-    let mut open: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut open: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
     for server in fleet.servers.iter() {
         for status in server.status().nodes {
-            open.insert((server.name().to_owned(), status.node.to_string()), 0);
+            open.insert((server.name().to_owned(), status.node.to_string()), (0, 0));
             if status.role == NodeRole::Replica {
                 metrics.replica_lag(server.name(), &status.node.to_string(), status.lag);
             }
@@ -76,11 +76,14 @@ fn gauge(fleet: &Fleet) {
     }
     for pool in fleet.pools.stats() {
         let node = format!("{}:{}", pool.host, pool.port);
-        let connections = pool.open();
-        *open.entry((pool.server, node)).or_default() += connections;
+        let (connections, held_back) = (pool.open(), pool.held_back.len());
+        let of_node = open.entry((pool.server, node)).or_default();
+        *of_node = (of_node.0 + connections, of_node.1 + held_back);
     }
-    for ((server, node), count) in open {
-        metrics.connections(&server, &node).set(i64::try_from(count).unwrap_or(i64::MAX));
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    for ((server, node), (connections, held_back)) in open {
+        metrics.connections(&server, &node).set(number(connections));
+        metrics.held_back(&server, &node).set(number(held_back));
     }
     for database in fleet.databases.values() {
         let version = i64::try_from(database.directory.load().version()).unwrap_or(i64::MAX);

@@ -39,6 +39,7 @@ pub struct Metrics {
     queue_seconds: Histograms<ServerLabel>,
     server_seconds: Histograms<ServerLabel>,
     connections: Family<NodeLabels, Gauge>,
+    held_back: Family<NodeLabels, Gauge>,
     replica_lag_seconds: Family<NodeLabels, Gauge<f64, AtomicU64>>,
     moves: Family<OutcomeLabel, Counter>,
     move_pause_seconds: Histogram,
@@ -84,6 +85,10 @@ impl Default for Metrics {
             queue_seconds: names.add("queue_seconds", "Time that statements waited for a connection."),
             server_seconds: names.add("server_seconds", "Time that servers worked on statements."),
             connections: names.add("server_connections", "Connections to a node."),
+            held_back: names.add(
+                "tenants_held_back",
+                "Tenants that may hold fewer connections to a node, for the others' sake.",
+            ),
             replica_lag_seconds: names.add("replica_lag_seconds", "How far a replica is behind its primary."),
             moves: names.add("moves", "Moves by how they ended."),
             move_pause_seconds: names.add("move_pause_seconds", "How long a cutover held statements."),
@@ -147,6 +152,11 @@ impl Metrics {
             queue: self.queue_seconds.get_or_create_owned(&label),
             server: self.server_seconds.get_or_create_owned(&label),
         }
+    }
+
+    /// The number of tenants that may hold fewer connections to a node, for the others' sake.
+    pub fn held_back(&self, server: &str, node: &str) -> Gauge {
+        self.held_back.get_or_create_owned(&NodeLabels { server: server.into(), node: node.into() })
     }
 
     /// The number of connections to a node.

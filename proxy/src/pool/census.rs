@@ -10,6 +10,7 @@ use super::settings::PoolSettings;
 use super::shares::Claim;
 use super::state::{Pool, PoolKey, Waiter};
 use super::stats::PoolStats;
+use super::watch::Watch;
 use crate::server::{Alarms, Connection, Target};
 
 /// The pools of one node.
@@ -24,6 +25,8 @@ pub(super) struct NodeState {
     pub(super) waiters: usize,
     /// Of the connections made since the node was last given up.
     pub(super) alarms: Alarms,
+    /// Who makes the others slower.
+    watch: Watch,
     pub(super) closed: bool,
 }
 
@@ -131,6 +134,11 @@ impl NodeState {
     ) -> Option<Box<Connection>> {
         let needed = self.waiters > 0 && self.another_is_shorter(place.pool, settings.per_node);
         let closed = self.closed;
+        if let Some(connection) = &connection
+            && settings.tenant_slowdown > 0
+        {
+            self.note_lease(place, connection.lent_at, connection.last_used, settings.tenant_slowdown);
+        }
         let pool = self.pool(place.pool);
         pool.shares.take_back(place.tenant);
         if place.stage == Stage::Login {
@@ -151,6 +159,24 @@ impl NodeState {
                 spent
             }
         }
+    }
+
+    /// A lease has ended well.
+    fn note_lease(&mut self, place: Place, lent_at: Instant, now: Instant, slowdown: usize) {
+        if place.tenant != 0 && !self.pool(place.pool).shares.heavies.contains(place.tenant) {
+            self.watch.note(place.tenant, now.saturating_duration_since(lent_at));
+        }
+        if self.watch.is_due(now) {
+            self.look(slowdown, now);
+        }
+    }
+
+    /// Looks whether somebody makes the others slower.
+    #[cold]
+    fn look(&mut self, slowdown: usize, now: Instant) {
+        let pools = self.pools.iter_mut().flatten();
+        let mut pools: Vec<_> = pools.map(Pool::shares_and_most).collect();
+        self.watch.look(&mut pools, slowdown, now);
     }
 
     /// Whose bound keeps this pool from making one more.
@@ -346,6 +372,7 @@ impl NodeState {
                 mode: pool.bounds.mode,
                 size: pool.bounds.size,
                 paused: pool.paused,
+                held_back: pool.held_back(),
             }
         });
         stats.collect()

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::runtime::{Handle, Id};
 
@@ -82,7 +83,8 @@ pub struct Lent {
 }
 
 impl Lent {
-    pub(super) fn new(connection: Box<Connection>, slot: Slot) -> Lent {
+    pub(super) fn new(mut connection: Box<Connection>, slot: Slot, now: Instant) -> Lent {
+        connection.lent_at = now;
         connection.enrolled.iter().for_each(|enrolled| enrolled.note_lent(true));
         Lent { connection: Some(connection), slot }
     }

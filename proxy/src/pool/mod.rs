@@ -14,6 +14,8 @@
 //! | `state` | one pool |
 //! | `queue` | the fair queue |
 //! | `shares` | how much of a pool one tenant may hold |
+//! | `watch`, `times` | how the other tenants are while one holds most of a node |
+//! | `heavy`, `allowance` | what that one may hold at once |
 //! | `lent` | what is lent, and how it comes back |
 //! | `returns` | waiting for what is lent to come back |
 //! | `switch` | databases that are paused or disabled |
@@ -25,8 +27,10 @@
     reason = "connections are boxed for their whole life, so that lending moves a pointer"
 )]
 
+mod allowance;
 mod census;
 mod fault;
+mod heavy;
 mod lent;
 mod node;
 mod pools;
@@ -38,10 +42,12 @@ mod state;
 mod stats;
 mod switch;
 mod throttle;
+mod times;
+mod watch;
 
 pub use fault::CheckoutError;
 pub use lent::{Fate, Lent};
 pub use pools::{PoolHandle, Pools, Request};
 pub use settings::PoolSettings;
-pub use stats::PoolStats;
+pub use stats::{HeldBack, PoolStats};
 pub use throttle::Admission;

@@ -110,7 +110,11 @@ impl Node {
         if pool.permits(asked, now) {
             if let Some(connection) = pool.take_idle(wish.prefer, wish.home) {
                 let place = state.lend(wish.pool, claim, Stage::Lent, now);
-                return Ok(Answer::Now(Grant::Lent(Lent::new(connection, Slot::new(self.clone(), place)))));
+                return Ok(Answer::Now(Grant::Lent(Lent::new(
+                    connection,
+                    Slot::new(self.clone(), place),
+                    now,
+                ))));
             }
             if let Some(error) = pool.failing()
                 && pool.open == 0
@@ -124,7 +128,7 @@ impl Node {
                 if place.is_some() || !evicted.is_empty() {
                     let answer = match place {
                         Some(place) => Ok(Answer::Now(Grant::Dial(Slot::new(self.clone(), place)))),
-                        None => self.line_up(state, wish.pool, claim),
+                        None => self.line_up(state, &wish, claim),
                     };
                     drop(guard);
                     evicted.into_iter().for_each(|connection| connection.close());
@@ -132,7 +136,7 @@ impl Node {
                 }
             }
         }
-        self.line_up(state, wish.pool, claim)
+        self.line_up(state, &wish, claim)
     }
 
     /// Lends an idle connection that has the settings asked for and has not rested for long; `None` where
@@ -158,13 +162,14 @@ impl Node {
         let fit = |idle: &Connection| now.saturating_duration_since(idle.last_used) < rested;
         let connection = pool.take_fitting(wish.prefer?, wish.home, fit)?;
         let place = state.lend(wish.pool, claim, Stage::Lent, now);
-        Some(Lent::new(connection, Slot::new(self.clone(), place)))
+        Some(Lent::new(connection, Slot::new(self.clone(), place), now))
     }
 
-    fn line_up(&self, state: &mut NodeState, pool: usize, claim: Claim) -> Result<Answer, CheckoutError> {
+    fn line_up(&self, state: &mut NodeState, wish: &Wish<'_>, claim: Claim) -> Result<Answer, CheckoutError> {
         let (sender, receiver) = oneshot::channel();
         let limit = self.settings.load().max_waiting;
-        state.line_up(pool, claim, Waiter { sender, since: Instant::now() }, limit)?;
+        state.pool(wish.pool).shares.heavies.waits(claim, wish.tenant);
+        state.line_up(wish.pool, claim, Waiter { sender, since: Instant::now() }, limit)?;
         Ok(Answer::Wait(receiver))
     }
 
@@ -228,7 +233,7 @@ impl Node {
             return false;
         };
         let place = state.lend(pool, claim, Stage::Lent, now);
-        let lent = Lent::new(connection, Slot::new(self.clone(), place));
+        let lent = Lent::new(connection, Slot::new(self.clone(), place), now);
         if let Err(Ok(unwanted)) = waiter.sender.send(Ok(Grant::Lent(lent))) {
             state.undo(place, unwanted.disarm());
         }

@@ -352,7 +352,7 @@ impl Pools {
                 connection.enrolled = Some(self.roster.enrol(connection.id, target, process, secure));
                 connection.traffic = self.traffic.enter(&target.server);
                 connection.statements.set_limit(self.settings.load().prepared_statements);
-                Ok(Lent::new(Box::new(connection), slot))
+                Ok(Lent::new(Box::new(connection), slot, Instant::now()))
             }
             Err(error) => {
                 let error = Arc::new(error);

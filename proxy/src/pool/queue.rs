@@ -33,6 +33,11 @@ impl<T> FairQueue<T> {
         self.len
     }
 
+    /// How many of this tenant wait.
+    pub(super) fn len_of(&self, tenant: TenantHash) -> usize {
+        self.queues.get(&tenant).map_or(0, |line| line.items.len())
+    }
+
     /// Whoever waits, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         self.queues.values().flat_map(|line| &line.items)
@@ -80,7 +85,7 @@ impl<T> FairQueue<T> {
     /// Makes room for one more of this tenant: the last in the longest line leaves, if that line
     /// is longer than this tenant's would be.
     pub(super) fn make_room(&mut self, tenant: TenantHash) -> Option<T> {
-        let mine = self.queues.get(&tenant).map_or(0, |line| line.items.len());
+        let mine = self.len_of(tenant);
         let longest = self.queues.values_mut().max_by_key(|line| line.items.len())?;
         if longest.items.len() <= mine + 1 {
             return None;

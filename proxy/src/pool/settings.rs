@@ -33,6 +33,8 @@ pub struct PoolSettings {
     pub prepared_statements: usize,
     /// What a connection that a session kept is reset with; empty: it is closed.
     pub reset_query: String,
+    /// How much slower the others may get by one tenant's load, in percent; 0: nobody looks.
+    pub(super) tenant_slowdown: usize,
     every: OwnPool,
     min_size: usize,
     reserve: usize,
@@ -129,6 +131,7 @@ impl From<&Config> for PoolSettings {
             min_size: pool.min_size,
             reserve: pool.reserve_size,
             tenant_share: pool.tenant_share,
+            tenant_slowdown: pool.tenant_slowdown,
             users: config.users.iter().map(|user| (user.name.clone(), user.pool.clone())).collect(),
             databases: config.databases.iter().map(database).collect(),
         }

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
+use super::heavy::Heavies;
+
 /// A tenant by its hash; 0: all that have none.
 pub(super) type TenantHash = u64;
 
@@ -32,6 +34,8 @@ pub(super) struct Claim {
 pub(super) struct Shares {
     lent: HashMap<TenantHash, usize, BuildHasherDefault<Hashed>>,
     total: usize,
+    /// The tenants that hold several.
+    pub(super) heavies: Heavies,
     /// The last tenant that took something.
     latest: Option<(TenantHash, Instant)>,
     /// The last one before it that is another.
@@ -78,11 +82,33 @@ impl Shares {
         if claim.most > 0 && held >= claim.most {
             return false;
         }
-        if share >= 100 || !self.others_are_active(claim.tenant, now) {
+        let limit = self.heavies.limit(claim.tenant);
+        if (share >= 100 && limit.is_none()) || !self.others_are_active(claim.tenant, now) {
+            return true;
+        }
+        // A transaction that goes on is held up by no allowance either.
+        if limit.is_some_and(|limit| held >= limit) && claim.weight != u32::MAX {
+            return false;
+        }
+        if share >= 100 {
             return true;
         }
         let free = size.saturating_sub(self.total);
         held * (100 - share) < claim.weight as usize * share * free
+    }
+
+    /// Looks who holds several, where the others have so many each, and none may hold more than `most`.
+    pub(super) fn look(&mut self, fair: f64, most: usize, now: Instant) {
+        let lent = &self.lent;
+        // Those without a tenant are many, and none of them can be told from another.
+        let several = lent.iter().filter(|(tenant, held)| **tenant != 0 && **held > 1);
+        several.for_each(|(tenant, _)| self.heavies.enter(*tenant, now));
+        self.heavies.look(|tenant| lent.get(&tenant).copied().unwrap_or(0), fair, most, now);
+    }
+
+    /// How many are lent.
+    pub(super) fn total(&self) -> usize {
+        self.total
     }
 
     /// Statements without a tenant make no other tenant active: a session's start is one.

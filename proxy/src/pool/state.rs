@@ -12,6 +12,7 @@ use super::node::Grant;
 use super::queue::FairQueue;
 use super::settings::Bounds;
 use super::shares::{Claim, Shares};
+use super::stats::HeldBack;
 use crate::server::{Connection, DialError, Target};
 
 /// A pool within its node.
@@ -77,6 +78,16 @@ impl Pool {
     /// True where this tenant may hold one connection more.
     pub(super) fn permits(&self, claim: Claim, now: Instant) -> bool {
         !self.paused && self.shares.permit(claim, self.bounds.size, self.bounds.tenant_share, now)
+    }
+
+    /// What its tenants hold, and the most that one of them may hold while others are there.
+    pub(super) fn shares_and_most(&mut self) -> (&mut Shares, usize) {
+        let most = self.most();
+        (&mut self.shares, most)
+    }
+
+    fn most(&self) -> usize {
+        self.bounds.size * self.bounds.tenant_share / 100
     }
 
     /// True where one connection more may be made.
@@ -171,6 +182,17 @@ impl Pool {
     pub(super) fn wait(&self) -> (usize, Duration) {
         let still = || self.waiting.iter().filter(|waiter| !waiter.sender.is_closed());
         (still().count(), still().map(|waiter| waiter.since.elapsed()).max().unwrap_or_default())
+    }
+
+    /// The tenants that may hold fewer than the pool would give them.
+    pub(super) fn held_back(&self) -> Vec<HeldBack> {
+        let told = self.shares.heavies.held_back(self.most()).map(|(hash, tenant, allowed)| HeldBack {
+            tenant: tenant.clone(),
+            held: self.shares.held(hash),
+            allowed,
+            waiting: self.waiting.len_of(hash),
+        });
+        told.collect()
     }
 
     /// True where the pool can be forgotten: nothing is open, nobody waits or can come.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use router::ids::TenantKey;
+
 use crate::config::PoolMode;
 
 /// One pool at one moment.
@@ -37,6 +39,21 @@ pub struct PoolStats {
     pub size: usize,
     /// True while nothing is lent because an operator said so.
     pub paused: bool,
+    /// The tenants that may hold fewer connections, since others would be slower.
+    pub held_back: Vec<HeldBack>,
+}
+
+/// A tenant that is held back in a pool (`SHOW HELD_BACK`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldBack {
+    /// Its key.
+    pub tenant: TenantKey,
+    /// How many connections it holds.
+    pub held: usize,
+    /// How many it may hold.
+    pub allowed: usize,
+    /// How many of its statements wait.
+    pub waiting: usize,
 }
 
 impl PoolStats {

@@ -34,6 +34,8 @@ pub struct Connection {
     pub settings: Applied,
     /// When it was made.
     pub created: Instant,
+    /// When it was last lent.
+    pub lent_at: Instant,
     /// When it was last given back.
     pub last_used: Instant,
     /// Its number among the connections of its pools; 0 outside them.
@@ -79,6 +81,7 @@ impl Connection {
             traffic: Traffic::default(),
             settings: Applied::default(),
             created: now,
+            lent_at: now,
             last_used: now,
             id: 0,
             alarm: Arc::default(),

@@ -35,6 +35,9 @@ pub struct PoolConfig {
     pub check_delay: Duration,
     /// The most of a pool, in percent, that one tenant may hold while others are active.
     pub tenant_share: usize,
+    /// How long the other tenants' statements may take while one tenant holds more than its share of a node,
+    /// in percent of what is usual; 0: as long as they do.
+    pub tenant_slowdown: usize,
     /// What ends a client's session on a connection that it kept; empty: the connection is closed.
     pub reset_query: String,
     /// How long a statement may run.
@@ -64,6 +67,7 @@ impl Default for PoolConfig {
             login_retry: Duration::from_secs(1),
             check_delay: Duration::from_secs(30),
             tenant_share: 50,
+            tenant_slowdown: 150,
             reset_query: "DISCARD ALL".into(),
             query_timeout: None,
             transaction_timeout: None,
