@@ -1,7 +1,8 @@
-//! The noisy neighbour: what one tenant's flood does to the others' point reads, with a tenant's share
-//! of the pool and without, and through PgBouncer: `cargo bench -p bench --bench neighbour`.
+//! The noisy neighbour: what one tenant's flood does to the others' point reads, through pgherd as it is, with
+//! what it does against that switched off, and through PgBouncer: `cargo bench -p bench --bench neighbour`.
 //!
-//! Quiet rounds and rounds with the flood alternate, so that what else the machine does falls on both.
+//! Quiet rounds and rounds with the flood alternate, so that what else the machine does falls on both. It takes
+//! four minutes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use bench::PgBouncer;
 use clap::Parser;
-use tests::{APP_USER, Fleet, connect};
+use tests::{APP_USER, Fleet, Server, connect};
 use tokio::task::JoinHandle;
 
 /// What is to be measured.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Pairs of a quiet round and one with the flood.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Seconds of each round.
     #[arg(long, default_value_t = 4)]
@@ -28,6 +29,9 @@ struct Arguments {
     /// Other tenants, with one client each.
     #[arg(long, default_value_t = 16)]
     others: i64,
+    /// Only the ways whose name has this in it.
+    #[arg(long, default_value = "")]
+    only: String,
     /// What `cargo bench` passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
@@ -42,49 +46,57 @@ const FLOODS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Configurations: what stands in `[pool]`, and in `[[database]]`.
-const POOLS: [(&str, &str, &str); 4] = [
-    ("tenant_share = 50 (default)", "tenant_share = 50", ""),
-    ("tenant_share = 100 (off)", "tenant_share = 100", ""),
-    ("tenant_share = 10", "tenant_share = 10", ""),
-    ("tenant_max_connections = 1", "tenant_share = 50", "tenant_max_connections = 1"),
+/// Ways through pgherd: what stands in `[pool]`.
+const POOLS: [(&str, &str); 3] = [
+    ("pgherd", ""),
+    ("pgherd, `tenant_slowdown = 0`", "tenant_slowdown = 0"),
+    ("pgherd, `tenant_slowdown = 0`, `tenant_share = 100`", "tenant_slowdown = 0\ntenant_share = 100"),
 ];
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let fleet = Fleet::builder().servers(1).start().await?;
+    fill(fleet.server(0), arguments.others).await?;
     println!(
         "{} other tenants read a row each 5 ms; tenant 0 floods with {} clients; pool of 20.\n",
         arguments.others, arguments.flood
     );
-    println!("| flood | pool | p50 quiet | p50 flooded | p99 quiet | p99 flooded | p99 ratio |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for (number, (pool, share, database)) in POOLS.iter().enumerate() {
-        let section = format!("[pool]\n{share}\nwait_timeout = \"60s\"");
-        let daemon = fleet.daemon().name(&format!("neighbour{number}")).section(&section);
-        let daemon = daemon.key("database", database).start().await?;
-        if number == 0 {
-            let client = daemon.connect().await?;
-            client.batch_execute("CREATE TABLE accounts (tenant_id bigint PRIMARY KEY, balance int)").await?;
-            for tenant in 0..=arguments.others {
-                client.batch_execute(&format!("INSERT INTO accounts VALUES ({tenant}, 1)")).await?;
-            }
-        }
-        report(&daemon.url("app", APP_USER), pool, &arguments).await?;
+    println!("| through | flood | p50 quiet | p50 flooded | p99 quiet | p99 flooded | p99 ratio |");
+    println!("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
+    for (number, (way, pool)) in
+        POOLS.iter().enumerate().filter(|(_, (way, _))| way.contains(&arguments.only))
+    {
+        let section = format!("[pool]\n{pool}\nwait_timeout = \"60s\"");
+        let daemon = fleet.daemon().name(&format!("neighbour{number}")).section(&section).start().await?;
+        report(&daemon.url("app", APP_USER), way, &arguments).await?;
     }
-    if let Some(pgbouncer) = PgBouncer::start(&fleet).await? {
-        report(&pgbouncer.url(), "PgBouncer", &arguments).await?;
+    if "PgBouncer".contains(&arguments.only)
+        && let Some(pgbouncer) = PgBouncer::start(&fleet).await?
+    {
+        let way = format!("PgBouncer {}", pgbouncer.version());
+        report(&pgbouncer.url(), &way, &arguments).await?;
     }
     Ok(())
 }
 
+/// A row for each tenant, before any proxy looks at the table.
+async fn fill(server: &Server, others: i64) -> Result<()> {
+    let table = format!(
+        "SET ROLE app;
+         CREATE TABLE accounts (tenant_id bigint PRIMARY KEY, balance int);
+         INSERT INTO accounts SELECT t, 1 FROM generate_series(0, {others}) t;"
+    );
+    server.connect("app").await?.batch_execute(&table).await?;
+    Ok(())
+}
+
 /// Measures each flood by one way.
-async fn report(url: &str, pool: &str, arguments: &Arguments) -> Result<()> {
+async fn report(url: &str, way: &str, arguments: &Arguments) -> Result<()> {
     for (flood, sql) in FLOODS {
         let [quiet, flooded] = measure(url, arguments, sql).await?;
         println!(
-            "| {flood} | {pool} | {:.2} ms | {:.2} ms | {:.2} ms | {:.2} ms | {:.2} |",
+            "| {way} | {flood} | {:.2} ms | {:.2} ms | {:.2} ms | {:.2} ms | {:.2} |",
             quiet.at(0.5),
             flooded.at(0.5),
             quiet.at(0.99),

@@ -40,6 +40,7 @@ fn column(name: &str, type_oid: u32, collation: Collation) -> Column {
 const AGGREGATE: FunctionFacts = FunctionFacts {
     volatility: Volatility::Immutable,
     builtin: true,
+    reads_copies: false,
     aggregate: true,
     window: false,
     returns_set: false,
@@ -84,6 +85,8 @@ const SESSION: SessionView<'_> = SessionView {
     fan_out: true,
     read_write_transaction: false,
     held: None,
+    temporary: &[],
+    in_block: false,
     fenced: &[],
     now: &"2026-01-01 00:00:00+00",
     away: &[],
