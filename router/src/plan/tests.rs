@@ -108,6 +108,25 @@ fn what_any_server_can_answer_avoids_one_that_is_away() {
 }
 
 #[test]
+fn what_is_done_step_by_step_is_not_explained_and_the_reason_says_so() {
+    let directory = directory();
+    let (one, _, far) = tenants(&directory);
+    let asked = Asked { directory: &directory, tenant: None, fan_out: true, away: &[] };
+    for text in [
+        format!("insert into users (tenant_id, id) values ({far}, 1), ({one}, 2)"),
+        "update users set id = id + (select count(*) from orders)".into(),
+        "select * from users order by id limit 2 for update".into(),
+    ] {
+        assert!(matches!(ask(&asked, &text, &[]), Verdict::Run(_)), "{text}");
+        let Verdict::Refuse(refusal) = ask(&asked, &format!("explain {text}"), &[]) else { panic!("{text}") };
+        assert!(refusal.message.contains("step by step"), "{text}: {}", refusal.message);
+    }
+    for text in ["explain update users set name = 'x'", "explain select * from users for update"] {
+        assert!(matches!(ask(&asked, text, &[]), Verdict::Run(_)), "{text}");
+    }
+}
+
+#[test]
 fn a_statement_runs_where_its_rows_are() {
     let directory = directory();
     let (one, other, far) = tenants(&directory);

@@ -56,7 +56,8 @@ pub(super) fn over_several(
             });
         }
         Kind::Explain { prefix, .. } if matches!(subject.kind(), Kind::Write) => {
-            return writes::over_several(request, servers, placing, tenants, prefix);
+            let each = writes::over_several(request, servers, placing, tenants, prefix);
+            return each.map_err(|_| no_plan_of_one());
         }
         Kind::Query if reads => "",
         Kind::Explain { prefix, .. } if reads => prefix,
@@ -83,7 +84,7 @@ pub(super) fn over_several(
                 false => locked::over_several(request, servers, placing, tenants).map_err(|_| refusal),
             };
         }
-        Err(refusal) if locks => return Err(refusal),
+        Err(_) if locks => return Err(no_plan_of_one()),
         Err(_) => {
             let (plan, texts) = gather(request, subject.raw(), &hidden)?;
             (Way::Gather(Arc::new(plan)), texts)
@@ -150,4 +151,12 @@ fn cursor(
 /// True for an INSERT of rows.
 fn is_insert(request: &Request<'_>) -> bool {
     matches!(request.statement.kind(), Kind::Write) && request.statement.inserts_rows()
+}
+
+/// EXPLAIN of what is done step by step, each with a plan that depends on what the one before gave.
+fn no_plan_of_one() -> Refusal {
+    Refusal::unsupported(
+        "EXPLAIN of a write, or a lock of the first rows, that servers do step by step together",
+        "Explain the SELECT that it begins with, or name one tenant.",
+    )
 }
