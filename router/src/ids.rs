@@ -163,6 +163,17 @@ pub enum TenantKey {
 }
 
 impl TenantKey {
+    /// The key as a column of so many characters stores it: blanks that are too many are cut off, and what else
+    /// is too long stays as it is, for PostgreSQL to refuse.
+    pub fn cut_to(self, most: Option<usize>) -> TenantKey {
+        let TenantKey::Text(text) = &self else { return self };
+        let end = most.and_then(|most| text.char_indices().nth(most)).map(|(at, _)| at);
+        match end.and_then(|end| text.split_at_checked(end)) {
+            Some((kept, rest)) if rest.bytes().all(|byte| byte == b' ') => TenantKey::Text(kept.into()),
+            Some(_) | None => self,
+        }
+    }
+
     /// The key's type.
     pub fn key_type(&self) -> KeyType {
         match self {

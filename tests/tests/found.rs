@@ -133,6 +133,26 @@ async fn what_regression_files_found_is_answered_as_by_postgresql() {
             "DROP TABLE passing CASCADE",
         ])
         .await;
+    // What SET TRANSACTION says after a savepoint ends with it, also where a server is met only then.
+    ground
+        .agree(&[
+            "BEGIN",
+            "SET TRANSACTION READ WRITE",
+            "SAVEPOINT x",
+            "SET TRANSACTION READ ONLY",
+            "SELECT count(*) FROM users",
+            "ROLLBACK TO SAVEPOINT x",
+            "SHOW transaction_read_only",
+            "UPDATE users SET score = 1 WHERE tenant_id = 3",
+            "SAVEPOINT y",
+            "SET TRANSACTION READ ONLY",
+            "SELECT count(*) FROM users",
+            "RELEASE SAVEPOINT y",
+            "SHOW transaction_read_only",
+            "UPDATE users SET score = 2 WHERE tenant_id IN (1, 2, 3, 4)",
+            "COMMIT",
+        ])
+        .await;
     // Upkeep of one table runs inside a transaction block, and what that cannot hold outside of it.
     ground
         .agree(&[

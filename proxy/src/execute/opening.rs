@@ -107,7 +107,7 @@ impl Executor {
         self.list(server, &branch.connection);
         if begun {
             let replay = self.settings.replay();
-            let opening: Vec<String> = std::iter::once(self.transaction.opening()).chain(replay).collect();
+            let opening = self.transaction.opening_with(replay);
             Box::pin(must(&mut branch.connection, &opening.join("; "))).await?;
         }
         Ok(branch)

@@ -92,8 +92,7 @@ impl Executor {
     /// A branch in which a statement was prepared, and none executed, has a snapshot of that time: it begins
     /// anew, which nobody can tell.
     async fn begin_again(&mut self, legs: &[Leg]) -> Result<(), Trouble> {
-        let opening = self.transaction.opening();
-        let opening: Vec<String> = std::iter::once(opening).chain(self.settings.replay()).collect();
+        let opening = self.transaction.opening_with(self.settings.replay());
         let opening = format!("ROLLBACK; {}", opening.join("; "));
         for leg in legs {
             if let Some(branch) = self.transaction.branches.get_mut(leg.server)

@@ -240,6 +240,26 @@ impl Transaction {
         }
     }
 
+    /// What brings a new branch to where the transaction stands: its BEGIN, then the `replay` of its settings and
+    /// savepoints, with what SET TRANSACTION said after each savepoint behind that.
+    pub fn opening_with(&self, replay: Vec<String>) -> Vec<String> {
+        let is_savepoint = |line: &&String| line.starts_with("SAVEPOINT ");
+        if !self.is_explicit() || replay.iter().filter(is_savepoint).count() != self.savepoints.len() {
+            return std::iter::once(self.opening()).chain(replay).collect();
+        }
+        let begins = self.savepoints.iter().map(|savepoint| &savepoint.begin).chain([&self.begin]);
+        let begins: Vec<&String> = begins.collect();
+        let mut later =
+            begins.windows(2).map(|pair| pair[1].strip_prefix(pair[0].as_str()).unwrap_or_default());
+        let mut lines = vec![begins[0].clone()];
+        for line in replay {
+            let said = if is_savepoint(&&line) { later.next().unwrap_or_default() } else { "" };
+            lines.push(line);
+            lines.extend(Some(said.trim_start_matches("; ").to_owned()).filter(|said| !said.is_empty()));
+        }
+        lines
+    }
+
     /// A savepoint is set.
     pub fn savepoint(&mut self, name: &str) {
         self.savepoints.push(Savepoint { name: name.to_owned(), begin: self.begin.clone() });
@@ -259,6 +279,8 @@ impl Transaction {
     pub fn release(&mut self, name: &str) -> bool {
         match self.savepoints.iter().rposition(|savepoint| savepoint.name == name) {
             Some(at) => {
+                // READ ONLY ends with the subtransaction that said it.
+                self.begin.clone_from(&self.savepoints[at].begin);
                 self.savepoints.truncate(at);
                 for depth in self.branches.values_mut().flat_map(|branch| branch.fences.values_mut()) {
                     *depth = at.min(*depth);

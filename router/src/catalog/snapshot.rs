@@ -254,6 +254,17 @@ impl Catalog {
     }
 }
 
+impl Column {
+    /// How many characters a `varchar(n)` takes; `None` for other types.
+    pub fn longest_text(&self) -> Option<usize> {
+        const VARCHAR: u32 = 1043;
+        /// What PostgreSQL adds to n (`VARHDRSZ`).
+        const HEADER: i32 = 4;
+        let most = self.type_modifier.checked_sub(HEADER).filter(|_| self.type_oid == VARCHAR)?;
+        usize::try_from(most).ok()
+    }
+}
+
 impl Relation {
     /// The position of a column by its name.
     pub fn column(&self, name: &str) -> Option<usize> {

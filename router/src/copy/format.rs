@@ -14,6 +14,8 @@ pub struct CopyFormat {
     pub key_field: usize,
     /// The type of the key.
     pub key_type: KeyType,
+    /// How many characters the column takes: blanks behind them are cut off, as PostgreSQL does.
+    pub longest_key: Option<usize>,
 }
 
 /// The three formats of COPY.

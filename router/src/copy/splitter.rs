@@ -179,6 +179,7 @@ impl RowSplitter {
             Field::Null => Err(self.fault(Wrong::NullKey)),
             Field::Value(value) => {
                 let key = read_key(value, self.format.key_type).map_err(|what| self.fault(what))?;
+                let key = key.cut_to(self.format.longest_key);
                 Ok(Some(Piece::Row { key, bytes }))
             }
         }
@@ -215,7 +216,7 @@ impl RowSplitter {
                 let value =
                     key.and_then(|range| bytes.get(range)).ok_or_else(|| self.fault(Wrong::NullKey))?;
                 match tuples::key(value, self.format.key_type) {
-                    Some(key) => Ok(Some(Piece::Row { key, bytes })),
+                    Some(key) => Ok(Some(Piece::Row { key: key.cut_to(self.format.longest_key), bytes })),
                     None if self.format.key_type == KeyType::Text => Err(self.fault(Wrong::Encoding)),
                     None => Ok(Some(Piece::Any(bytes))),
                 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::ids::{KeyType, TenantKey};
 
 fn format(layout: Layout, key_field: usize, key_type: KeyType) -> CopyFormat {
-    CopyFormat { layout, fields: 3, key_field, key_type }
+    CopyFormat { layout, fields: 3, key_field, key_type, longest_key: None }
 }
 
 fn text() -> CopyFormat {
@@ -185,4 +185,11 @@ fn binary_rows_go_to_their_tenants() {
         let joined: Vec<u8> = pieces.iter().flat_map(|piece| bytes_of(piece).to_vec()).collect();
         assert_eq!(joined, data);
     }
+}
+
+#[test]
+fn a_key_is_read_as_its_column_stores_it() {
+    let short = CopyFormat { longest_key: Some(4), ..text() };
+    let rows = "1\tacme   \tx\n2\tacme\tx\n3\tzo\u{eb}  \tx\n4\tabcde\tx\n".as_bytes();
+    assert_eq!(keys(&short, rows), ["acme", "acme", "zo\u{eb} ", "abcde"]);
 }

@@ -116,7 +116,8 @@ fn format_of(relation: &Relation, columns: &[String], options: &[CopyOption]) ->
     };
     let options: Vec<CopyOption> = options.iter().filter(|option| !is_the_servers(option)).cloned().collect();
     let layout = layout_of(&options, &tenant.name)?;
-    Ok(CopyFormat { layout, fields: names.len(), key_field, key_type })
+    let longest_key = tenant.longest_text();
+    Ok(CopyFormat { layout, fields: names.len(), key_field, key_type, longest_key })
 }
 
 /// True for the name of an encoding with one byte a character, of which the first half is ASCII.

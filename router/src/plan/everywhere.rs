@@ -89,7 +89,7 @@ fn of_session(request: &Request<'_>) -> Result<Option<Verdict>, Refusal> {
         Some(OwnNames::MadeOf(names)) if names.iter().any(|name| own(&name)) => here(),
         Some(OwnNames::Of(names) | OwnNames::Shared(names)) => match names.iter().find(own) {
             Some(name) => Err(Refusal::unsupported(
-                format!("\"{name}\" is a temporary relation of the session, which is on one server only"),
+                format!("a temporary relation of the session is on one server only: \"{name}\""),
                 "Make what is everybody's of tables that are, and concern temporary ones by themselves.",
             )),
             None => Ok(None),

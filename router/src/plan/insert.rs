@@ -333,15 +333,15 @@ pub(super) fn key_of(
         return key_type.read_binary(value).map(Some).ok_or_else(refusal);
     }
     let text = std::str::from_utf8(value).map_err(|_| refusal())?;
-    let most = usize::try_from(tenant.type_modifier.saturating_sub(4)).unwrap_or(usize::MAX);
-    if key_type == KeyType::Text && tenant.type_modifier >= 4 && text.chars().count() > most {
-        return Err(Refusal {
+    let key = key_type.parse(text).ok_or_else(refusal)?.cut_to(tenant.longest_text());
+    match (&key, tenant.longest_text()) {
+        (TenantKey::Text(text), Some(most)) if text.chars().count() > most => Err(Refusal {
             sqlstate: "22001",
             message: format!("value too long for type character varying({most})"),
             hint: String::new(),
-        });
+        }),
+        (TenantKey::Text(_) | TenantKey::Integer(_) | TenantKey::Uuid(_), _) => Ok(Some(key)),
     }
-    key_type.parse(text).map(Some).ok_or_else(refusal)
 }
 
 /// All rows, each with its server.

@@ -52,3 +52,6 @@ insert into tenants (tenant_id) values ('tenant ' || 17)
 update notes set body = upper(body) where tenant_id = 'zoë'
 delete from notes where tenant_id = 'O''Hara'
 delete from notes where tenant_id in ('7', '007')
+insert into codes values ('acme                                                  ', 901), ('zoë                                                  ', 902)
+insert into codes select tenant_id || repeat(' ', 60), 903 from codes group by tenant_id
+insert into codes values ('acme' || repeat(' ', 70), 904) returning *

@@ -37,7 +37,7 @@ fn format(layout: u8, shape: u8) -> CopyFormat {
         _ => Layout::Binary,
     };
     let key_type = [KeyType::Integer, KeyType::Uuid, KeyType::Text][usize::from(shape % 3)];
-    CopyFormat { layout, fields: 3, key_field: usize::from(shape / 3 % 3), key_type }
+    CopyFormat { layout, fields: 3, key_field: usize::from(shape / 3 % 3), key_type, longest_key: None }
 }
 
 /// Rows as COPY TO writes them are read as those rows, of those tenants.

@@ -3,7 +3,7 @@
 //!
 //! | reason | how it is known |
 //! | --- | --- |
-//! | open | PostgreSQL itself answers otherwise when it is given another plan |
+//! | open | PostgreSQL itself answers otherwise with another plan, or over rows that stand in another order |
 //! | numbers | what it names is filled by a sequence, and the rows are the same but for whole numbers |
 //! | connection | it reads what one connection has prepared, declared or counted |
 //! | invalid index | it is about an index whose making failed, which pgherd does not leave behind |
@@ -32,7 +32,7 @@ pub enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Reason::Open => "the statement leaves it open: PostgreSQL answers otherwise with another plan",
+            Reason::Open => "the statement leaves it open: PostgreSQL answers otherwise with another plan or order of rows",
             Reason::Numbers => "numbers of sequences have gaps",
             Reason::Connection => "a view of what one connection has prepared, declared or counted",
             Reason::InvalidIndex => "an index whose making failed on one server is left on none",
