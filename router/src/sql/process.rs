@@ -77,7 +77,7 @@ impl ProcessName {
 }
 
 /// The name of a function of PostgreSQL's own, called without anything but arguments.
-fn name<'a>(call: &'a FuncCall) -> Option<&'a str> {
+fn name(call: &FuncCall) -> Option<&str> {
     let mut words = call.funcname().iter().filter_map(Node::as_str);
     match (words.next(), words.next(), words.next()) {
         (Some(name), None, None) | (Some("pg_catalog"), Some(name), None) => Some(name),
