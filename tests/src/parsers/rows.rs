@@ -47,7 +47,8 @@ pub(super) fn written(bytes: &[u8]) {
     if std::str::from_utf8(values).is_err() || values.contains(&0) {
         return;
     }
-    let mut format = format(layout, 2 + key_field % 3 * 3);
+    // COPY TO knows neither FORCE_NULL nor FORCE_NOT_NULL.
+    let mut format = format(layout & !24, 2 + key_field % 3 * 3);
     if let Layout::Text(TextLayout { header, .. }) | Layout::Csv(CsvLayout { header, .. }) =
         &mut format.layout
     {

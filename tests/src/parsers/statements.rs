@@ -82,7 +82,8 @@ pub(super) fn words(bytes: &[u8]) {
         assert!(text.contains(&written) || text.to_lowercase().contains(&written), "{name} is in the text");
     }
     let normal = normalized(text, usize::from(*longest));
-    assert!(!normal.contains('\''), "no string is left: {normal}");
+    // A name in double quotes may have one in it.
+    assert!(text.contains('"') || !normal.contains('\''), "no string is left: {normal}");
 }
 
 /// A key's text and binary forms: what is read is written as a literal that is read as the same.
