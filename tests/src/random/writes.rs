@@ -247,6 +247,8 @@ impl Grammar {
             0 => {
                 let tied = self.one(&["o.tenant_id = a.tenant_id AND ", ""]);
                 let condition = self.predicate(&scope, 0);
+                // Which of several orders a row meets is nobody's promise.
+                let returning = returning.replace("RETURNING *", "RETURNING a.*");
                 format!(
                     "DELETE FROM {} a USING orders o WHERE {tied}o.quantity = 4 AND {condition}{returning}",
                     table.name
