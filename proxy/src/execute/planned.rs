@@ -14,8 +14,7 @@ use smallvec::SmallVec;
 use crate::directory::NearDirectory;
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
-use crate::execute::transaction::Mode;
-use crate::execute::transaction::Permit;
+use crate::execute::transaction::{Mode, Permit};
 use crate::execute::trouble::Trouble;
 
 /// How often a statement is planned anew because the directory moved on under it.
