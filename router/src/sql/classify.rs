@@ -337,7 +337,7 @@ fn is_query(node: Node<'_>) -> bool {
 
 fn explained(explain: &ExplainStmt, catalog: &Catalog, path: &SearchPath) -> Option<Classified> {
     if !is_query(explain.query()) {
-        return Some(Kind::Other.into());
+        return Some(explained_command(explain.query(), catalog, path).into());
     }
     let inner = match inside(explain.query(), catalog, path) {
         Ok(inner) => inner,
@@ -358,6 +358,33 @@ fn explained(explain: &ExplainStmt, catalog: &Catalog, path: &SearchPath) -> Opt
     let is_text = |value: &String| value.eq_ignore_ascii_case("text");
     let as_text = options.iter().all(|option| option.name != "format" || option.values.iter().all(is_text));
     Some(Kind::Explain { inner, prefix, analyze, as_text }.into())
+}
+
+/// EXPLAIN of what stores a query's rows or opens a cursor over them: with ANALYZE it makes the table.
+fn explained_command(command: Node<'_>, catalog: &Catalog, path: &SearchPath) -> Kind {
+    let query = match command {
+        Node::CreateTableAsStmt(create)
+            if create.into().and_then(|into| into.rel()).is_none_or(is_temporary) =>
+        {
+            return Kind::Other;
+        }
+        Node::CreateTableAsStmt(create) => create.query(),
+        Node::DeclareCursorStmt(cursor) => cursor.query(),
+        _ => return Kind::Other,
+    };
+    // It runs as it is written: it may touch no tenant's rows, and leave nothing in its session.
+    let leaves_nothing = |inner: &Statement| {
+        inner.hold().is_none()
+            && inner.sets_config().is_empty()
+            && !inner.calls().unknown_config
+            && inner.calls().opaque.is_none()
+            && inner.touched().sharded.is_empty()
+            && inner.touched().unknown.is_empty()
+    };
+    match is_query(query).then(|| inside(query, catalog, path)) {
+        Some(Ok(inner)) if leaves_nothing(&inner) => Kind::Maintenance,
+        Some(_) | None => Kind::Other,
+    }
 }
 
 fn declared(cursor: &DeclareCursorStmt, catalog: &Catalog, path: &SearchPath) -> Option<Classified> {

@@ -22,7 +22,7 @@ pub fn normalized(text: &str, longest: usize) -> String {
         let parameter = normal.ends_with('$') && range.start == end;
         end = range.end;
         match token {
-            Token::Quoted if part.starts_with('"') => normal.push_str(part),
+            Token::Quoted if is_name(part) => normal.push_str(part),
             Token::Quoted => {
                 normal.push('?');
                 // Where backslashes escape, the string goes on behind this quote: nothing after it is
@@ -42,6 +42,11 @@ pub fn normalized(text: &str, longest: usize) -> String {
     normal
 }
 
+/// True for a name in double quotes that ends: another one has all that follows it in it.
+fn is_name(part: &str) -> bool {
+    part.len() > 1 && part.starts_with('"') && part.ends_with('"')
+}
+
 #[cfg(test)]
 mod tests {
     use super::normalized;
@@ -57,6 +62,7 @@ mod tests {
             ("SELECT 1.5, 0xFF, x'1F', $12 -- 3", "SELECT ?.?, ?, x?, $12"),
             ("SELECT 'it\\' || 'secret'", "SELECT ? ..."),
             ("SELECT 'never closed", "SELECT ?"),
+            ("SELECT \"never closed, 'secret'", "SELECT ?"),
         ] {
             assert_eq!(normalized(text, 1000), expected);
         }

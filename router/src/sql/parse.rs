@@ -7,10 +7,14 @@ use pg_raw_parse::nodes::RawStmt;
 use pg_raw_parse::{Error, Owned, StmtList};
 
 use super::Statement;
+use super::lex::Tokens;
 use crate::catalog::{Catalog, SearchPath};
 
-/// Longer texts are not analysed, in bytes.
-const LONGEST: usize = 16 << 20;
+/// Longer texts, in bytes, are analysed only where they have few words: a tree takes room for each, and a
+/// long value is one.
+const LONG: usize = 16 << 20;
+/// The most words of a long text.
+const MOST_WORDS: usize = 1 << 20;
 
 /// What a text is.
 #[derive(Debug)]
@@ -54,7 +58,7 @@ pub fn learn(text: &str, catalog: &Catalog, path: &SearchPath) -> Learned {
 
 /// The statements of a text, in order.
 pub(super) fn parse(text: &str) -> Result<Vec<SqlStatement>, Learned> {
-    if text.len() > LONGEST {
+    if text.len() > LONG && Tokens::of(text).nth(MOST_WORDS).is_some() {
         return Err(Learned::TooComplex);
     }
     let trees = match pg_raw_parse::parse(text) {

@@ -28,6 +28,15 @@ fn a_text_is_cut_into_its_statements() {
 }
 
 #[test]
+fn a_long_text_is_read_where_it_is_long_by_its_values() {
+    let long = "x".repeat(17 << 20);
+    let text = format!("INSERT INTO users VALUES (1, '{long}')");
+    assert!(matches!(only(&text).kind(), Kind::Write));
+    let many = format!("SELECT 1{}", ",1".repeat(9 << 20));
+    assert!(matches!(learn(&many, &catalog(), &path()), Learned::TooComplex));
+}
+
+#[test]
 fn every_kind_is_known_by_name() {
     for (text, expected) in [
         ("begin read only", "Begin { text: \"BEGIN READ ONLY\", read_only: true }"),
@@ -56,6 +65,13 @@ fn every_kind_is_known_by_name() {
         ("values (1)", "Query"),
         ("do 'begin end'", "Do"),
         ("call p()", "Call"),
+        ("explain create table t as select 1", "Maintenance"),
+        ("explain analyze create materialized view t as select 1", "Maintenance"),
+        ("explain declare c cursor for select 1", "Maintenance"),
+        ("explain analyze create temp table t as select 1", "Other"),
+        ("explain analyze create table t as select set_config('a.b', 'x', false)", "Other"),
+        ("explain analyze create table t as select * from users", "Other"),
+        ("explain execute p", "Other"),
         ("vacuum users", "Upkeep"),
         ("analyze users", "Analyze"),
         (
