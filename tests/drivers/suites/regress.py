@@ -16,8 +16,8 @@ from frame.targets import WORKSHOP, Place, binaries
 
 # Their output tells of the machine, of chance or of what other sessions do: it is not the same twice.
 CHANGING = ["random", "stats", "sysviews", "dbsize"]
-# Numbers that every server gives out for itself.
-OWN_NUMBERS = [(r"\bpg_(toast|temp)_\d+", r"pg_\1_N"), (r"\bPID \d+", "PID N"), (r"server process \d+", "server process N")]
+# Numbers that every server gives out for itself, and its folder.
+OWN_NUMBERS = [(r"/[^\s\"']*/pgherd-drivers-\w+", "FOLDER"), (r"\bpg_(toast|temp)_\d+", r"pg_\1_N"), (r"\bPID \d+", "PID N"), (r"server process \d+", "server process N")]
 
 
 class Regress:
