@@ -78,7 +78,7 @@ impl Session {
             let _span = span_of(&entry).entered();
             tracing::info!(client = entry.id, tls = encrypted, "{}: connected", whose(&entry));
         }
-        let guest = Guest { came: Instant::now(), log_end, _slot: startup.slot };
+        let guest = Box::new(Guest { came: Instant::now(), log_end, _slot: startup.slot });
         let session = Box::new(Session {
             entry,
             guest,

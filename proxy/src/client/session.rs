@@ -33,7 +33,7 @@ use crate::wire::write;
 pub(super) struct Session {
     /// Its place among the clients.
     pub(super) entry: Arc<ClientEntry>,
-    pub(super) guest: Guest,
+    pub(super) guest: Box<Guest>,
     /// What it and its thread know of each other.
     pub(super) burden: Arc<Burden>,
     pub(super) desk: Desk,

@@ -83,7 +83,7 @@ pub struct Executor {
     pub(super) number: u64,
     pub(super) routes: Routes,
     /// The session's temporary relations, for a statement whose plan depends on them.
-    pub(super) temporary: Vec<String>,
+    pub(super) temporary: Box<[String]>,
     /// What the settings of this stamp say.
     path: Option<Box<(u64, SearchPath)>>,
     tenant: Option<Box<(u64, u64, Option<TenantKey>)>>,
@@ -118,7 +118,7 @@ impl Executor {
             slow,
             number: rand::random(),
             routes: Routes::default(),
-            temporary: Vec::new(),
+            temporary: Box::default(),
             path: None,
             tenant: None,
         }

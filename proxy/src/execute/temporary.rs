@@ -18,7 +18,7 @@ impl Executor {
     /// # Errors
     /// The server is gone.
     pub(super) async fn learn_temporary(&mut self, statement: &Statement) -> Result<(), Trouble> {
-        self.temporary.clear();
+        self.temporary = Box::default();
         if !statement.asks_for_temporary() || self.transaction.failed {
             return Ok(());
         }
