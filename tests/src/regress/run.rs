@@ -154,8 +154,11 @@ impl Run {
             true => ("SAVEPOINT another_plan", "ROLLBACK TO another_plan"),
             false => ("BEGIN", "ROLLBACK"),
         };
-        let shuffled = self.shuffled(sql).await?;
-        for plan in OTHER_PLANS.into_iter().chain([shuffled.as_str()]) {
+        let mut plans = OTHER_PLANS.map(str::to_owned).to_vec();
+        for salt in ["", "a", "b", "c", "d"] {
+            plans.push(self.shuffled(sql, salt).await?);
+        }
+        for plan in &plans {
             for text in [begin, plan] {
                 self.oracle.simple(text).await?;
             }
@@ -169,7 +172,7 @@ impl Run {
     }
 
     /// Hides the tables that a statement names by copies whose rows stand in another order.
-    async fn shuffled(&mut self, sql: &str) -> Result<String> {
+    async fn shuffled(&mut self, sql: &str, salt: &str) -> Result<String> {
         let words = sql.split(|character: char| !(character.is_alphanumeric() || character == '_'));
         let words: Vec<String> = words.map(str::to_lowercase).collect();
         let question = format!(
@@ -180,7 +183,9 @@ impl Run {
         let tables = self.oracle.ask(&question).await?;
         let copy = |row: &Vec<Option<String>>| {
             let table = row.first()?.clone()?;
-            Some(format!("CREATE TEMP TABLE {table} AS SELECT * FROM {table} t ORDER BY md5(t::text)"))
+            Some(format!(
+                "CREATE TEMP TABLE {table} AS SELECT * FROM {table} t ORDER BY md5('{salt}' || t::text)"
+            ))
         };
         Ok(tables.rows.iter().filter_map(copy).collect::<Vec<_>>().join("; "))
     }
