@@ -312,7 +312,8 @@ async fn reconnect_gives_every_session_new_connections() {
     let daemon = daemon().await;
     let console = daemon.console().await.unwrap();
     let mut client = daemon.session("app").await.unwrap();
-    let question = "SELECT pg_backend_pid()";
+    // In a larger statement it is the server's process, not the session's.
+    let question = "SELECT pg_backend_pid() + 0";
     client.ask("BEGIN").await.unwrap();
     let before = client.ask(question).await.unwrap();
     console.simple_query("RECONNECT app").await.unwrap();
