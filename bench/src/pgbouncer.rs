@@ -47,7 +47,7 @@ impl PgBouncer {
         let mut command = Command::new(program);
         command.arg(&configuration).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().context("cannot start pgbouncer")?;
-        fs::write(directory.join("pid"), child.id().to_string())?;
+        fs::write(directory.join("pid"), format!("{}\n", child.id()))?;
         let pgbouncer = PgBouncer { child, port, version };
         let url = pgbouncer.url();
         until("pgbouncer answers", Duration::from_secs(20), async || tests::connect(&url).await.is_ok())

@@ -211,7 +211,7 @@ impl Daemon {
         command.envs(self.environment().iter().cloned());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn().context("cannot start pgherd")?;
-        fs::write(self.directory.join("pid"), child.id().to_string())?;
+        fs::write(self.directory.join("pid"), format!("{}\n", child.id()))?;
         *self.child() = Some(child);
         Ok(())
     }
