@@ -12,7 +12,7 @@ use crate::error::ClientError;
 use crate::execute::answered::{Answered, Keeping, tell_columns};
 use crate::execute::executor::Executor;
 use crate::execute::inner::values;
-use crate::execute::insert::{leg_of, value_of};
+use crate::execute::insert::{leg_of, values_of};
 use crate::execute::leg::LegAsk;
 use crate::execute::opening::Hindrance;
 use crate::execute::planned::Decision;
@@ -136,12 +136,8 @@ impl Hand<'_> {
     ) -> Result<Vec<Answered>, Hindrance> {
         let Some((RowWrite { server, .. }, _)) = rows.first() else { return Ok(Vec::new()) };
         executor.branch(leg_of(&self.decision.plan.legs, *server)?, self.decision).await?;
-        let values: Vec<Vec<Parameter<'_>>> = rows
-            .iter()
-            .map(|(write, known)| {
-                write.arguments.iter().map(|argument| value_of(argument, self.parameters, known)).collect()
-            })
-            .collect();
+        let values: Vec<Vec<Parameter<'_>>> =
+            rows.iter().map(|(write, known)| values_of(&write.arguments, self.parameters, known)).collect();
         let asks: Vec<LegAsk<'_>> = std::iter::zip(rows, &values)
             .map(|((write, _), parameters)| LegAsk { text: &write.text, parameters, formats })
             .collect();

@@ -76,7 +76,7 @@ pub(super) async fn write_parts(
     let mut keeping = Keeping::up_to(executor.fleet.config.load().merge.max_bytes);
     for (number, part) in parts.iter().enumerate() {
         executor.branch(leg_of(legs, part.server)?, decision).await?;
-        let values = arguments(part, ask.parameters, computed);
+        let values = values_of(&part.arguments, ask.parameters, computed);
         let leg = LegAsk { text: &part.text, parameters: &values, formats: ask.formats };
         for answer in executor.ask_kept(peer, part.server, &[leg], &mut keeping).await? {
             if let (0, Some(description)) = (number, &answer.description) {
@@ -99,16 +99,16 @@ pub(super) fn leg_of(legs: &[Leg], server: ServerId) -> Result<&Leg, Trouble> {
 }
 
 /// The values of a part's parameters.
-fn arguments<'a>(part: &InsertPart, own: &[Parameter<'a>], computed: &'a Computed) -> Vec<Parameter<'a>> {
-    part.arguments.iter().map(|argument| value_of(argument, own, computed)).collect()
+pub(super) fn values_of<'a>(
+    arguments: &[Argument],
+    own: &[Parameter<'a>],
+    computed: &'a Computed,
+) -> Vec<Parameter<'a>> {
+    arguments.iter().map(|argument| value_of(argument, own, computed)).collect()
 }
 
 /// The value of an argument: the client's, or a computed one.
-pub(super) fn value_of<'a>(
-    argument: &Argument,
-    own: &[Parameter<'a>],
-    computed: &'a Computed,
-) -> Parameter<'a> {
+fn value_of<'a>(argument: &Argument, own: &[Parameter<'a>], computed: &'a Computed) -> Parameter<'a> {
     match argument {
         Argument::Own(number) => {
             let own = usize::from(*number).checked_sub(1).and_then(|at| own.get(at));

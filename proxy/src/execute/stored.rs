@@ -2,13 +2,13 @@
 //! if the client had written them out, in one atomic commit.
 
 use bytes::{Bytes, BytesMut};
-use router::plan::{Parameter, Stored};
+use router::plan::Stored;
 
 use crate::error::ClientError;
 use crate::execute::everywhere::sum;
 use crate::execute::executor::Executor;
 use crate::execute::inner::Inner;
-use crate::execute::insert::value_of;
+use crate::execute::insert::values_of;
 use crate::execute::opening::Hindrance;
 use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
@@ -46,8 +46,7 @@ pub(super) async fn run(
     let mut tags = Vec::new();
     for (number, part) in parts.iter().enumerate() {
         executor.catch_up(&part.text).await?;
-        let values: Vec<Parameter<'_>> =
-            part.arguments.iter().map(|argument| value_of(argument, &parameters, &computed)).collect();
+        let values = values_of(&part.arguments, &parameters, &computed);
         let describe = ask.describe && number == 0;
         let inner = Inner { parameters: &values, formats: ask.formats, describe };
         if let Some(tag) = executor.run_inner(peer, &part.text, inner, rows).await? {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::place::Placing;
 use super::refusals::unknown_key_of;
 use super::request::Request;
-use super::stored::{StoredPart, rows_at_once};
+use super::stored::StoredPart;
 use super::{Parameter, Refusal, Tenants, Verdict, Way};
 use crate::catalog::{Relation, is_of_user};
 use crate::directory::Directory;
@@ -19,11 +19,8 @@ use crate::ids::{KeyType, ServerId, TenantKey};
 use crate::sql::insert::{
     Cell, Columns, Conflict, Reading, Rows, Source, Values, columns_of, part_text, read_copies, read_insert,
 };
-use crate::sql::rows_text::MOST_PARAMETERS;
+use crate::sql::rows_text::{MOST_PARAMETERS, USUAL_PARAMETERS, rows_at_once};
 use crate::sql::{Question, Statement};
-
-/// How many parameters a statement for some rows of INSERT ... SELECT has, where nothing asks for more.
-const USUAL_PARAMETERS: usize = 6_000;
 
 /// An INSERT of which each row goes to its tenant's server.
 #[derive(Debug, Clone)]
@@ -126,16 +123,12 @@ impl Insert {
             return Err(unknown_key_of(&self.reading.relation));
         };
         let width = computed.types.len();
-        let most = match self.reading.conflict {
-            Conflict::Update => MOST_PARAMETERS,
-            Conflict::Fails | Conflict::Nothing => USUAL_PARAMETERS,
-        };
         let divided = Divided {
             columns: columns_of(self.statement.raw(), &self.reading.relation, width)?,
             servers: Vec::new(),
             cells: self.cells_of_query(computed),
             untyped,
-            most: rows_at_once(width, most),
+            most: self.rows_at_once(width),
             own: usize::from(self.statement.parameter_count()),
         };
         if self.reading.conflict == Conflict::Update && computed.rows.len() > divided.most {
@@ -155,6 +148,17 @@ impl Insert {
             Ok(StoredPart { text: part.text, arguments: part.arguments })
         };
         chunks.into_iter().map(part).collect()
+    }
+
+    /// How many of its query's rows one statement writes. What may update a row once only is one statement.
+    fn rows_at_once(&self, width: usize) -> usize {
+        rows_at_once(
+            width,
+            match self.reading.conflict {
+                Conflict::Update => MOST_PARAMETERS,
+                Conflict::Fails | Conflict::Nothing => USUAL_PARAMETERS,
+            },
+        )
     }
 
     /// The cells of a query's rows: each is a computed value.
@@ -286,17 +290,13 @@ impl Insert {
                 "Select a value for the tenant column.",
             ));
         };
-        let most = match self.reading.conflict {
-            Conflict::Update => MOST_PARAMETERS,
-            Conflict::Fails | Conflict::Nothing => USUAL_PARAMETERS,
-        };
         let mut servers = Vec::new();
         for row in 0..computed.rows.len() {
             let is_untyped = untyped.get(key).copied().unwrap_or(false);
             let found = key_of(&self.reading.relation, computed, row, key, is_untyped)?;
             servers.push(self.server_of(found.as_ref(), division)?);
         }
-        let (cells, most) = (self.cells_of_query(computed), rows_at_once(width, most));
+        let (cells, most) = (self.cells_of_query(computed), self.rows_at_once(width));
         Ok(Divided { columns, servers, cells, untyped, most, own })
     }
 

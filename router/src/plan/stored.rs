@@ -11,11 +11,8 @@ use super::{Argument, Refusal, Tenants, Verdict, Way};
 use crate::catalog::is_of_user;
 use crate::ids::ServerId;
 use crate::sql::keys::Use;
-use crate::sql::rows_text::MOST_PARAMETERS;
+use crate::sql::rows_text::{USUAL_PARAMETERS, rows_at_once};
 use crate::sql::{Kind, Made, Question, Statement, made};
-
-/// How many parameters a statement for some rows has.
-const USUAL_PARAMETERS: usize = 6_000;
 
 /// Such a statement.
 #[derive(Debug, Clone)]
@@ -97,11 +94,6 @@ impl Stored {
             Into::New(_, made) => Ok(parts_of(&made.table, computed)),
         }
     }
-}
-
-/// How many rows of this width one statement takes, of at most `most` parameters.
-pub(super) fn rows_at_once(width: usize, most: usize) -> usize {
-    (most.min(MOST_PARAMETERS) / width.max(1)).max(1)
 }
 
 /// The rows of a table that was just made.

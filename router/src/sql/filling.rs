@@ -8,12 +8,10 @@ use std::sync::Arc;
 
 use pg_raw_parse::Node;
 use pg_raw_parse::make::try_owned;
-use pg_raw_parse::nodes::{
-    AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType, RangeVar, RawStmt,
-};
+use pg_raw_parse::nodes::{AlterTableCmd, AlterTableStmt, AlterTableType, ColumnDef, ConstrType, RawStmt};
 
 use super::gather::expression_text;
-use super::rewrite::print;
+use super::rewrite::{print, quoted_relation};
 use super::shape::{reads_clock, stop_clock};
 use crate::ids::quote_identifier;
 use crate::plan::Refusal;
@@ -66,7 +64,7 @@ pub(crate) fn stopped(statement: &RawStmt, filling: &Filling, now: &str) -> Resu
 pub(super) fn filling(statement: Node<'_>) -> Option<Filling> {
     let Node::AlterTableStmt(alter) = statement else { return None };
     let mut filling = Filling {
-        table: named(alter.relation()?)?,
+        table: quoted_relation(alter.relation()?)?,
         added: Vec::new(),
         computed: Vec::new(),
         reads_clock: false,
@@ -74,14 +72,6 @@ pub(super) fn filling(statement: Node<'_>) -> Option<Filling> {
     };
     filling.note_all(alter);
     (!filling.added.is_empty() || !filling.computed.is_empty()).then_some(filling)
-}
-
-fn named(table: &RangeVar) -> Option<String> {
-    let name = quote_identifier(table.relname()?);
-    Some(match table.schemaname() {
-        Some(schema) => format!("{}.{name}", quote_identifier(schema)),
-        None => name,
-    })
 }
 
 impl Filling {
@@ -103,7 +93,9 @@ impl Filling {
                     self.computed.push(name.to_owned());
                 }
             }
-            (AlterTableType::AT_AlterColumnType, _, Some(name)) if !is_nothing(column.raw_default()) => {
+            (AlterTableType::AT_AlterColumnType, _, Some(name))
+                if !matches!(column.raw_default(), Node::None) =>
+            {
                 self.computed.push(name.to_owned());
                 self.reads_clock |= reads_clock(column.raw_default());
             }
@@ -152,10 +144,6 @@ fn is_serial(column: &ColumnDef) -> bool {
     const SERIAL: [&str; 6] = ["serial", "serial2", "serial4", "serial8", "bigserial", "smallserial"];
     let name = column.type_name().and_then(|name| name.names().iter().next_back());
     name.and_then(|name| name.sval()).is_some_and(|name| SERIAL.contains(&name))
-}
-
-fn is_nothing(node: Node<'_>) -> bool {
-    matches!(node, Node::None)
 }
 
 #[cfg(test)]

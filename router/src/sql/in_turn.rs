@@ -16,6 +16,7 @@ use pg_raw_parse::nodes::{
 
 use super::Statement;
 use super::kind::Kind;
+use super::rewrite::quoted_relation;
 use crate::ids::{quote_identifier, quote_literal};
 
 /// A statement that runs on one server after the other.
@@ -257,8 +258,7 @@ pub(super) fn detached(alter: &AlterTableStmt) -> Option<String> {
 }
 
 fn name_of(range: &RangeVar) -> String {
-    let name = quote_identifier(range.relname().unwrap_or_default());
-    range.schemaname().map_or_else(|| name.clone(), |schema| format!("{}.{name}", quote_identifier(schema)))
+    quoted_relation(range).unwrap_or_default()
 }
 
 /// The index that is dropped: PostgreSQL takes one only.

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use pg_raw_parse::make::try_owned;
-use pg_raw_parse::nodes::{IntoClause, ObjectType, RangeVar, RawStmt, SelectStmt};
+use pg_raw_parse::nodes::{IntoClause, ObjectType, RawStmt, SelectStmt};
 use pg_raw_parse::{Node, NodeMut};
 
 use super::insert::Question;
-use super::rewrite::{print, trees};
-use crate::ids::quote_identifier;
+use super::rewrite::{print, quoted_relation, trees};
 use crate::plan::Refusal;
 
 /// A table that is made of a query's rows.
@@ -28,7 +27,7 @@ pub(crate) struct Made {
 /// 0A000 where it cannot be done in two steps.
 pub(crate) fn made(statement: &RawStmt) -> Result<Made, Refusal> {
     let (into, select) = parts(statement.stmt())?;
-    let table = named(into.rel().ok_or_else(unknown)?)?;
+    let table = into.rel().and_then(quoted_relation).ok_or_else(unknown)?;
     let frame = trees("CREATE TABLE made AS SELECT WITH NO DATA")?;
     let question = try_owned(|mem| {
         let mut raw = mem.make_raw_stmt(mem.make_unique(select).uncast());
@@ -70,14 +69,6 @@ fn parts(statement: Node<'_>) -> Result<(&IntoClause, &SelectStmt), Refusal> {
         Node::SelectStmt(select) => Ok((select.into_clause().ok_or_else(unknown)?, select)),
         _ => Err(unknown()),
     }
-}
-
-fn named(table: &RangeVar) -> Result<String, Refusal> {
-    let name = quote_identifier(table.relname().ok_or_else(unknown)?);
-    Ok(match table.schemaname() {
-        Some(schema) => format!("{}.{name}", quote_identifier(schema)),
-        None => name,
-    })
 }
 
 fn unknown() -> Refusal {

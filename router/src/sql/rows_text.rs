@@ -12,6 +12,14 @@ use crate::plan::Refusal;
 /// PostgreSQL takes no more parameters in one statement.
 pub(crate) const MOST_PARAMETERS: usize = 65_535;
 
+/// How many parameters a statement for some of many rows has, where nothing asks for more.
+pub(crate) const USUAL_PARAMETERS: usize = 6_000;
+
+/// How many rows of this width a statement of so many parameters takes.
+pub(crate) fn rows_at_once(width: usize, parameters: usize) -> usize {
+    (parameters / width.max(1)).max(1)
+}
+
 /// The columns of rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Columns {

@@ -4,7 +4,7 @@
 use pg_raw_parse::Node;
 use pg_raw_parse::nodes::{AlterTableCmd, AlterTableType, ObjectType, RangeVar};
 
-use crate::ids::quote_identifier;
+use super::rewrite::quoted_relation;
 
 /// A change of what says whose rows a table's are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,12 +18,7 @@ pub struct TenancyChange {
 /// The change that a statement may be.
 pub(super) fn tenancy_change(statement: Node<'_>, tenant_column: &str) -> Option<TenancyChange> {
     let of = |table: Option<&RangeVar>, takes_away| {
-        let range = table?;
-        let name = quote_identifier(range.relname()?);
-        let table = range
-            .schemaname()
-            .map_or_else(|| name.clone(), |schema| format!("{}.{name}", quote_identifier(schema)));
-        Some(TenancyChange { table, takes_away })
+        Some(TenancyChange { table: quoted_relation(table?)?, takes_away })
     };
     match statement {
         Node::AlterTableStmt(alter) => {

@@ -3,7 +3,7 @@
 use pg_raw_parse::Node;
 use pg_raw_parse::make::{MemoryToken, Unique};
 
-use super::print::trees;
+use super::print::{quoted_relation, trees};
 use crate::catalog::Relation;
 use crate::ids::{KeyType, MoveId, TenantKey, quote_identifier};
 use crate::plan::Refusal;
@@ -76,8 +76,6 @@ impl Reference {
             .unwrap_or_default();
         let name = range.alias().and_then(|alias| alias.aliasname()).unwrap_or(&own_name).to_owned();
         let position = relation.column(&column.name)?;
-        let schema =
-            range.schemaname().map(|schema| format!("{}.", quote_identifier(schema))).unwrap_or_default();
         let only = if range.inh { "" } else { "ONLY " };
         let quoted: Vec<String> = names.iter().map(|name| quote_identifier(name)).collect();
         let columns = if quoted.is_empty() { String::new() } else { format!(" ({})", quoted.join(", ")) };
@@ -85,7 +83,7 @@ impl Reference {
             column: names.get(position).copied().unwrap_or(&column.name).to_owned(),
             own_column: column.name.clone(),
             key_type,
-            table: format!("{only}{schema}{}", quote_identifier(&own_name)),
+            table: format!("{only}{}", quoted_relation(range)?),
             alias: format!(" AS {}{columns}", quote_identifier(&name)),
             own_name,
             name,

@@ -24,5 +24,4 @@ mod tests;
 
 pub(crate) use block::{restrict_statement, restrict_text};
 pub use filter::Filter;
-pub(crate) use print::print;
-pub(crate) use print::trees;
+pub(crate) use print::{print, quoted_relation, trees};

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use pg_raw_parse::nodes::RawStmt;
+use pg_raw_parse::nodes::{RangeVar, RawStmt};
 use pg_raw_parse::{Owned, ParseResult, StmtList};
 
 use super::filter::unprintable;
+use crate::ids::quote_identifier;
 use crate::plan::Refusal;
 
 /// The text of a statement's tree. The text is parsed and printed again: one that does not come out
@@ -20,6 +21,15 @@ pub(crate) fn print(statement: &RawStmt) -> Result<Arc<str>, Refusal> {
         Some(_) | None => false,
     };
     if same { Ok(text.as_str().into()) } else { Err(unprintable()) }
+}
+
+/// A relation as a statement names it, quoted; `None` where it has no name.
+pub(crate) fn quoted_relation(range: &RangeVar) -> Option<String> {
+    let name = quote_identifier(range.relname()?);
+    Some(match range.schemaname() {
+        Some(schema) => format!("{}.{name}", quote_identifier(schema)),
+        None => name,
+    })
 }
 
 /// The trees of a text that was printed here.
