@@ -64,6 +64,7 @@ fn catalog() -> Catalog {
         partitioned: false,
         has_triggers: false,
         trigger_writes: None,
+        view: None,
     };
     let key = (accounts.schema.clone(), accounts.name.clone());
     Catalog {

@@ -53,3 +53,6 @@ CREATE TABLE members (
 CREATE VIEW rich_users AS SELECT * FROM users WHERE balance > 100;
 CREATE VIEW order_totals AS SELECT tenant_id, user_id, count(*) AS orders, sum(total) AS total FROM orders GROUP BY tenant_id, user_id;
 CREATE VIEW tenant_regions AS SELECT t.tenant_id, t.name, r.name AS region, t.vip FROM tenants t LEFT JOIN regions r ON r.region_id = t.region_id;
+CREATE VIEW urgent_tasks AS SELECT tenant_id AS owner, task_id, title, upper(title) AS loud, priority, progress FROM tasks WHERE priority > 0 WITH CHECK OPTION;
+CREATE VIEW middling_tasks AS SELECT owner, task_id, title, priority FROM urgent_tasks WHERE priority < 5;
+CREATE VIEW known_regions AS SELECT region_id AS id, name, area FROM regions WHERE region_id < 1000;

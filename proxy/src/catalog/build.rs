@@ -13,7 +13,7 @@ use super::defaults::DatabaseFacts;
 use super::facts::{CollationFacts, ColumnFacts, Facts, FunctionRow, RelationFacts};
 use super::sharding::Kinds;
 use super::writers::Writers;
-use super::{plain, sharding, views};
+use super::{plain, sharding, through, views};
 
 /// The catalog that one server's facts make; what the servers hold differently is unsafe in it, and
 /// so is what reads that.
@@ -37,7 +37,7 @@ pub fn build(facts: &Facts, tenant_column: &str, version: u64, drift: &Drift) ->
             Relation { trigger_writes: writers.by_triggers(row), ..relation(row, kind, own, (facts, drift)) };
         ((row.schema.clone(), row.name.clone()), Arc::new(relation))
     });
-    Catalog {
+    let mut catalog = Catalog {
         version,
         relations: relations.collect(),
         writers: writers.functions(),
@@ -49,7 +49,9 @@ pub fn build(facts: &Facts, tenant_column: &str, version: u64, drift: &Drift) ->
         default_collation_is_c,
         oldest: facts.database.version,
         unequal: None,
-    }
+    };
+    through::see_through(&mut catalog, facts);
+    catalog
 }
 
 fn distrust(facts: &Facts, kinds: &mut Kinds, differences: &[Difference]) {
@@ -85,6 +87,7 @@ fn relation(
         partitioned: row.kind == "p",
         has_triggers: row.has_triggers,
         trigger_writes: None,
+        view: None,
     }
 }
 

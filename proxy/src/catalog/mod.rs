@@ -20,6 +20,7 @@ mod live;
 mod plain;
 mod questions;
 mod sharding;
+mod through;
 mod views;
 mod writers;
 

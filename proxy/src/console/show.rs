@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use router::catalog::RelationKind;
+use router::catalog::{Relation, RelationKind};
 
 use super::table::{Table, some};
 use super::{moving, placement, pooler, schema, sequences, stats};
@@ -256,15 +256,17 @@ fn catalog(database: &Database) -> Table {
         table.row([
             some(&relation.schema),
             some(&relation.name),
-            some(describe(&relation.kind)),
+            some(describe(relation)),
             some(columns.join(", ")),
         ]);
     }
     table
 }
 
-fn describe(kind: &RelationKind) -> String {
-    match kind {
+fn describe(relation: &Relation) -> String {
+    match &relation.kind {
+        RelationKind::Sharded { .. } if relation.view.is_some() => "view of a sharded table".to_owned(),
+        RelationKind::Reference if relation.view.is_some() => "view of a reference table".to_owned(),
         RelationKind::Sharded { .. } => "sharded".to_owned(),
         RelationKind::Reference => "reference".to_owned(),
         RelationKind::ReferenceView => "view of reference tables".to_owned(),

@@ -117,6 +117,7 @@ fn relation(schema: &str, name: &str, kind: RelationKind, columns: &[(&str, u32)
         partitioned: false,
         has_triggers: false,
         trigger_writes: None,
+        view: None,
     }
 }
 

@@ -9,6 +9,6 @@ pub(crate) mod fixture;
 mod snapshot;
 
 pub use snapshot::{
-    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, Volatility, Writer,
+    Catalog, Collation, Column, FunctionFacts, Relation, RelationKind, SearchPath, View, Volatility, Writer,
     Written, is_of_user,
 };

@@ -58,6 +58,15 @@ pub struct Relation {
     pub has_triggers: bool,
     /// What a trigger or rule of it writes that every server has a copy of.
     pub trigger_writes: Option<Writer>,
+    /// Set for a view that shows rows of one table as they are, and so has that table's kind.
+    pub view: Option<View>,
+}
+
+/// What a view does not show of its table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct View {
+    /// Columns whose defaults each server could compute otherwise.
+    pub hidden: Vec<Column>,
 }
 
 /// True for a type that a user made, by its OID: that differs from server to server.
@@ -245,9 +254,11 @@ impl Catalog {
         }
     }
 
-    /// The sharded tables, in the order of their names.
+    /// The sharded tables, without views, in the order of their names.
     pub fn sharded_tables(&self) -> Vec<&Arc<Relation>> {
-        let sharded = |relation: &&Arc<Relation>| matches!(relation.kind, RelationKind::Sharded { .. });
+        let sharded = |relation: &&Arc<Relation>| {
+            relation.view.is_none() && matches!(relation.kind, RelationKind::Sharded { .. })
+        };
         let mut tables: Vec<_> = self.relations.values().filter(sharded).collect();
         tables.sort_by(|one, other| (&one.schema, &one.name).cmp(&(&other.schema, &other.name)));
         tables
@@ -283,6 +294,12 @@ impl Relation {
             | RelationKind::Sequence
             | RelationKind::Unsafe { .. } => None,
         }
+    }
+
+    /// Columns of its table that it does not show, where it is a view, with defaults that each server could compute
+    /// otherwise.
+    pub fn hidden(&self) -> &[Column] {
+        self.view.as_ref().map_or(&[], |view| &view.hidden)
     }
 
     /// Schema and name, quoted.

@@ -73,12 +73,15 @@ pub(super) fn over_several(
     })?;
     let own = statement.parameter_count();
     let chosen = sql::chosen(statement.raw(), &relation, own, request.session.now.now(), request.catalog)?;
-    if chosen.moving.is_some() && (relation.has_triggers || relation.has_acting_keys) {
+    let against = match &*relation {
+        Relation { view: Some(_), .. } => "the row's columns that it does not show would stay behind",
+        Relation { has_triggers: true, .. } => "its triggers would see a row deleted",
+        Relation { has_acting_keys: true, .. } => "foreign keys with actions would see a row deleted",
+        _ => "",
+    };
+    if chosen.moving.is_some() && !against.is_empty() {
         return Err(Refusal::unsupported(
-            format!(
-                "an update of the tenant column of \"{}\": its triggers, or foreign keys with actions, would see a row deleted",
-                relation.name
-            ),
+            format!("an update of the tenant column of \"{}\": {against}", relation.name),
             "Delete the row and insert it for the other tenant.",
         ));
     }

@@ -18,6 +18,14 @@ pub(super) fn decide(
     filtered: bool,
 ) -> Result<Verdict, Refusal> {
     let touched = request.statement.touched();
+    let mut targets = touched.sharded.iter().map(|reference| &reference.relation).chain(&touched.writes);
+    if let Some(view) = targets.find(|relation| relation.view.is_some()) {
+        return Err(Refusal {
+            sqlstate: "42809",
+            message: format!("cannot copy to view \"{}\"", view.name),
+            hint: "To enable copying to a view, provide an INSTEAD OF INSERT trigger.".into(),
+        });
+    }
     let Some(reference) = touched.sharded.first() else {
         let several = request.directory.servers().len() > 1;
         return match (touched.unsafe_tables.first(), touched.writes.first()) {

@@ -43,7 +43,7 @@ fn rows_of(request: &Request<'_>, columns: &[String]) -> Result<String, Refusal>
         || Refusal::unsupported("COPY of this table over several servers", "Use COPY (SELECT ...) TO.");
     let reference = request.statement.touched().sharded.first().ok_or_else(unknown)?;
     let relation: &Relation = &reference.relation;
-    if relation.tenant_column().is_none() || relation.partitioned {
+    if relation.view.is_some() || relation.tenant_column().is_none() || relation.partitioned {
         let kind = if relation.partitioned { "partitioned table" } else { "view" };
         return Err(Refusal {
             sqlstate: "42809",

@@ -38,6 +38,7 @@ pub use types::{
 };
 
 pub(crate) use fan_out::fan_out;
+pub(crate) use refusals::hidden_reason;
 
 #[cfg(test)]
 mod template_tests;

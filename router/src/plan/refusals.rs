@@ -1,7 +1,7 @@
 //! Why queries and writes over rows are refused, and what to do about it: each reason is worded once.
 
 use super::Refusal;
-use crate::catalog::{Relation, RelationKind};
+use crate::catalog::{Column, Relation, RelationKind};
 use crate::ids::TenantKey;
 use crate::sql::keys::Reference;
 use crate::sql::{Kind, Statement};
@@ -11,6 +11,17 @@ pub(super) fn default_reason(column: &str) -> Refusal {
     Refusal::unsupported(
         format!("the default of column \"{column}\" may differ from server to server"),
         format!("Give \"{column}\" a value."),
+    )
+}
+
+/// An INSERT through a view, where each server would compute a default that the view does not show.
+pub(crate) fn hidden_reason(view: &Relation, column: &Column) -> Refusal {
+    let (view, column) = (&view.name, &column.name);
+    Refusal::unsupported(
+        format!(
+            "view \"{view}\" does not show column \"{column}\", whose default may differ from server to server"
+        ),
+        "Insert into the table.",
     )
 }
 

@@ -14,7 +14,7 @@ use pg_raw_parse::nodes::{
 use super::rewrite::print;
 use crate::catalog::{Relation, RelationKind};
 use crate::ids::quote_identifier;
-use crate::plan::Refusal;
+use crate::plan::{Refusal, hidden_reason};
 
 /// A write, as the first server runs it and as the others repeat it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub(crate) fn copied_write(statement: &RawStmt, relation: &Relation) -> Result<C
     let (target, deed, returning) = parts_of(statement.stmt())?;
     if relation.kind != RelationKind::Reference {
         return Err(refuse(format!("\"{}\" is no table", relation.name), "Write its table."));
+    }
+    if let (Deed::Insert | Deed::InsertOrUpdate(_), Some(column)) = (&deed, relation.hidden().first()) {
+        return Err(hidden_reason(relation, column));
     }
     let key: Vec<&str> = match relation.unique_keys.first() {
         Some(key) if key.iter().all(|at| relation.columns.get(*at).is_some_and(|column| column.not_null)) => {

@@ -21,6 +21,7 @@
 //! | `normal` | a text without its values, for log lines |
 //! | `literals`, `template` | a text without its literals; one reading for all texts that differ in those |
 //! | `views` | views over sharded tables, written out |
+//! | `through` | views that show rows of one table, which need not be written out |
 //! | `walk` | the nodes of a tree without recursion |
 //! | `insert` | INSERT whose rows belong to several servers |
 //! | `rewrite` | the same statement over fewer rows |
@@ -63,6 +64,7 @@ mod statement;
 mod template;
 pub(crate) mod temporary;
 mod tenancy;
+mod through;
 mod views;
 mod walk;
 mod with;
@@ -95,6 +97,7 @@ pub(crate) use shape::{split, split_write};
 pub use statement::Statement;
 pub use template::Template;
 pub use tenancy::TenancyChange;
+pub use through::{SeenThrough, seen_through};
 
 /// The tree of one statement.
 pub(crate) type Tree = pg_raw_parse::nodes::RawStmt;

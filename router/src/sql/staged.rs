@@ -130,6 +130,7 @@ fn check_relation(relation: &Relation) -> Result<(), Refusal> {
         Relation { has_triggers: true, .. } => "triggers",
         Relation { has_acting_keys: true, .. } => "foreign keys to it that have actions",
         Relation { partitioned: true, .. } => "partitions",
+        Relation { view: Some(_), .. } => "columns that it does not show",
         _ => return Ok(()),
     };
     Err(refuse(&format!("a write to table \"{}\", which has {why}", relation.name)))

@@ -150,6 +150,7 @@ fn catalog() -> Catalog {
         partitioned: false,
         has_triggers: false,
         trigger_writes: None,
+        view: None,
     };
     let sharded = RelationKind::Sharded { tenant_column: 0, key_type: KeyType::Integer };
     let notes =

@@ -1,11 +1,14 @@
 //! No sharded table: one server that has it all, or all of them for a write.
 
+use std::sync::Arc;
+
 use super::super::place::Placing;
 use super::super::refusals::{
-    default_reason, of_session_alone, opaque_reason, triggers_reason, unsafe_reason,
+    default_reason, hidden_reason, of_session_alone, opaque_reason, triggers_reason, unsafe_reason,
 };
 use super::super::request::Request;
 use super::super::{copies, everywhere};
+use crate::catalog::{Relation, RelationKind};
 use crate::ids::ServerId;
 use crate::plan::{Refusal, Tenants, Verdict};
 use crate::sql::keys::Touched;
@@ -99,8 +102,21 @@ fn equal_everywhere(request: &Request<'_>, subject: &Statement, touched: &Touche
             "Compute the value first, and write it as a constant or parameter.",
         ));
     }
+    let hidden = |view: &Arc<Relation>| {
+        let column = view.hidden().iter().find(|column| touched.defaulted.contains(&column.name))?;
+        Some(hidden_reason(view, column))
+    };
+    if let Some(refusal) = touched.writes.iter().find_map(hidden) {
+        return Err(refusal);
+    }
     if let Some(column) = touched.defaulted.first() {
         return Err(default_reason(column));
+    }
+    if let Some(view) = touched.writes.iter().find(|relation| relation.kind == RelationKind::ReferenceView) {
+        return Err(Refusal::unsupported(
+            format!("a write to view \"{}\", which is more than rows of one table", view.name),
+            "Write its table.",
+        ));
     }
     match touched.writes.iter().find(|relation| relation.has_triggers) {
         Some(relation) => Err(triggers_reason(relation)),

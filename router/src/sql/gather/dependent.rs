@@ -108,7 +108,9 @@ impl Extend<'_, '_> {
     fn table(&self, range: &RangeVar) -> Option<(String, Arc<Relation>, Vec<String>)> {
         let name = range.relname()?;
         let relation = self.catalog.relation(range.schemaname(), name, self.path)?;
-        if !matches!(relation.kind, RelationKind::Sharded { .. } | RelationKind::Reference) {
+        // A view has no primary key.
+        let is_table = matches!(relation.kind, RelationKind::Sharded { .. } | RelationKind::Reference);
+        if !is_table || relation.view.is_some() {
             return None;
         }
         let alias = range.alias().and_then(|alias| alias.aliasname()).unwrap_or(name).to_owned();

@@ -6,7 +6,7 @@ use pg_raw_parse::Node;
 use pg_raw_parse::nodes::InsertStmt;
 
 use crate::catalog::{Column, Relation, RelationKind};
-use crate::plan::Refusal;
+use crate::plan::{Refusal, hidden_reason};
 use crate::sql::shape::is_stamped;
 
 /// As PostgreSQL has it: a syntax error.
@@ -62,6 +62,9 @@ impl Columns {
                 ));
             }
         };
+        if let Some(column) = relation.hidden().iter().find(|column| is_stamped(column)) {
+            return Err(hidden_reason(relation, column));
+        }
         let left = |column: &&Column| !given.iter().any(|other| other.name == column.name);
         let stamped = relation.columns.iter().filter(left).filter(|column| is_stamped(column));
         Ok(Columns {

@@ -116,7 +116,8 @@ impl<'a> Analysis<'a> {
             let left = relation
                 .columns
                 .iter()
-                .filter(|column| column.has_default && !column.generated && (nothing || !given(column)));
+                .filter(|column| column.has_default && !column.generated && (nothing || !given(column)))
+                .chain(relation.hidden());
             self.touched.defaulted.extend(left.map(|column| column.name.clone()));
         }
         let keys = self.inserted(insert.select_stmt(), position, tenant.as_ref(), parent);
