@@ -16,6 +16,7 @@ pub mod frames;
 mod load;
 mod node;
 mod oracle;
+mod otherwise;
 pub mod parsers;
 mod ports;
 mod process;

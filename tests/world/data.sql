@@ -28,3 +28,5 @@ INSERT INTO notes SELECT {of_t}, md5('note ' || t || '.' || n)::uuid, n, CASE WH
 INSERT INTO metrics SELECT {of_t}, date '2024-02-28' + d, (ARRAY['cpu', 'RAM'])[1 + n], CASE (t + d + n) % 5 WHEN 0 THEN 'NaN' WHEN 1 THEN '-0' WHEN 2 THEN 0 WHEN 3 THEN NULL ELSE t / 3.0 END, ARRAY[t, d, n]
     FROM generate_series(1, 12) t, generate_series(0, 2) d, generate_series(0, 1) n;
 INSERT INTO members SELECT {of_t}, g, u, (ARRAY['admin', 'Reader', NULL])[1 + (g + u) % 3], date '2022-01-01' + g * 10 FROM generate_series(1, 12) t, generate_series(1, 2) g, generate_series(1, 4) u WHERE (t + g + u) % 2 = 0;
+INSERT INTO visits SELECT {of_t}, n, (ARRAY['/Home', '/home', '/b', '/É', NULL])[1 + (t + n) % 5], CASE WHEN n = 4 THEN NULL ELSE t * n % 13 END FROM generate_series(1, 12) t, generate_series(1, 4) n;
+INSERT INTO long_visits SELECT {of_t}, 1000 + n, (ARRAY['/HOME', '/b', '/c'])[1 + (t + n) % 3], 100 * n, t % 4 + 0.5 FROM generate_series(1, 12) t, generate_series(1, 2) n;

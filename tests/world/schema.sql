@@ -50,9 +50,15 @@ CREATE TABLE metrics (
 CREATE TABLE members (
     tenant_id {narrow} NOT NULL, group_id int NOT NULL, user_id bigint NOT NULL, role text, since date, PRIMARY KEY (tenant_id, group_id, user_id)
 );
+CREATE EXTENSION citext;
+CREATE TABLE visits (tenant_id {key} NOT NULL, visit_id int NOT NULL, page citext, seconds int, PRIMARY KEY (tenant_id, visit_id));
+CREATE TABLE long_visits (rating numeric(4, 1), PRIMARY KEY (tenant_id, visit_id)) INHERITS (visits);
 CREATE VIEW rich_users AS SELECT * FROM users WHERE balance > 100;
 CREATE VIEW order_totals AS SELECT tenant_id, user_id, count(*) AS orders, sum(total) AS total FROM orders GROUP BY tenant_id, user_id;
 CREATE VIEW tenant_regions AS SELECT t.tenant_id, t.name, r.name AS region, t.vip FROM tenants t LEFT JOIN regions r ON r.region_id = t.region_id;
 CREATE VIEW urgent_tasks AS SELECT tenant_id AS owner, task_id, title, upper(title) AS loud, priority, progress FROM tasks WHERE priority > 0 WITH CHECK OPTION;
 CREATE VIEW middling_tasks AS SELECT owner, task_id, title, priority FROM urgent_tasks WHERE priority < 5;
 CREATE VIEW known_regions AS SELECT region_id AS id, name, area FROM regions WHERE region_id < 1000;
+CREATE VIEW everybody AS SELECT tenant_id, name, score FROM users UNION ALL SELECT tenant_id, name, region_id FROM tenants;
+CREATE VIEW ranked_orders AS SELECT tenant_id, order_id, total, row_number() OVER (PARTITION BY tenant_id ORDER BY total DESC NULLS LAST, order_id) AS place FROM orders;
+CREATE VIEW top_orders AS SELECT DISTINCT ON (tenant_id) tenant_id, order_id, status, total FROM orders ORDER BY tenant_id, total DESC NULLS LAST, order_id;

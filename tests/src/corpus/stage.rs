@@ -17,6 +17,8 @@ use crate::{APP_USER, Fleet, Oracle};
 #[derive(Debug, Clone)]
 struct Table {
     name: String,
+    /// Where its own rows are read: without those of tables that inherit from it.
+    rows: String,
     is_sharded: bool,
     /// Its columns but the generated ones, as COPY takes them.
     columns: String,
@@ -25,7 +27,7 @@ struct Table {
 impl Table {
     /// COPY of its rows; a partitioned table gives them to a query only.
     fn copy_out(&self) -> String {
-        format!("COPY (SELECT {} FROM {}) TO STDOUT", self.columns, self.name)
+        format!("COPY (SELECT {} FROM {}) TO STDOUT", self.columns, self.rows)
     }
 
     fn copy_in(&self) -> String {
@@ -130,20 +132,41 @@ impl Stage {
             return Ok(());
         }
         for (client, rows) in self.servers.iter().chain([&self.oracle]).zip(&self.pristine) {
-            let names: Vec<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
-            let truncate = format!(
-                "SET session_replication_role = replica; TRUNCATE {} RESTART IDENTITY",
-                names.join(", ")
-            );
-            client.batch_execute(&truncate).await?;
-            for table in &self.tables {
-                let sink = client.copy_in(&table.copy_in()).await?;
-                let mut sink = std::pin::pin!(sink);
-                sink.send(rows[&table.name].clone()).await?;
-                sink.close().await?;
-            }
+            self.put_back(client, rows).await?;
         }
         Ok(())
+    }
+
+    async fn put_back(&self, client: &Client, rows: &BTreeMap<String, Bytes>) -> Result<()> {
+        let names: Vec<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
+        let truncate =
+            format!("SET session_replication_role = replica; TRUNCATE {} RESTART IDENTITY", names.join(", "));
+        client.batch_execute(&truncate).await?;
+        for table in &self.tables {
+            let sink = client.copy_in(&table.copy_in()).await?;
+            let mut sink = std::pin::pin!(sink);
+            sink.send(rows[&table.name].clone()).await?;
+            sink.close().await?;
+        }
+        Ok(())
+    }
+
+    /// Puts all the rows back through pgherd, wherever it has their tenants now.
+    pub async fn refill(&self, front: u16, database: &str) -> Result<()> {
+        let mut ours = Session::open(front, APP_USER, database, &[]).await?;
+        let names: Vec<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
+        let truncate = format!("TRUNCATE {}", names.join(", "));
+        expect_success(&truncate, &ours.ask(&truncate).await?)?;
+        let rows = self.pristine.last().context("the oracle's rows come last")?;
+        for table in &self.tables {
+            let copy = table.copy_in();
+            expect_success(&copy, &ours.copy_in(&copy, &rows[&table.name]).await?)?;
+        }
+        self.put_back(&self.oracle, rows).await?;
+        match self.difference(false).await? {
+            None => Ok(()),
+            Some(difference) => bail!("the rows were not put back as they were: {difference}"),
+        }
     }
 
     /// Runs the clean-up of a case on every server and on the oracle.
@@ -222,7 +245,7 @@ fn difference(table: &Table, copies: &[&Vec<String>], expected: &[String], volat
 async fn contents(client: &Client, tables: &[Table]) -> Result<Contents> {
     let mut contents = Contents::new();
     for table in tables {
-        let rows = client.query(&format!("SELECT t::text FROM {} t", table.name), &[]).await?;
+        let rows = client.query(&format!("SELECT t::text FROM {} t", table.rows), &[]).await?;
         let mut rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         rows.sort();
         contents.insert(table.name.clone(), rows);
@@ -232,12 +255,14 @@ async fn contents(client: &Client, tables: &[Table]) -> Result<Contents> {
 
 async fn tables(oracle: &mut Session) -> Result<Vec<Table>> {
     let question = "SELECT relname, exists (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attname = 'tenant_id'),
-        (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attgenerated = '' AND NOT attisdropped)
+        (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attgenerated = '' AND NOT attisdropped),
+        CASE relkind WHEN 'r' THEN 'ONLY ' ELSE '' END || relname
         FROM pg_class c WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace ORDER BY c.oid";
     let answer = oracle.ask(question).await?;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let table = |row: &Vec<Option<String>>| Table {
         name: text(&row[0]),
+        rows: text(&row[3]),
         is_sharded: text(&row[1]) == "t",
         columns: text(&row[2]),
     };

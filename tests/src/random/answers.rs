@@ -50,6 +50,8 @@ pub enum Outcome {
     Failed,
     /// pgherd refused.
     Refused(String),
+    /// Another answer, and PostgreSQL itself has several.
+    Open(String),
     /// Another answer.
     Different(String),
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use rand::Rng;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
+use anyhow::Result;
 use tokio::time::timeout;
 
 use super::answers::{Outcome, Reply, Way};
 use super::grammar::Grammar;
+use super::open::leaves_open;
+use super::tactics::tactics;
 use super::tally::Tally;
 use super::units::{Order, Statement, Unit};
 use super::world::KeyType;
@@ -32,7 +31,7 @@ pub struct Duel<'stage> {
     sessions: Option<(Session, Session)>,
     moving: bool,
     /// What was written since the rows were put back.
-    written: Vec<String>,
+    written: Vec<Unit>,
 }
 
 impl<'stage> Duel<'stage> {
@@ -53,19 +52,15 @@ impl<'stage> Duel<'stage> {
         let mut tally = Tally::default();
         for number in numbers {
             let unit = Grammar::new(self.keys, seed, number).unit(true);
-            let outcome = self.settle(&unit, seed, number).await?;
+            let mut outcome = self.settle(&unit, seed, number).await?;
+            let mut told = String::new();
             let differs = matches!(outcome, Outcome::Different(_));
-            let plan = if differs { self.plan(&unit).await } else { String::new() };
-            let written = std::mem::take(&mut self.written);
-            tally.add(outcome, &unit.text(), || {
-                format!(
-                    "{} SEED={seed} unit {number}: {}\n  before it: {}\n  plan: {plan}",
-                    self.database,
-                    unit.text(),
-                    written.join(";\n    ")
-                )
-            });
-            self.written = written;
+            if let Outcome::Different(how) = outcome {
+                told = self.told(&unit, seed, number).await;
+                self.replay().await?;
+                outcome = self.judged(how, &unit, seed, number).await?;
+            }
+            tally.add(outcome, &unit.text(), || told);
             if differs {
                 self.written.clear();
                 self.stage.restore().await?;
@@ -77,15 +72,18 @@ impl<'stage> Duel<'stage> {
         Ok(tally)
     }
 
-    /// As [`Duel::fight`] until `over`, while rows move between servers: they are not put back meanwhile, and
+    /// As [`Duel::fight`] from a number until `over`, while rows move between servers: they are not put back meanwhile, and
     /// what a move forbids, a snapshot over rows that moved or TRUNCATE, counts as refused.
-    pub async fn fight_until(&mut self, seed: u64, over: impl Fn() -> bool) -> Result<Tally> {
+    pub async fn fight_until(&mut self, seed: u64, from: u64, over: impl Fn() -> bool) -> Result<Tally> {
         let mut tally = Tally::default();
         self.moving = true;
-        let mut number = 0;
+        let mut number = from;
         while !over() {
-            let unit = Grammar::new(self.keys, seed, number).unit(number % 3 == 0);
-            let outcome = self.settle(&unit, seed, number).await?;
+            let unit = Grammar::new(self.keys, seed, number).unit(number.is_multiple_of(3));
+            let mut outcome = self.settle(&unit, seed, number).await?;
+            if let Outcome::Different(how) = outcome {
+                outcome = self.judged(how, &unit, seed, number).await?;
+            }
             let differs = matches!(outcome, Outcome::Different(_));
             tally.add(outcome, &unit.text(), || format!("SEED={seed} unit {number}: {}", unit.text()));
             if differs {
@@ -96,22 +94,78 @@ impl<'stage> Duel<'stage> {
         Ok(tally)
     }
 
+    /// Which unit it was, what ran before it, and how pgherd would run it.
+    async fn told(&self, unit: &Unit, seed: u64, number: u64) -> String {
+        let plan = self.plan(unit).await;
+        let (database, text, before) = (self.database, unit.text(), self.before());
+        format!("{database} SEED={seed} unit {number}: {text}\n  before it: {before}\n  plan: {plan}")
+    }
+
+    fn before(&self) -> String {
+        self.written.iter().map(Unit::text).collect::<Vec<_>>().join(";\n    ")
+    }
+
+    /// Puts the oracle's rows back to where they were before the last unit.
+    async fn replay(&mut self) -> Result<()> {
+        self.stage.restore().await?;
+        let mut oracle = self.oracle.session(self.database).await?;
+        for statement in self.written.iter().flat_map(|unit| &unit.statements) {
+            let way = if statement.is_batch { Way::Simple } else { Way::Text };
+            Reply::ask(&mut oracle, statement, way).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether another answer may be: of a write over rows that move nobody can ask again.
+    async fn judged(&self, how: String, unit: &Unit, seed: u64, number: u64) -> Result<Outcome> {
+        if self.moving && unit.writes {
+            return Ok(Outcome::Different(how));
+        }
+        let (settings, ways) = tactics(unit, seed, number);
+        let mut oracle = self.oracle.session(self.database).await?;
+        for setting in settings {
+            oracle.simple(setting).await?;
+        }
+        Ok(match leaves_open(&mut oracle, unit, &ways).await? {
+            true => Outcome::Open(how),
+            false => Outcome::Different(how),
+        })
+    }
+
     /// Compares the contents of all tables, then puts the rows back.
     async fn compare_rows(&mut self, tally: &mut Tally, seed: u64, number: u64) -> Result<()> {
-        let written = std::mem::take(&mut self.written);
         if let Some(difference) = self.stage.difference(false).await? {
-            let told =
-                || format!("{} SEED={seed} after unit {number}: {}", self.database, written.join(";\n    "));
-            tally.add(Outcome::Different(difference), "", told);
+            let culprit = self.culprit().await?;
+            let told = format!("{} SEED={seed} after unit {number}: {culprit}", self.database);
+            tally.add(Outcome::Different(difference), "", || told);
         }
+        self.written.clear();
         self.stage.restore().await
+    }
+
+    /// The unit after which the rows differ, and those before it, when all that was written is written again.
+    async fn culprit(&mut self) -> Result<String> {
+        self.stage.restore().await?;
+        let mut ours = Session::open(self.front, APP_USER, self.database, &[]).await?;
+        let mut oracle = self.oracle.session(self.database).await?;
+        for (at, unit) in self.written.iter().enumerate() {
+            for statement in &unit.statements {
+                let way = if statement.is_batch { Way::Simple } else { Way::Text };
+                Reply::ask(&mut ours, statement, way).await?;
+                Reply::ask(&mut oracle, statement, way).await?;
+            }
+            if self.stage.difference(false).await?.is_some() {
+                self.written.truncate(at + 1);
+                let unit = self.written.pop().map(|unit| unit.text()).unwrap_or_default();
+                return Ok(format!("{unit}\n  before it: {}", self.before()));
+            }
+        }
+        Ok(format!("not again, after {}", self.before()))
     }
 
     /// One unit: pgherd first; what it refuses is not put to the oracle, so that both go on with the same rows.
     async fn settle(&mut self, unit: &Unit, seed: u64, number: u64) -> Result<Outcome> {
-        let mut dice = StdRng::seed_from_u64(seed ^ number);
-        let settings = settings(&mut dice);
-        let ways: Vec<Way> = unit.statements.iter().map(|statement| way(&mut dice, statement)).collect();
+        let (settings, ways) = tactics(unit, seed, number);
         let (mut ours, mut oracle) = match self.sessions.take() {
             Some(sessions) => sessions,
             None => (
@@ -136,10 +190,10 @@ impl<'stage> Duel<'stage> {
                 |fault: &&crate::answer::Fault| self.moving && ["40001", "55006"].contains(&&*fault.sqlstate);
             let moved = reply.fault.as_ref().filter(has_moved).map(ToString::to_string);
             if let Some(why) = reply.refusal().or(moved) {
-                if unit.statements.len() > 1 {
-                    ours.simple("ROLLBACK").await.context("a refused transaction cannot be rolled back")?;
+                // What several statements have made of a session ends with it.
+                if unit.statements.len() == 1 && !statement.is_batch {
+                    self.sessions = Some(as_before((ours, oracle), &settings).await?);
                 }
-                self.sessions = Some(as_before((ours, oracle), &settings).await?);
                 return Ok(Outcome::Refused(why));
             }
             replies.push(reply);
@@ -147,13 +201,12 @@ impl<'stage> Duel<'stage> {
         let mut outcome = Outcome::Equal;
         for ((statement, way), reply) in unit.statements.iter().zip(&ways).zip(&replies) {
             let expected = Reply::ask(&mut oracle, statement, *way).await?;
-
             match reply.compare(&expected, &statement.order) {
                 Outcome::Equal => {}
                 Outcome::Failed if outcome == Outcome::Equal => outcome = Outcome::Failed,
                 Outcome::Failed => {}
                 Outcome::Refused(why) => outcome = Outcome::Refused(why),
-                Outcome::Different(how) => {
+                Outcome::Open(how) | Outcome::Different(how) => {
                     return Ok(Outcome::Different(format!(
                         "{settings:?} {way:?}: {} -- {:?}\n  {how}",
                         statement.sql, statement.parameters
@@ -162,7 +215,7 @@ impl<'stage> Duel<'stage> {
             }
         }
         if unit.writes {
-            self.written.push(unit.text());
+            self.written.push(unit.clone());
         }
         self.sessions = Some(as_before((ours, oracle), &settings).await?);
         Ok(outcome)
@@ -174,7 +227,7 @@ impl<'stage> Duel<'stage> {
             let mut session = Session::open(self.front, APP_USER, self.database, &[]).await?;
             let sql = format!("EXPLAIN (COSTS OFF) {}", unit.statements[0].sql);
             let parameters = unit.statements[0].parameters.clone();
-            let statement = Statement { sql, parameters, data: None, order: Order::Free };
+            let statement = Statement { parameters, ..Statement::plain(&sql, Order::Free) };
             Reply::ask(&mut session, &statement, Way::Text).await
         };
         match timeout(PATIENCE, explained).await {
@@ -191,44 +244,6 @@ impl<'stage> Duel<'stage> {
     }
 }
 
-/// What has one answer and no portal that is read in parts.
-const CONTROL: [&str; 10] = [
-    "BEGIN",
-    "COMMIT",
-    "ROLLBACK",
-    "SAVEPOINT",
-    "DECLARE",
-    "FETCH",
-    "CLOSE",
-    "PREPARE",
-    "EXECUTE",
-    "DEALLOCATE",
-];
-
-/// What changes how values are written or read; answers are the same all the same.
-const SETTINGS: [&str; 14] = [
-    "SET extra_float_digits TO 0",
-    "SET extra_float_digits TO -7",
-    "SET DateStyle TO 'SQL, DMY'",
-    "SET DateStyle TO 'German'",
-    "SET DateStyle TO 'Postgres, MDY'",
-    "SET IntervalStyle TO sql_standard",
-    "SET IntervalStyle TO iso_8601",
-    "SET IntervalStyle TO postgres_verbose",
-    "SET bytea_output TO escape",
-    "SET TimeZone TO 'Asia/Kolkata'",
-    "SET TimeZone TO 'America/New_York'",
-    "SET array_nulls TO off",
-    "SET transform_null_equals TO on",
-    "SET search_path TO pg_temp, public, pg_catalog",
-];
-
-/// For most units none, for others some.
-fn settings(dice: &mut StdRng) -> Vec<&'static str> {
-    let count = if dice.random_bool(0.2) { dice.random_range(1..4) } else { 0 };
-    (0..count).map(|_| SETTINGS[dice.random_range(0..SETTINGS.len())]).collect()
-}
-
 /// Both sessions without these settings.
 async fn as_before(
     (mut ours, mut oracle): (Session, Session),
@@ -239,18 +254,4 @@ async fn as_before(
         oracle.simple("RESET ALL").await?;
     }
     Ok((ours, oracle))
-}
-
-/// How a statement is sent. Transaction control is not asked for rows in parts: its portal runs once.
-fn way(dice: &mut StdRng, statement: &Statement) -> Way {
-    let is_control = CONTROL.iter().any(|word| statement.sql.starts_with(word));
-    if is_control {
-        return if dice.random_bool(0.5) { Way::Simple } else { Way::Text };
-    }
-    match dice.random_range(0..10) {
-        0..=3 if statement.parameters.is_empty() => Way::Simple,
-        0..=5 => Way::Text,
-        6..=8 => Way::Binary,
-        _ => Way::Portal(dice.random_range(1..8)),
-    }
 }

@@ -122,11 +122,19 @@ impl Grammar {
             Ty::Bool => made(self.predicate(scope, depth), true),
             Ty::Date => {
                 let a = first(self, Ty::Date);
-                made(format!("({} + {number})", a.sql), true)
+                match self.below(4) {
+                    0 => made(format!("date_trunc('week', {})::date", a.sql), true),
+                    1 => made(format!("({} - interval '{number} months')::date", a.sql), true),
+                    _ => made(format!("({} + {number})", a.sql), true),
+                }
             }
             Ty::Timestamp => {
                 let a = first(self, Ty::Timestamp);
-                match self.below(2) {
+                match self.below(3) {
+                    2 => {
+                        let b = first(self, Ty::Timestamptz);
+                        made(format!("({} AT TIME ZONE 'America/New_York')", b.sql), true)
+                    }
                     0 => made(format!("({} + interval '{number} hours')", a.sql), true),
                     _ => made(format!("date_trunc('month', {})", a.sql), true),
                 }
@@ -150,7 +158,26 @@ impl Grammar {
             },
             Ty::Jsonb => {
                 let a = first(self, Ty::Int);
-                match self.below(3) {
+                match self.below(7) {
+                    3 => {
+                        let b = first(self, Ty::Text);
+                        made(format!("jsonb_build_array({}, ({})::text, NULL)", a.sql, b.sql), b.clean)
+                    }
+                    4 => {
+                        let b = first(self, Ty::Jsonb);
+                        made(format!("({} || '{{\"z\": 1}}')", b.sql), b.clean)
+                    }
+                    5 => {
+                        let b = first(self, Ty::Jsonb);
+                        made(format!("jsonb_path_query_array({}, '$.*')", b.sql), false)
+                    }
+                    6 => match scope.inner.is_empty() {
+                        true => a.clone(),
+                        false => {
+                            let alias = self.one(&scope.inner).alias.clone();
+                            made(format!("to_jsonb({alias})"), false)
+                        }
+                    },
                     0 => made(format!("jsonb_build_object('v', {})", a.sql), true),
                     1 => made(format!("to_jsonb({})", a.sql), true),
                     _ => {
@@ -186,86 +213,18 @@ impl Grammar {
                 let (a, b) = (first(self, Ty::Text), first(self, Ty::Int));
                 made(format!("ROW({}, ({})::int8 % 1000)::place", a.sql, b.sql), a.clean)
             }
-            Ty::Key | Ty::Uuid | Ty::Mood | Ty::Range => self.leaf(ty, scope),
+            Ty::Range => {
+                let (a, b) = (self.leaf(ty, scope), self.leaf(ty, scope));
+                match self.below(2) {
+                    0 => made(format!("({} * {})", a.sql, b.sql), true),
+                    _ => made(format!("int4range({number}, {number} + upper({}))", a.sql), true),
+                }
+            }
+            Ty::Mood => {
+                let a = self.leaf(ty, scope);
+                made(format!("greatest({}, 'fine'::mood)", a.sql), true)
+            }
+            Ty::Key | Ty::Uuid => self.leaf(ty, scope),
         }
-    }
-
-    fn integer(&mut self, scope: &Scope, depth: u8) -> Expr {
-        let number = self.between(2, 7);
-        let first = |grammar: &mut Grammar, ty: Ty| grammar.expression(ty, scope, depth).sql;
-        let sql = match self.below(14) {
-            0 => format!("({} + {})", first(self, Ty::Int), number),
-            1 => format!("({}::int8 * {number})", first(self, Ty::Int)),
-            2 => format!("({} % {number})", first(self, Ty::Int)),
-            3 => format!("({}::int8 - {})", first(self, Ty::Int), first(self, Ty::Int)),
-            4 => format!("length({})", first(self, Ty::Text)),
-            5 => format!("extract(year FROM {})::int", first(self, Ty::Date)),
-            6 => format!("cardinality({})", first(self, Ty::Ints)),
-            7 => format!("({} - date '2020-01-01')", first(self, Ty::Date)),
-            8 => format!("({}::int8 / {number})", first(self, Ty::Int)),
-            9 => format!("greatest({}, {number})", first(self, Ty::Int)),
-            10 => format!("upper({})", first(self, Ty::Range)),
-            11 => format!("lower({})", first(self, Ty::Ranges)),
-            12 => format!("({}).number", first(self, Ty::Place)),
-            _ => format!("(- {}::int8)", first(self, Ty::Int)),
-        };
-        Expr { sql, ty: Ty::Int, clean: true }
-    }
-
-    fn text(&mut self, scope: &Scope, depth: u8) -> Expr {
-        let first = |grammar: &mut Grammar, ty: Ty| grammar.expression(ty, scope, depth);
-        let made = |sql: String, clean: bool| Expr { sql, ty: Ty::Text, clean };
-        match self.below(11) {
-            9 => {
-                let a = first(self, Ty::Place);
-                made(format!("({}).street", a.sql), a.clean)
-            }
-            0 => {
-                let a = first(self, Ty::Text);
-                made(format!("lower({})", a.sql), a.clean)
-            }
-            1 => {
-                let a = first(self, Ty::Text);
-                made(format!("({} || '-x')", a.sql), a.clean)
-            }
-            2 => {
-                let a = first(self, Ty::Text);
-                made(format!("substr({}, 1, 2)", a.sql), a.clean)
-            }
-            3 => {
-                let a = first(self, Ty::Int);
-                made(format!("({})::text", a.sql), true)
-            }
-            4 => {
-                let a = first(self, Ty::Date);
-                made(format!("to_char({}, 'YYYY-MM')", a.sql), true)
-            }
-            5 => {
-                let a = first(self, Ty::Mood);
-                made(format!("({})::text", a.sql), true)
-            }
-            6 => {
-                let a = first(self, Ty::Jsonb);
-                made(format!("({} ->> 'k')", a.sql), false)
-            }
-            7 => {
-                let a = self.leaf(Ty::Key, scope);
-                made(format!("({})::text", a.sql), true)
-            }
-            8 => {
-                let a = first(self, Ty::Text);
-                let collation = self.collation();
-                made(format!("({} COLLATE {collation})", a.sql), true)
-            }
-            _ => {
-                let a = first(self, Ty::Numeric);
-                made(format!("({})::text", a.sql), a.clean)
-            }
-        }
-    }
-
-    /// A collation where different texts are never equal.
-    pub(crate) fn collation(&mut self) -> &'static str {
-        self.one::<&str>(&["\"C\"", "\"und-x-icu\"", "\"de-x-icu\"", "\"default\""])
     }
 }

@@ -46,7 +46,7 @@ impl Relation {
         Relation {
             alias: alias.to_owned(),
             columns: table.columns.iter().map(output).collect(),
-            key: Some(table.key.iter().map(ToString::to_string).collect()),
+            key: (!table.key.is_empty()).then(|| table.key.iter().map(ToString::to_string).collect()),
             rows: table.rows,
         }
     }
@@ -104,6 +104,8 @@ pub struct Grammar {
     pub(crate) takes_parameters: bool,
     pub(crate) parameters: Vec<String>,
     pub(crate) ctes: Vec<Relation>,
+    /// One of them is recursive.
+    pub(crate) recurses: bool,
 }
 
 impl Grammar {
@@ -113,7 +115,15 @@ impl Grammar {
         let mut rng =
             StdRng::seed_from_u64(seed ^ number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let takes_parameters = rng.random_bool(0.4);
-        Grammar { rng, keys, names: 0, takes_parameters, parameters: Vec::new(), ctes: Vec::new() }
+        Grammar {
+            rng,
+            keys,
+            names: 0,
+            takes_parameters,
+            parameters: Vec::new(),
+            ctes: Vec::new(),
+            recurses: false,
+        }
     }
 
     /// True so often in a hundred.

@@ -35,6 +35,11 @@ impl Grammar {
     }
 
     fn simple_predicate(&mut self, scope: &Scope, depth: u8) -> String {
+        if self.chance(6)
+            && let Some(predicate) = self.row_predicate(scope)
+        {
+            return predicate;
+        }
         let ty = self.some_type(scope);
         let Some(column) = self.column(ty, scope) else {
             return (*self.one(&["true", "false", "NULL::bool", "1 = 1"])).to_owned();
@@ -49,13 +54,14 @@ impl Grammar {
                 format!("{column} {not}IN ({list})")
             }
             (3, Ty::Int | Ty::Numeric | Ty::Date | Ty::Text | Ty::Timestamptz) => {
-                format!("{column} BETWEEN {} AND {}", self.bare(ty), self.bare(ty))
+                let between = self.one(&["BETWEEN", "BETWEEN", "NOT BETWEEN", "BETWEEN SYMMETRIC"]);
+                format!("{column} {between} {} AND {}", self.bare(ty), self.bare(ty))
             }
             (4 | 5, Ty::Text) if is_clean => {
                 format!(
                     "{column} {} '{}'",
-                    self.one(&["LIKE", "ILIKE", "NOT LIKE"]),
-                    self.one(&["%a%", "p%", "_o%"])
+                    self.one(&["LIKE", "ILIKE", "NOT LIKE", "SIMILAR TO", "~", "!~*"]),
+                    self.one(&["%a%", "p%", "_o%", "a"])
                 )
             }
             (4, Ty::Int) => {
@@ -73,10 +79,13 @@ impl Grammar {
                 "{} ->> 'k' = 'Q'",
                 "({} ->> 'n')::int > 2",
                 "jsonb_typeof({}) = 'object'",
+                "{} @? '$.n ? (@ > 2)'",
+                "{} ?| '{x,k}'",
+                "{} #> '{v}' IS NOT NULL",
             ]))
             .replace("{}", &column),
             (_, Ty::Ints | Ty::Texts) => {
-                let operator = self.one(&["@>", "&&", "=", "<", "<>"]);
+                let operator = self.one(&["@>", "&&", "=", "<", "<>", "<@"]);
                 format!("{column} {operator} {}", self.bare(ty))
             }
             (_, Ty::Ranges) => {
@@ -91,11 +100,33 @@ impl Grammar {
                 )
             }
             (_, Ty::Range) => {
-                let operator = self.one(&["@>", "&&", "=", "<<", "<"]);
+                let operator = self.one(&["@>", "&&", "=", "<<", "<", "-|-", "&<"]);
                 format!("{column} {operator} {}", self.literal(ty).sql)
             }
             _ => self.comparison(ty, &column, scope, depth),
         }
+    }
+
+    /// A condition over two columns together, or over a whole row.
+    fn row_predicate(&mut self, scope: &Scope) -> Option<String> {
+        let (one, other) = (*self.one(&[Ty::Key, Ty::Int]), *self.one(&[Ty::Int, Ty::Date]));
+        let (a, b) = (self.column(one, scope)?.sql, self.column(other, scope)?.sql);
+        Some(match self.below(5) {
+            0 => format!(
+                "({a}, {b}) IN (({}, {}), ({}, {}))",
+                self.bare(one),
+                self.bare(other),
+                self.bare(one),
+                self.bare(other)
+            ),
+            1 => format!("({a}, {b}) = ({}, {})", self.bare(one), self.bare(other)),
+            2 => format!("({a}, {b}) > ({}, {})", self.bare(one), self.bare(other)),
+            3 => format!("num_nulls({a}, {b}) = 0"),
+            _ => {
+                let alias = self.one(&scope.inner).alias.clone();
+                format!("{alias} {}", self.one(&["IS NOT NULL", "IS NULL", "IS DISTINCT FROM NULL"]))
+            }
+        })
     }
 
     /// A comparison; keys and ids mostly by equality.

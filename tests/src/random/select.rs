@@ -145,6 +145,10 @@ impl Grammar {
                 for _ in 0..1 + self.below(3) {
                     expressions.push(self.over_aggregates(&from.scope));
                 }
+                if !keys.is_empty() && self.chance(5) {
+                    let sql = format!("grouping({})", self.one(&keys).sql);
+                    expressions.push(Expr { sql, ty: Ty::Int, clean: true });
+                }
             }
         }
         let (outputs, list) = self.outputs(&expressions);
@@ -190,6 +194,11 @@ impl Grammar {
 
     fn having(&mut self, scope: &Scope) -> String {
         let aggregate = self.aggregate(Some(Ty::Int), scope).sql;
+        if self.chance(20)
+            && let Some(value) = self.scalar_subquery(Ty::Int, &Scope::default(), 0)
+        {
+            return format!(" HAVING {aggregate} > {}", value.sql);
+        }
         let number = self.between(0, 6);
         format!(" HAVING {aggregate} {} {number}", self.one(&[">", "<>", "<="]))
     }
@@ -203,6 +212,15 @@ impl Grammar {
         // Before version 18 PostgreSQL takes a constant for one value in all grouping sets when it sorts.
         let sets = if keys.iter().all(|key| names_a_column(&key.sql)) { [80, 8, 6, 6] } else { [1, 0, 0, 0] };
         match self.weighted(&sets) {
+            3 if keys.len() > 1 => {
+                let first = &keys[0].sql;
+                let sets = *self.one(&[
+                    "GROUPING SETS (({}), ({0}), ())",
+                    "DISTINCT ROLLUP ({}), CUBE ({0})",
+                    "{0}, ROLLUP ({})",
+                ]);
+                (format!(" GROUP BY {}", sets.replace("{0}", first).replace("{}", &list)), true)
+            }
             0 => (format!(" GROUP BY {list}"), false),
             1 => (format!(" GROUP BY ROLLUP ({list})"), true),
             2 => (format!(" GROUP BY CUBE ({list})"), true),
@@ -245,7 +263,12 @@ impl Grammar {
                 };
                 by.push(format!("{named}{}", self.direction()));
             }
-            return (format!(" ORDER BY {}", by.join(", ")), Order::By(columns), rows);
+            // Which rows have the last place too is certain.
+            let limit = match self.chance(25) {
+                true => format!(" FETCH FIRST {} ROWS WITH TIES", self.between(0, 9)),
+                false => String::new(),
+            };
+            return (format!(" ORDER BY {}{limit}", by.join(", ")), Order::By(columns), rows);
         }
         (String::new(), Order::Free, rows)
     }
@@ -256,7 +279,12 @@ impl Grammar {
 
     fn limit(&mut self) -> String {
         let rows = self.between(0, 25);
-        match self.below(6) {
+        match self.below(12) {
+            6 => format!(" LIMIT {rows} + 1"),
+            7 => " LIMIT (SELECT count(*) FROM tenants WHERE vip)".to_owned(),
+            8 => format!(" LIMIT ALL OFFSET {}", self.between(0, 5)),
+            9 => format!(" FETCH FIRST {rows} ROWS WITH TIES"),
+            10 => " LIMIT NULL OFFSET (SELECT min(region_id) FROM regions)".to_owned(),
             0 => format!(" LIMIT {rows} OFFSET {}", self.between(0, 5)),
             1 => format!(" OFFSET {} ROWS FETCH FIRST {rows} ROWS ONLY", self.between(0, 3)),
             2 if self.takes_parameters => {

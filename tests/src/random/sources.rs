@@ -26,6 +26,9 @@ impl Grammar {
             if from.scope.rows() > MANY {
                 break;
             }
+            if self.chance(7) && self.join_function(&mut from) {
+                continue;
+            }
             if depth > 0 && self.chance(8) {
                 self.join_lateral(&mut from, depth - 1);
             } else {
@@ -72,7 +75,8 @@ impl Grammar {
         let table = if self.chance(85) { *self.one(&sharded) } else { *self.one(&reference) };
         let alias = self.name("t");
         let relation = Relation::of(table, &alias);
-        let (only, between) = (self.one(&["", "", "", "public."]), self.one(&[" ", " AS "]));
+        let only = self.one(&["", "", "", "", "", "", "public.", "public.", "ONLY "]);
+        let between = self.one(&[" ", " AS "]);
         (format!("{only}{}{between}{alias}", table.name), relation)
     }
 
@@ -121,7 +125,13 @@ impl Grammar {
                     };
                     condition = format!("{condition} AND {}", self.predicate(&both, 0));
                 }
-                from.sql = format!("{} {kind} {sql} ON {condition}", from.sql);
+                let first = &from.scope.inner[0];
+                let is_tenants =
+                    condition == format!("{}.tenant_id = {}.tenant_id", first.alias, relation.alias);
+                from.sql = match is_tenants && from.scope.inner.len() == 1 && self.chance(50) {
+                    true => format!("{} {kind} {sql} USING (tenant_id)", from.sql),
+                    false => format!("{} {kind} {sql} ON {condition}", from.sql),
+                };
             }
         }
         from.scope.inner.push(Relation { rows, ..relation });

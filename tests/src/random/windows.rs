@@ -22,9 +22,36 @@ impl Grammar {
         let frame = self.one(&[
             "",
             " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
+            " ROWS UNBOUNDED PRECEDING EXCLUDE GROUP",
             " GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING EXCLUDE CURRENT ROW",
+            " GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING EXCLUDE TIES",
+            " RANGE BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
         ]);
-        let (sql, ty, clean) = match self.below(9) {
+        let near = self.clean(Ty::Int, scope, 0).sql;
+        let (sql, ty, clean) = match self.below(15) {
+            9 => {
+                let frame = self.one(&[
+                    "RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING",
+                    "RANGE BETWEEN CURRENT ROW AND 3 FOLLOWING EXCLUDE TIES",
+                ]);
+                (
+                    format!("sum({number}) OVER ({partition}ORDER BY ({near})::int8{direction} {frame})"),
+                    Ty::Numeric,
+                    true,
+                )
+            }
+            10 => (format!("percent_rank() OVER ({partition}{loose})"), Ty::Float, false),
+            11 => (format!("nth_value({}, 2) OVER ({partition}{total}{frame})", value.sql), of, value.clean),
+            12 => (format!("lead({}, 2) OVER ({partition}{total})", value.sql), of, value.clean),
+            13 => {
+                let condition = self.predicate(scope, 0);
+                (format!("count(*) FILTER (WHERE {condition}) OVER ({partition}{loose})"), Ty::Int, true)
+            }
+            14 => (
+                format!("string_agg(({number})::text, ',') OVER ({partition}{total}{frame})"),
+                Ty::Text,
+                true,
+            ),
             0 => (format!("row_number() OVER ({partition}{total})"), Ty::Int, true),
             1 => (format!("rank() OVER ({partition}{loose})"), Ty::Int, true),
             2 => (format!("dense_rank() OVER ({partition}{loose})"), Ty::Int, true),

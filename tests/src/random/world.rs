@@ -217,6 +217,12 @@ pub(crate) const TABLES: &[Table] = &[
         rows: 48.0,
     },
     Table {
+        name: "visits",
+        columns: &[TENANT, clean("visit_id", Ty::Int), loose("page", Ty::Text), clean("seconds", Ty::Int)],
+        key: &["tenant_id", "visit_id"],
+        rows: 72.0,
+    },
+    Table {
         name: "regions",
         columns: &[
             clean("region_id", Ty::Int),
@@ -269,7 +275,7 @@ const USERS: &[Column] = &[
     clean("region_id", Ty::Int),
 ];
 
-/// The views, which statements only read.
+/// The views, and a table that inherits, which statements only read.
 pub(crate) const VIEWS: &[Table] = &[
     Table { name: "rich_users", columns: USERS, key: &["tenant_id", "user_id"], rows: 30.0 },
     Table {
@@ -283,6 +289,36 @@ pub(crate) const VIEWS: &[Table] = &[
         columns: &[TENANT, clean("name", Ty::Text), clean("region", Ty::Text), clean("vip", Ty::Bool)],
         key: &["tenant_id"],
         rows: 12.0,
+    },
+    Table {
+        name: "everybody",
+        columns: &[TENANT, clean("name", Ty::Text), clean("score", Ty::Int)],
+        key: &[],
+        rows: 78.0,
+    },
+    Table {
+        name: "ranked_orders",
+        columns: &[TENANT, ORDER, clean("total", Ty::Numeric), clean("place", Ty::Int)],
+        key: &["tenant_id", "order_id"],
+        rows: 88.0,
+    },
+    Table {
+        name: "top_orders",
+        columns: &[TENANT, ORDER, clean("status", Ty::Text), clean("total", Ty::Numeric)],
+        key: &["tenant_id"],
+        rows: 12.0,
+    },
+    Table {
+        name: "long_visits",
+        columns: &[
+            TENANT,
+            clean("visit_id", Ty::Int),
+            loose("page", Ty::Text),
+            clean("seconds", Ty::Int),
+            clean("rating", Ty::Numeric),
+        ],
+        key: &["tenant_id", "visit_id"],
+        rows: 24.0,
     },
 ];
 

@@ -1,4 +1,4 @@
-//! Writes: INSERT, UPDATE, DELETE and MERGE over one tenant, some or all, in the shapes whose outcome PostgreSQL determines.
+//! Writes over one tenant, some or all, in the shapes whose outcome PostgreSQL determines: new rows, and CTEs that write.
 
 use super::grammar::{Grammar, Relation, Scope};
 use super::units::{Order, Statement};
@@ -7,26 +7,36 @@ use super::world::{Column, TABLES, Table, Ty};
 impl Grammar {
     /// A statement that writes.
     pub(crate) fn write(&mut self) -> Statement {
-        let sql = match self.weighted(&[24, 12, 26, 18, 6, 6, 6, 2]) {
-            0 => self.insert_values(),
-            1 => self.insert_select(),
-            2 => self.update(),
-            3 => self.delete(),
-            4 => self.merge(),
-            5 => self.write_in_with(),
-            6 => self.write_reference(),
-            _ => "TRUNCATE members".to_owned(),
+        let (sql, order) = match self.weighted(&[24, 12, 26, 18, 6, 6, 8, 2, 4]) {
+            // New rows come back in the order in which they were written down.
+            0 => (self.insert_values(), Order::Total),
+            1 => (self.insert_select(), Order::Free),
+            2 => (self.update(), Order::Free),
+            3 => (self.delete(), Order::Free),
+            4 => (self.merge(), Order::Free),
+            5 => (self.write_in_with(), Order::Free),
+            6 => (self.write_reference(), Order::Free),
+            7 => (
+                (*self.one(&[
+                    "TRUNCATE members",
+                    "TRUNCATE ONLY visits, metrics",
+                    "TRUNCATE orders CASCADE",
+                ]))
+                .to_owned(),
+                Order::Free,
+            ),
+            _ => (self.change_tenant(), Order::Free),
         };
-        self.statement(sql, Order::Free)
+        self.statement(sql, order)
     }
 
-    fn sharded_table(&mut self) -> &'static Table {
+    pub(crate) fn sharded_table(&mut self) -> &'static Table {
         let tables: Vec<&'static Table> = TABLES.iter().filter(|table| table.is_sharded()).collect();
         self.one::<&'static Table>(&tables)
     }
 
     /// A value for a column: a constant, an expression, now and then NULL or DEFAULT.
-    fn cell(&mut self, column: &Column, in_values: bool) -> String {
+    pub(crate) fn cell(&mut self, column: &Column, in_values: bool) -> String {
         match column.name {
             "worth" => return "DEFAULT".to_owned(),
             "currency" => return (*self.one(&["'EUR'", "'usd'", "NULL", "'none'"])).to_owned(),
@@ -98,27 +108,8 @@ impl Grammar {
         )
     }
 
-    fn on_conflict(&mut self, table: &Table, one_row: bool) -> String {
-        let key = table.key.join(", ");
-        let others: Vec<&Column> = assignable(table);
-        match self.weighted(&[60, 12, 8, 20]) {
-            1 => " ON CONFLICT DO NOTHING".to_owned(),
-            2 => format!(" ON CONFLICT ({key}) DO NOTHING"),
-            3 if !others.is_empty() => {
-                let column = *self.one(&others);
-                let value = match self.below(3) {
-                    0 => format!("excluded.{}", column.name),
-                    1 if one_row => format!("coalesce({}.{1}, excluded.{1})", table.name, column.name),
-                    _ => self.literal(column.ty).sql,
-                };
-                format!(" ON CONFLICT ({key}) DO UPDATE SET {} = {value}", column.name)
-            }
-            _ => String::new(),
-        }
-    }
-
     /// RETURNING, or nothing.
-    fn returning(&mut self, table: &Table, alias: &str) -> String {
+    pub(crate) fn returning(&mut self, table: &Table, alias: &str) -> String {
         match self.weighted(&[55, 15, 30]) {
             0 => String::new(),
             1 => " RETURNING *".to_owned(),
@@ -131,7 +122,7 @@ impl Grammar {
         }
     }
 
-    fn expression_without_queries(&mut self, ty: Ty, scope: &Scope) -> String {
+    pub(crate) fn expression_without_queries(&mut self, ty: Ty, scope: &Scope) -> String {
         for _ in 0..4 {
             let made = self.expression(ty, scope, 1).sql;
             if !made.contains("SELECT") {
@@ -189,112 +180,6 @@ impl Grammar {
         )
     }
 
-    /// WHERE of an UPDATE or DELETE: one tenant, some or all.
-    fn where_of(&mut self, scope: &Scope, column: &str) -> String {
-        let mut conditions = Vec::new();
-        if self.chance(50) {
-            conditions.push(self.tenant_predicate(column));
-        }
-        if conditions.is_empty() || self.chance(60) {
-            conditions.push(self.predicate(scope, 1));
-        }
-        conditions.join(" AND ")
-    }
-
-    fn update(&mut self) -> String {
-        let table = self.sharded_table();
-        let alias = "a";
-        let scope = Scope { inner: vec![Relation::of(table, alias)], outer: Vec::new() };
-        let columns = assignable(table);
-        if columns.is_empty() || self.chance(5) {
-            let key = table.key[table.key.len() - 1];
-            let (to, from) = (self.bare(Ty::Key), self.bare(Ty::Key));
-            return format!(
-                "UPDATE {} SET tenant_id = {to} WHERE tenant_id = {from} AND {key} IS NOT NULL",
-                table.name
-            );
-        }
-        let column = *self.one(&columns);
-        let value = match column.name {
-            "currency" => "'EUR'".to_owned(),
-            "region_id" => "2".to_owned(),
-            "quantity" | "priority" | "progress" => self.between(0, 9).to_string(),
-            _ if self.chance(15) => match self.scalar_subquery(column.ty, &scope, 0) {
-                Some(subquery) => subquery.sql,
-                None => self.literal(column.ty).sql,
-            },
-            _ => self.expression_without_queries(column.ty, &scope),
-        };
-        let value = if column.ty == Ty::Int { format!("({value}) % 1000") } else { value };
-        let returning = self.returning(table, alias);
-        if self.chance(15) {
-            let other = *self.one(&["tenants", "tenant_regions"]);
-            let vip = self.one(&["o.vip", "o.vip IS NULL", "o.name LIKE '%a%'"]);
-            return format!(
-                "UPDATE {} AS a SET {} = {value} FROM {other} o WHERE o.tenant_id = a.tenant_id AND {vip}{returning}",
-                table.name, column.name
-            );
-        }
-        let conditions = self.where_of(&scope, "a.tenant_id");
-        format!("UPDATE {} AS a SET {} = {value} WHERE {conditions}{returning}", table.name, column.name)
-    }
-
-    fn delete(&mut self) -> String {
-        let table = self.sharded_table();
-        let scope = Scope { inner: vec![Relation::of(table, "a")], outer: Vec::new() };
-        let returning = self.returning(table, "a");
-        match self.below(6) {
-            0 => {
-                let tied = self.one(&["o.tenant_id = a.tenant_id AND ", ""]);
-                let condition = self.predicate(&scope, 0);
-                // Which of several orders a row meets is nobody's promise.
-                let returning = returning.replace("RETURNING *", "RETURNING a.*");
-                format!(
-                    "DELETE FROM {} a USING orders o WHERE {tied}o.quantity = 4 AND {condition}{returning}",
-                    table.name
-                )
-            }
-            1 => {
-                let key: Vec<String> = table.key.iter().map(|name| format!("a.{name}")).collect();
-                let (condition, rows) = (self.predicate(&scope, 0), self.between(1, 6));
-                format!(
-                    "DELETE FROM {0} WHERE ({1}) IN (SELECT {2} FROM {0} a WHERE {condition} ORDER BY {2} LIMIT {rows})",
-                    table.name,
-                    table.key.join(", "),
-                    key.join(", ")
-                )
-            }
-            _ => format!(
-                "DELETE FROM {} AS a WHERE {}{returning}",
-                table.name,
-                self.where_of(&scope, "a.tenant_id")
-            ),
-        }
-    }
-
-    fn merge(&mut self) -> String {
-        let rows: Vec<String> =
-            (1..4).map(|number| format!("({}, {})", self.literal(Ty::Key).sql, number + 3)).collect();
-        let source = match self.below(5) {
-            0 => format!("(SELECT DISTINCT k, n FROM (VALUES {}) v (k, n))", rows.join(", ")),
-            1 => "(SELECT tenant_id AS k, row_number() OVER (ORDER BY tenant_id, order_id) + 20 AS n FROM orders)"
-                .to_owned(),
-            2 => "(SELECT max(tenant_id) AS k, user_id AS n FROM orders GROUP BY user_id)".to_owned(),
-            3 => format!("(SELECT {} AS k, n FROM generate_series(2, 5) n)", self.literal(Ty::Key).sql),
-            _ => "(SELECT tenant_id AS k, order_id AS n FROM orders WHERE order_id > 4)".to_owned(),
-        };
-        let matched = self.one(&[
-            "UPDATE SET score = s.n",
-            "UPDATE SET (score, name) = (SELECT count(*), min(o.status) FROM orders o WHERE o.tenant_id = u.tenant_id)",
-            "DELETE",
-            "DO NOTHING",
-        ]);
-        let missing = self.one(&[" WHEN NOT MATCHED THEN INSERT (tenant_id, user_id) VALUES (s.k, s.n)", ""]);
-        format!(
-            "MERGE INTO users u USING {source} s ON u.tenant_id = s.k AND u.user_id = s.n WHEN MATCHED THEN {matched}{missing}"
-        )
-    }
-
     fn write_in_with(&mut self) -> String {
         let condition = self.tenant_predicate("tenant_id");
         let condition = if self.chance(50) { condition } else { "starred".to_owned() };
@@ -330,22 +215,10 @@ impl Grammar {
             ),
         }
     }
-
-    fn write_reference(&mut self) -> String {
-        let number = self.between(1, 9);
-        match self.below(6) {
-            0 => format!("INSERT INTO regions (region_id, name) VALUES ({number}, 'new') ON CONFLICT (region_id) DO UPDATE SET name = excluded.name RETURNING *"),
-            1 => format!("INSERT INTO kinds VALUES ({number}, 'k', 'sad', '{{1}}')"),
-            2 => format!("UPDATE regions SET area = coalesce(area, 0) + {number} WHERE region_id < {number} RETURNING region_id, area"),
-            3 => format!("DELETE FROM regions WHERE region_id = {number}"),
-            4 => format!("UPDATE kinds SET label = upper(label) WHERE kind_id = {number}"),
-            _ => "INSERT INTO currencies SELECT 'n' || region_id, name, area, true FROM regions ON CONFLICT DO NOTHING".to_owned(),
-        }
-    }
 }
 
 /// The columns that UPDATE may set.
-fn assignable(table: &Table) -> Vec<&Column> {
+pub(crate) fn assignable(table: &Table) -> Vec<&Column> {
     table
         .columns
         .iter()

@@ -41,14 +41,6 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The plans that PostgreSQL is asked for, besides its own choice.
-pub(super) const OTHER_PLANS: [&str; 4] = [
-    "SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_indexonlyscan = off",
-    "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off",
-    "SET LOCAL enable_hashagg = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_nestloop = off",
-    "SET LOCAL max_parallel_workers_per_gather = 0",
-];
-
 /// Views that tell of the connection on which they are read.
 const OF_CONNECTION: [&str; 3] = ["pg_prepared_statements", "pg_cursors", "pg_stat_"];
 

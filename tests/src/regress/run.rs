@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::timeout;
 
-use super::reasons::{Memory, OTHER_PLANS, Reason};
+use super::reasons::{Memory, Reason};
 use super::script::Step;
 use crate::answer::{Answer, Fault};
+use crate::otherwise::otherwise;
 use crate::session::Session;
 
 /// How long a statement may take before it counts as hanging.
@@ -154,12 +155,8 @@ impl Run {
             true => ("SAVEPOINT another_plan", "ROLLBACK TO another_plan"),
             false => ("BEGIN", "ROLLBACK"),
         };
-        let mut plans = OTHER_PLANS.map(str::to_owned).to_vec();
-        for salt in ["", "a", "b", "c", "d"] {
-            plans.push(self.shuffled(sql, salt).await?);
-        }
-        for plan in &plans {
-            for text in [begin, plan] {
+        for way in otherwise(&mut self.oracle, sql).await? {
+            for text in [begin, &way] {
                 self.oracle.simple(text).await?;
             }
             let answer = self.oracle.ask(sql).await?;
@@ -169,25 +166,6 @@ impl Run {
             }
         }
         Ok(false)
-    }
-
-    /// Hides the tables that a statement names by copies whose rows stand in another order.
-    async fn shuffled(&mut self, sql: &str, salt: &str) -> Result<String> {
-        let words = sql.split(|character: char| !(character.is_alphanumeric() || character == '_'));
-        let words: Vec<String> = words.map(str::to_lowercase).collect();
-        let question = format!(
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relpersistence = 'p' AND \
-             pg_table_is_visible(oid) AND relname = ANY ('{{{}}}')",
-            words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(",")
-        );
-        let tables = self.oracle.ask(&question).await?;
-        let copy = |row: &Vec<Option<String>>| {
-            let table = row.first()?.clone()?;
-            Some(format!(
-                "CREATE TEMP TABLE {table} AS SELECT * FROM {table} t ORDER BY md5('{salt}' || t::text)"
-            ))
-        };
-        Ok(tables.rows.iter().filter_map(copy).collect::<Vec<_>>().join("; "))
     }
 
     /// A new table with the tenant column gets it NOT NULL, as every sharded table has it.
