@@ -38,8 +38,8 @@ pub fn seen_through(
             facts.builtin && row_by_row && facts.volatility == Volatility::Immutable
         })
     };
-    let names = seen.calls.iter().map(|call| call.funcname().iter().filter_map(Node::as_str).last());
-    let computes = names.map(|name| name.is_some_and(only_computes)).all(|computes| computes);
+    let mut names = seen.calls.iter().map(|call| call.funcname().iter().filter_map(Node::as_str).next_back());
+    let computes = names.all(|name| name.is_some_and(only_computes));
     if seen.relations != 1 || seen.unknown || seen.reads_clock || !computes || !is_simple(select) {
         return None;
     }
@@ -49,7 +49,7 @@ pub fn seen_through(
     let [Node::RangeVar(table)] = select.from_clause().iter().collect::<Vec<_>>()[..] else { return None };
     let columns = select.target_list().iter().map(|target| match target.val() {
         Node::ColumnRef(column) => {
-            let name = column.fields().iter().last().and_then(Node::as_str)?;
+            let name = column.fields().iter().next_back().and_then(Node::as_str)?;
             Some(Some(name.to_owned()))
         }
         _ => Some(None),
@@ -77,7 +77,7 @@ fn is_simple(select: &SelectStmt) -> bool {
 
 fn is_operator_of(node: Node<'_>, operators: &HashSet<String>) -> bool {
     let Node::A_Expr(expression) = node else { return false };
-    expression.name().iter().filter_map(Node::as_str).last().is_none_or(|name| operators.contains(name))
+    expression.name().iter().filter_map(Node::as_str).next_back().is_none_or(|name| operators.contains(name))
 }
 
 fn any(root: Node<'_>, is: &impl Fn(Node<'_>) -> bool) -> bool {
