@@ -47,6 +47,7 @@ pub(super) async fn run(
     let mut left: HashSet<Vec<Option<Bytes>>> = locked.rows.into_iter().collect();
     let Computed { types, rows: meant, binary, .. } =
         executor.answer(peer, first, chosen.choose(), &parameters).await?;
+    chosen.check_returned(&types).map_err(Trouble::from)?;
     let mut deeds = Vec::new();
     for row in meant {
         // Once, and not what came into being after the rows were locked.

@@ -35,6 +35,7 @@ impl Executor {
             Way::Gather(_)
             | Way::Copies(_)
             | Way::Chosen(_)
+            | Way::CopiesChosen(_)
             | Way::Locked(_)
             | Way::Staged(_)
             | Way::Stored(_)

@@ -87,6 +87,8 @@ pub struct Executor {
     /// What the settings of this stamp say.
     path: Option<Box<(u64, SearchPath)>>,
     tenant: Option<Box<(u64, u64, Option<TenantKey>)>>,
+    /// The tenant that a comment of the statement names which is run: its parts name it, too.
+    pub(super) commented: Option<Box<str>>,
 }
 
 impl Executor {
@@ -121,6 +123,7 @@ impl Executor {
             temporary: Box::default(),
             path: None,
             tenant: None,
+            commented: None,
         }
     }
 

@@ -99,6 +99,7 @@ fn headline(plan: &Plan, names: &[String]) -> String {
         Way::Staged(_) => "CTEs that write, then the rest, one atomic commit",
         Way::Matched(_) => "source computed, each row merged where it belongs, one atomic commit",
         Way::Chosen(_) => "locked, chosen, written by key, one atomic commit",
+        Way::CopiesChosen(_) => "locked, chosen once, written in every copy by key, one atomic commit",
         Way::CopyOut(_) => "copy of a query's rows",
         Way::Insert(_) => "insert, each row to its server",
     };

@@ -45,9 +45,7 @@ impl Executor {
         question: &Question,
         parameters: &[Parameter<'_>],
     ) -> Result<Computed, Trouble> {
-        let own = |number: &u16| parameters.get(usize::from(*number).checked_sub(1)?).copied();
-        let parameters: Option<Vec<Parameter<'_>>> = question.parameters.iter().map(own).collect();
-        self.computed(peer, first, &question.text, &parameters.ok_or_else(unreadable)?).await
+        self.computed(peer, first, &question.text, &own_parameters(question, parameters)?).await
     }
 
     /// Runs a text as [`Self::answer`] does, with parameters of its own.
@@ -114,6 +112,10 @@ impl Executor {
     /// A statement of the proxy's own making.
     pub(super) fn inner_statement(&mut self, text: &str) -> Result<Arc<Statement>, Trouble> {
         let path = self.search_path();
+        let text = match &self.commented {
+            Some(tenant) => &*format!("{} {text}", router::sql::tenant_comment(tenant)),
+            None => text,
+        };
         match router::sql::learn(text, &self.catalog(), &path) {
             Learned::Statements(statements) => match statements.as_slice() {
                 [only] => Ok(Arc::clone(only)),
@@ -122,6 +124,16 @@ impl Executor {
             Learned::SyntaxError | Learned::TooComplex | Learned::Empty => Err(unreadable()),
         }
     }
+}
+
+/// The parameters of a question, out of the statement's.
+pub(super) fn own_parameters<'a>(
+    question: &Question,
+    parameters: &[Parameter<'a>],
+) -> Result<Vec<Parameter<'a>>, Trouble> {
+    let own = |number: &u16| parameters.get(usize::from(*number).checked_sub(1)?).copied();
+    let parameters: Option<Vec<Parameter<'_>>> = question.parameters.iter().map(own).collect();
+    parameters.ok_or_else(unreadable)
 }
 
 async fn types_of_parameters(

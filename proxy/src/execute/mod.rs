@@ -7,7 +7,8 @@
 //! | `opening`, `lending` | the branches that a plan needs, and their connections |
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
-//! | `insert`, `matched`, `chosen`, `staged`, `copies` | writes whose rows belong to several servers |
+//! | `insert`, `matched`, `chosen`, `staged` | writes whose rows belong to several servers |
+//! | `copies`, `chosen_copies` | writes of tables of which every server has a copy |
 //! | `stored` | rows of all servers, stored where no tenant owns them |
 //! | `locked` | the first rows of several servers, locked |
 //! | `inner`, `answered` | statements that are parts of the client's, and what they answer |
@@ -43,6 +44,7 @@ pub mod at_once;
 pub mod branches;
 pub mod cancel;
 mod chosen;
+mod chosen_copies;
 pub mod clock;
 mod control;
 mod copies;

@@ -21,8 +21,8 @@ use crate::execute::transaction::Mode;
 use crate::execute::trouble::Trouble;
 use crate::execute::two_phase::shows_rows_written;
 use crate::execute::{
-    chosen, copies, copy_in, copy_out, everywhere, explain, filling, gather, in_turn, insert, locked,
-    matched, merge, sequences, set_values, staged, stored, tenancy,
+    chosen, chosen_copies, copies, copy_in, copy_out, everywhere, explain, filling, gather, in_turn, insert,
+    locked, matched, merge, sequences, set_values, staged, stored, tenancy,
 };
 use crate::net::peer::Peer;
 use crate::wire::view::error_fields;
@@ -143,6 +143,7 @@ impl Executor {
         rows: &mut Rows,
         decision: &Decision,
     ) -> Result<Option<Bytes>, Hindrance> {
+        self.commented = ask.statement.comment_tenant().map(Box::from);
         let fenced = decision.plan.legs.iter().any(|leg| !leg.fences.is_empty());
         if ask.statement.is_explain() {
             if fenced || matches!(decision.plan.way, Way::Everywhere(_)) {
@@ -201,6 +202,10 @@ impl Executor {
             Way::Chosen(write) => {
                 self.open_implicit();
                 Box::pin(chosen::run(self, peer, ask, rows, decision, write)).await
+            }
+            Way::CopiesChosen(write) => {
+                self.open_implicit();
+                Box::pin(chosen_copies::run(self, peer, ask, rows, decision, write)).await
             }
             Way::Locked(locked) => {
                 self.open_implicit();

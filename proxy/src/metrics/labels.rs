@@ -60,6 +60,7 @@ impl From<&plan::Way> for Way {
             plan::Way::Everywhere(_)
             | plan::Way::Copies(_)
             | plan::Way::Chosen(_)
+            | plan::Way::CopiesChosen(_)
             | plan::Way::InTurn
             | plan::Way::Locked(_)
             | plan::Way::Staged(_)

@@ -302,6 +302,16 @@ impl Relation {
         self.view.as_ref().map_or(&[], |view| &view.hidden)
     }
 
+    /// The columns by which a row is found: those of a unique key in which none can be NULL; the primary key where
+    /// there is one.
+    pub fn row_key(&self) -> Option<Vec<&str>> {
+        let columns = |key: &Vec<usize>| -> Option<Vec<&str>> {
+            let column = |at: &usize| self.columns.get(*at).filter(|column| column.not_null);
+            key.iter().map(|at| column(at).map(|column| column.name.as_str())).collect()
+        };
+        self.unique_keys.iter().find_map(columns)
+    }
+
     /// Schema and name, quoted.
     pub fn quoted_name(&self) -> String {
         format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))

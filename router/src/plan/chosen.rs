@@ -2,6 +2,7 @@
 //! give rows another tenant: the rows that may be meant are locked, the rows that are meant are chosen by a
 //! SELECT over all rows, and each is written by its key.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -106,6 +107,14 @@ impl ChosenWrite {
         &self.chosen.choose
     }
 
+    /// Refuses what RETURNING would give of another type; `types` are those of the columns of `choose`.
+    ///
+    /// # Errors
+    /// 0A000.
+    pub fn check_returned(&self, types: &[u32]) -> Result<(), Refusal> {
+        check_returned(&self.chosen.returned, types)
+    }
+
     /// How many columns the key has.
     pub fn keys(&self) -> usize {
         self.chosen.keys
@@ -118,7 +127,7 @@ impl ChosenWrite {
 
     /// The first word of its tag.
     pub fn word(&self) -> &'static str {
-        if self.statement.deletes_rows() { "DELETE" } else { "UPDATE" }
+        self.statement.word_of_change().unwrap_or_default()
     }
 
     /// The statement for one row, on this server.
@@ -127,11 +136,8 @@ impl ChosenWrite {
     }
 
     fn row_write(&self, server: ServerId, numbered: &Numbered, types: &[u32]) -> RowWrite {
-        RowWrite {
-            server,
-            text: Arc::clone(&numbered.text),
-            arguments: numbered.numbers.iter().map(|number| self.argument(*number, types)).collect(),
-        }
+        let own = self.statement.parameter_count();
+        RowWrite { server, text: Arc::clone(&numbered.text), arguments: arguments_of(numbered, own, types) }
     }
 
     /// What is done to a row that was chosen; `types` are those of the columns of `choose`, `binary` says
@@ -163,10 +169,13 @@ impl ChosenWrite {
             false => RowDeed::Move { take: write(server, &moving.take), put: write(target, &moving.put) },
         })
     }
+}
 
-    fn argument(&self, number: u32, types: &[u32]) -> Argument {
-        let own = self.statement.parameter_count();
-        let number = usize::try_from(number).unwrap_or(usize::MAX);
+/// What the parameters of a statement for one row are: the first `own` are the client's, the next have these types and
+/// are what was chosen, the rest is what the row had.
+pub(super) fn arguments_of(numbered: &Numbered, own: u16, types: &[u32]) -> Vec<Argument> {
+    let argument = |number: &u32| {
+        let number = usize::try_from(*number).unwrap_or(usize::MAX);
         match u16::try_from(number) {
             Ok(number) if number <= own => Argument::Own(number),
             Ok(_) | Err(_) => {
@@ -180,5 +189,19 @@ impl ChosenWrite {
                 }
             }
         }
+    };
+    numbered.numbers.iter().map(argument).collect()
+}
+
+/// Refuses columns whose type a parameter cannot have on every server: those of users, and rows.
+pub(super) fn check_returned(returned: &Range<usize>, types: &[u32]) -> Result<(), Refusal> {
+    const RECORD: u32 = 2249;
+    match types.get(returned.clone()).unwrap_or_default().iter().any(|oid| is_of_user(*oid) || *oid == RECORD)
+    {
+        true => Err(Refusal::unsupported(
+            "RETURNING a column of another table than the written one, of a type that a user made or a row",
+            "Cast it to text.",
+        )),
+        false => Ok(()),
     }
 }

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::insert::{Argument, Computed, Division, InsertPart, key_of};
+use super::insert::{Argument, Division, InsertPart, key_of};
 use super::place::Placing;
 use super::request::Request;
 use super::{Refusal, Tenants, Verdict, Way};
 use crate::ids::{ServerId, TenantKey};
 use crate::sql::matched::{Matched, matched};
 use crate::sql::rows_text::{Columns, MOST_PARAMETERS};
-use crate::sql::{Question, Statement};
+use crate::sql::{Numbered, Question, Statement};
 
 /// A MERGE of which each row of the source goes to its tenant's server.
 #[derive(Debug, Clone)]
@@ -86,36 +86,35 @@ impl MatchedRows {
         if parts.is_empty() {
             parts.push((division.first, Vec::new()));
         }
-        parts.into_iter().map(|(server, rows)| self.part(server, rows, &columns, computed)).collect()
+        parts.into_iter().map(|(server, rows)| self.part(server, rows, &columns)).collect()
     }
 
-    fn part(
-        &self,
-        server: ServerId,
-        mut rows: Vec<usize>,
-        columns: &Columns,
-        computed: &Computed,
-    ) -> Result<InsertPart, Refusal> {
+    fn part(&self, server: ServerId, mut rows: Vec<usize>, columns: &Columns) -> Result<InsertPart, Refusal> {
         rows.sort_unstable();
         let own = usize::from(self.statement.parameter_count());
         let first = u32::try_from(own + 1).unwrap_or(u32::MAX);
         let text = self.matched.text(self.statement.raw(), columns, rows.len(), first, &self.now)?;
-        let width = computed.types.len().max(1);
-        let argument = |number: &u32| {
-            let number = usize::try_from(*number).unwrap_or(usize::MAX);
-            match u16::try_from(number) {
-                Ok(own_number) if number <= own => Argument::Own(own_number),
-                Ok(_) | Err(_) => {
-                    let place = number - own - 1;
-                    let (row, column) = (place / width, place % width);
-                    // Beyond the last row there is none, whose values are NULL.
-                    let row = rows.get(row).copied().unwrap_or(usize::MAX);
-                    let type_oid = columns.types.get(column).copied().unwrap_or(0);
-                    Argument::Computed { row, column, type_oid }
-                }
-            }
-        };
-        let arguments = text.numbers.iter().map(argument).collect();
+        let arguments = arguments_of(&text, own, columns, &rows);
         Ok(InsertPart { server, text: text.text, arguments, rows })
     }
+}
+
+/// What the parameters of a MERGE over some rows are: the first `own` are the client's.
+pub(super) fn arguments_of(text: &Numbered, own: usize, columns: &Columns, rows: &[usize]) -> Vec<Argument> {
+    let width = columns.types.len().max(1);
+    let argument = |number: &u32| {
+        let number = usize::try_from(*number).unwrap_or(usize::MAX);
+        match u16::try_from(number) {
+            Ok(own_number) if number <= own => Argument::Own(own_number),
+            Ok(_) | Err(_) => {
+                let place = number - own - 1;
+                let (row, column) = (place / width, place % width);
+                // Beyond the last row there is none, whose values are NULL.
+                let row = rows.get(row).copied().unwrap_or(usize::MAX);
+                let type_oid = columns.types.get(column).copied().unwrap_or(0);
+                Argument::Computed { row, column, type_oid }
+            }
+        }
+    };
+    text.numbers.iter().map(argument).collect()
 }

@@ -4,6 +4,7 @@
 //! never routed on a guess.
 
 mod chosen;
+mod chosen_copies;
 mod copies;
 mod copy_in;
 mod copy_out;
@@ -25,6 +26,7 @@ mod writes;
 
 pub use crate::sql::gather::{Part, PartColumn};
 pub use chosen::{ChosenWrite, RowDeed, RowWrite};
+pub use chosen_copies::CopiesWrite;
 pub use decide::plan;
 pub use gather::GatherPlan;
 pub use insert::{Argument, Computed, Division, Insert, InsertPart};

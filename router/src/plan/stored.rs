@@ -1,5 +1,5 @@
 //! Rows that are computed over all servers, then stored where no tenant owns them: INSERT ... SELECT into a
-//! table of which every server has a copy, CREATE TABLE AS, SELECT INTO.
+//! table of which every server has a copy, MERGE into one, CREATE TABLE AS, SELECT INTO.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::insert::{Computed, Insert};
 use super::place::Placing;
 use super::request::Request;
-use super::{Argument, Refusal, Tenants, Verdict, Way};
-use crate::catalog::is_of_user;
+use super::{Argument, Refusal, Tenants, Verdict, Way, matched};
+use crate::catalog::{Relation, is_of_user};
 use crate::ids::ServerId;
 use crate::sql::keys::Use;
-use crate::sql::rows_text::{USUAL_PARAMETERS, rows_at_once};
+use crate::sql::merged_copies::{MergedCopies, merged_copies};
+use crate::sql::rows_text::{Columns, USUAL_PARAMETERS, rows_at_once};
 use crate::sql::{Kind, Made, Question, Statement, made};
 
 /// Such a statement.
@@ -21,7 +22,16 @@ pub struct Stored(Into);
 #[derive(Debug, Clone)]
 enum Into {
     Copies(Insert),
+    Merged(Merge),
     New(Arc<Statement>, Made),
+}
+
+/// A MERGE over rows that are computed first.
+#[derive(Debug, Clone)]
+struct Merge {
+    statement: Arc<Statement>,
+    merged: MergedCopies,
+    now: String,
 }
 
 /// A statement that stores some of the rows.
@@ -37,10 +47,13 @@ pub struct StoredPart {
 pub(super) fn over_several(request: &Request<'_>) -> Result<Option<Verdict>, Refusal> {
     let statement = request.statement;
     let into = match statement.kind() {
-        Kind::Write if statement.inserts_rows() && !statement.has_steps() => {
+        Kind::Write if !statement.has_steps() => {
             let is_read = request.touched().sharded.iter().all(|reference| reference.used == Use::Read);
             match (request.touched().writes.as_slice(), is_read) {
-                ([_], true) => Into::Copies(Insert::of_copies(request)?),
+                ([_], true) if statement.inserts_rows() => Into::Copies(Insert::of_copies(request)?),
+                ([relation], true) if statement.merges_rows() => {
+                    Into::Merged(Merge::into(request, relation)?)
+                }
                 (_, _) => return Ok(None),
             }
         }
@@ -64,6 +77,7 @@ impl Stored {
     pub fn statement(&self) -> &Statement {
         match &self.0 {
             Into::Copies(insert) => insert.statement(),
+            Into::Merged(merge) => &merge.statement,
             Into::New(statement, _) => statement,
         }
     }
@@ -71,8 +85,16 @@ impl Stored {
     /// What makes the table, where it is to be made.
     pub fn create(&self) -> Option<&str> {
         match &self.0 {
-            Into::Copies(_) => None,
+            Into::Copies(_) | Into::Merged(_) => None,
             Into::New(_, made) => Some(&made.create),
+        }
+    }
+
+    /// What is run before the rows are stored.
+    pub fn lock(&self) -> Option<String> {
+        match &self.0 {
+            Into::Copies(_) | Into::New(..) => None,
+            Into::Merged(merge) => Some(merge.merged.lock()),
         }
     }
 
@@ -80,6 +102,7 @@ impl Stored {
     pub fn question(&self) -> Option<&Question> {
         match &self.0 {
             Into::Copies(insert) => insert.question(),
+            Into::Merged(merge) => Some(&merge.merged.question),
             Into::New(_, made) => Some(&made.question),
         }
     }
@@ -91,8 +114,30 @@ impl Stored {
     pub fn parts(&self, computed: &Computed) -> Result<Vec<StoredPart>, Refusal> {
         match &self.0 {
             Into::Copies(insert) => insert.parts_of_all(computed),
+            Into::Merged(merge) => Ok(vec![merge.part(computed)?]),
             Into::New(_, made) => Ok(parts_of(&made.table, computed)),
         }
+    }
+}
+
+impl Merge {
+    fn into(request: &Request<'_>, relation: &Arc<Relation>) -> Result<Merge, Refusal> {
+        let (statement, now) = (request.statement, request.session.now.now());
+        let merged = merged_copies(statement.raw(), relation, now, (request.catalog, statement.path()))?;
+        Ok(Merge { merged, statement: Arc::new(statement.share()), now: now.to_owned() })
+    }
+
+    /// All rows at once: two of them may match the same row.
+    fn part(&self, computed: &Computed) -> Result<StoredPart, Refusal> {
+        let mut columns = Columns::named(&computed.names);
+        computed.types.iter().for_each(|type_oid| columns.push(*type_oid, None, None));
+        columns.check()?;
+        let own = usize::from(self.statement.parameter_count());
+        let first = u32::try_from(own + 1).unwrap_or(u32::MAX);
+        let text = self.merged.text(self.statement.raw(), &columns, computed.rows.len(), first, &self.now)?;
+        let rows: Vec<usize> = (0..computed.rows.len()).collect();
+        let arguments = matched::arguments_of(&text, own, &columns, &rows);
+        Ok(StoredPart { text: text.text, arguments })
     }
 }
 

@@ -84,6 +84,7 @@ fn words(verdict: &Verdict, directory: &Directory) -> String {
                 Way::CopyIn(_) => "copy",
                 Way::Insert(_) => "insert",
                 Way::Chosen(_) => "chosen",
+                Way::CopiesChosen(_) => "chosen copies",
                 Way::Locked(_) => "locked",
                 Way::Staged(_) => "staged",
                 Way::Stored(_) => "stored",

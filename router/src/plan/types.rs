@@ -10,7 +10,7 @@ use crate::catalog::Relation;
 use crate::copy::OutFormat;
 use crate::ids::{MoveId, ServerId, TenantKey};
 use crate::merge::MergePlan;
-use crate::plan::{ChosenWrite, Insert, LockedRows, MatchedRows, Staged, Stored};
+use crate::plan::{ChosenWrite, CopiesWrite, Insert, LockedRows, MatchedRows, Staged, Stored};
 use crate::sql::{CopiedWrite, Question};
 
 /// What is to be done with a statement.
@@ -92,6 +92,9 @@ pub enum Way {
     /// UPDATE or DELETE of rows that are locked, chosen by a SELECT over all servers, then written by
     /// their keys, in one atomic commit. Legs are all servers that may have such rows.
     Chosen(Arc<ChosenWrite>),
+    /// The same of a table of which every server has a copy: each row is written in every copy. Legs are all
+    /// servers.
+    CopiesChosen(Arc<CopiesWrite>),
     /// A locking SELECT under a LIMIT: rows are chosen, then locked by their keys. Legs are all servers that may
     /// have such rows.
     Locked(Arc<LockedRows>),

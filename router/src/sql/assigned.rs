@@ -47,7 +47,7 @@ pub(super) fn assignments<'a>(
         let column = target.name().ok_or_else(|| refuse("a write of this form"))?;
         let value = new_value(target.val())?;
         let part = !target.indirection().is_empty();
-        if part && !target.indirection().iter().all(|place| is_of_row(place, update)) {
+        if part && !target.indirection().iter().all(|place| is_of_row(place, update, relation)) {
             return Err(refuse("a part of a column whose place is computed of other rows"));
         }
         let is_tenant = relation.tenant_column().is_some_and(|(tenant, _)| tenant.name == column);
@@ -104,12 +104,12 @@ fn gives_one_row_again(select: &SelectStmt, columns: i32) -> bool {
 }
 
 /// True for what the written row says by itself.
-fn is_of_row(node: Node<'_>, update: &UpdateStmt) -> bool {
+fn is_of_row(node: Node<'_>, update: &UpdateStmt, relation: &Relation) -> bool {
     let is_subquery = |node: Node<'_>| matches!(node, Node::SubLink(_));
     let target = update.relation().map(name_of).unwrap_or_default();
     match update.from_clause().is_empty() {
         true => !is_subquery(node) && !any(node, is_subquery),
-        false => names_only(node, target),
+        false => names_only(node, target, relation),
     }
 }
 

@@ -2,7 +2,7 @@
 //! are locked, the rows that are meant are chosen and their new values computed by a SELECT over all rows, and
 //! each is written by its key.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
 use pg_raw_parse::list::NodeList;
@@ -13,7 +13,8 @@ use pg_raw_parse::walk::{Recurse, walk_manual};
 use pg_raw_parse::{Node, NodeMut};
 
 use super::assigned::{Assignment, New, Value, assignments, column_of, groups};
-use super::insert::{Question, Renumber};
+use super::insert::{Question, Renumber, default_of};
+use super::returned::Foreign;
 use super::rewrite::print;
 use super::shape::{function_name, has_known_order, stop_clock};
 use crate::catalog::{Catalog, Relation, Volatility};
@@ -33,6 +34,8 @@ pub(crate) struct Chosen {
     pub(crate) tenant: usize,
     /// Writes one row. Parameters beyond the statement's are the columns of `choose`.
     pub(crate) write: Numbered,
+    /// The columns of `choose` that RETURNING gives.
+    pub(crate) returned: Range<usize>,
     /// Where the tenant column gets a new value.
     pub(crate) moving: Option<Moving>,
 }
@@ -56,14 +59,26 @@ pub(crate) struct Numbered {
 }
 
 /// An UPDATE or DELETE, taken apart.
-struct Written<'a> {
-    target: &'a RangeVar,
+pub(super) struct Written<'a> {
+    pub(super) target: &'a RangeVar,
     with: Option<&'a WithClause>,
     from: &'a NodeList,
     condition: Node<'a>,
     returning: Option<&'a ReturningClause>,
+    /// What RETURNING names of other tables.
+    pub(super) foreign: Foreign,
     /// The columns that are set.
-    set: Vec<Assignment<'a>>,
+    pub(super) set: Vec<Assignment<'a>>,
+}
+
+/// What a write is about.
+pub(super) struct About<'a> {
+    /// The table.
+    pub(super) relation: &'a Relation,
+    /// The columns by which its rows are found.
+    pub(super) key: &'a [&'a str],
+    /// What else there is.
+    pub(super) catalog: &'a Catalog,
 }
 
 /// Takes an UPDATE or DELETE of `relation` apart; `own` is how many parameters it has.
@@ -74,30 +89,16 @@ pub(crate) fn chosen(
     now: &str,
     catalog: &Catalog,
 ) -> Result<Chosen, Refusal> {
-    let (tenant_column, key_type) = relation.tenant_column().ok_or_else(|| refuse("a write to a view"))?;
-    let key = relation
-        .unique_keys
-        .first()
-        .filter(|key| key.iter().all(|at| relation.columns.get(*at).is_some_and(|column| column.not_null)));
-    let key = key.ok_or_else(|| refuse("a write to a table without a primary key"))?;
-    let key: Vec<&str> =
-        key.iter().filter_map(|at| relation.columns.get(*at)).map(|column| column.name.as_str()).collect();
+    let (tenant_column, _) = relation.tenant_column().ok_or_else(|| refuse("a write to a view"))?;
+    let key = relation.row_key().ok_or_else(|| refuse("a write to a table without a primary key"))?;
     let tenant = key.iter().position(|name| *name == tenant_column.name);
     let tenant = tenant.ok_or_else(|| refuse("a write to a table whose key has no tenant"))?;
     let written = taken_apart(statement.stmt(), relation, key.len())?;
-    let name = name_of(written.target);
-    let lock = lock_question(&written, name, &key, relation)?;
-    let choose = choose_question(&written, name, &key, (key_type, catalog))?;
-    let write = numbered(statement, now, |copy, mem| by_key(copy, mem, &written, name, &key, own))?;
-    let changes = |set: &Assignment<'_>| match set.value {
-        New::OfSubquery(link, _) => {
-            is_volatile(Node::SubLink(link), catalog) || groups(link, catalog).is_none()
-        }
-        New::Expression(_) => false,
-    };
-    if written.set.iter().any(changes) {
-        return Err(refuse("several columns set from a subquery that may choose another row each time"));
-    }
+    let about = About { relation, key: &key, catalog };
+    let lock = lock_question(&written, &about, None)?;
+    let choose = choose_question(&written, &about, None)?;
+    let write = numbered(statement, now, |copy, mem| by_key(copy, mem, &written, &key, own))?;
+    check_subqueries(&written, catalog)?;
     let new_tenant = written.set.iter().find(|set| set.column == tenant_column.name);
     if new_tenant.is_some() && written.set.iter().any(|set| set.part) {
         return Err(refuse("a part of a column and the tenant column, set at once"));
@@ -111,10 +112,29 @@ pub(crate) fn chosen(
             put: put(statement, relation, &written, key.len(), own, now)?,
         }),
     };
-    Ok(Chosen { lock, choose, keys: key.len(), tenant, write, moving })
+    let returned = written.foreign.places();
+    Ok(Chosen { lock, choose, keys: key.len(), tenant, write, returned, moving })
 }
 
-fn taken_apart<'a>(statement: Node<'a>, relation: &Relation, keys: usize) -> Result<Written<'a>, Refusal> {
+/// Refuses subqueries that are asked for one column after the other and may choose another row each time.
+pub(super) fn check_subqueries(written: &Written<'_>, catalog: &Catalog) -> Result<(), Refusal> {
+    let changes = |set: &Assignment<'_>| match set.value {
+        New::OfSubquery(link, _) => {
+            is_volatile(Node::SubLink(link), catalog) || groups(link, catalog).is_none()
+        }
+        New::Expression(_) => false,
+    };
+    match written.set.iter().any(changes) {
+        true => Err(refuse("several columns set from a subquery that may choose another row each time")),
+        false => Ok(()),
+    }
+}
+
+pub(super) fn taken_apart<'a>(
+    statement: Node<'a>,
+    relation: &Relation,
+    keys: usize,
+) -> Result<Written<'a>, Refusal> {
     let unknown = || refuse("a write of this form");
     let written = match statement {
         Node::DeleteStmt(delete) => Written {
@@ -123,6 +143,7 @@ fn taken_apart<'a>(statement: Node<'a>, relation: &Relation, keys: usize) -> Res
             from: delete.using_clause(),
             condition: delete.where_clause(),
             returning: delete.returning_clause(),
+            foreign: Foreign::default(),
             set: Vec::new(),
         },
         Node::UpdateStmt(update) => Written {
@@ -131,31 +152,37 @@ fn taken_apart<'a>(statement: Node<'a>, relation: &Relation, keys: usize) -> Res
             from: update.from_clause(),
             condition: update.where_clause(),
             returning: update.returning_clause(),
+            foreign: Foreign::default(),
             set: assignments(update, relation, keys)?,
         },
         _ => return Err(unknown()),
     };
-    let reads_others = |returning: &ReturningClause| {
-        !written.from.is_empty()
-            && returning.exprs().iter().any(|item| !names_only(item, name_of(written.target)))
+    let computed = written.set.iter().filter(|set| matches!(set.from, Value::Computed(_))).count();
+    let target = (name_of(written.target), relation);
+    let foreign = match written.from.is_empty() {
+        true => Foreign::none(written.returning, keys + computed)?,
+        false => Foreign::of(written.returning, target, keys + computed)?,
     };
-    if written.returning.is_some_and(reads_others) {
-        return Err(refuse("RETURNING columns of other tables than the written one"));
-    }
-    Ok(written)
+    Ok(Written { foreign, ..written })
 }
 
 pub(super) fn name_of(target: &RangeVar) -> &str {
     target.alias().and_then(|alias| alias.aliasname()).or(target.relname()).unwrap_or_default()
 }
 
-/// True where all columns that stand below are qualified with this name, and nothing is a subquery.
-pub(super) fn names_only(node: Node<'_>, name: &str) -> bool {
+/// True where all columns that stand here are those of the table that has this name in the statement, and nothing is
+/// a subquery. A column without a table's name is one of it where it has such a column: else it would be ambiguous.
+pub(super) fn names_only(node: Node<'_>, name: &str, relation: &Relation) -> bool {
     let foreign = |node: Node<'_>| match node {
         Node::SubLink(_) | Node::CurrentOfExpr(_) => true,
-        Node::ColumnRef(column) => {
-            column.fields().len() < 2 || column.fields().first().and_then(Node::as_str) != Some(name)
-        }
+        Node::ColumnRef(column) => match column.fields().len() {
+            1 => column
+                .fields()
+                .first()
+                .and_then(Node::as_str)
+                .is_none_or(|own| relation.column(own).is_none()),
+            _ => column.fields().first().and_then(Node::as_str) != Some(name),
+        },
         _ => false,
     };
     !foreign(node) && (matches!(node, Node::None) || !any(node, foreign))
@@ -165,18 +192,20 @@ pub(super) fn any(node: Node<'_>, wanted: impl Fn(Node<'_>) -> bool) -> bool {
     walk_manual(node, |node| if wanted(node) { ControlFlow::Break(()) } else { Recurse::yes() }).is_some()
 }
 
-/// True where a function below may give another value at each call.
+/// True where a function here may give another value at each call.
 fn is_volatile(node: Node<'_>, catalog: &Catalog) -> bool {
-    any(node, |node| match node {
+    let is_volatile = |node: Node<'_>| match node {
         Node::FuncCall(call) => function_name(call)
             .and_then(|name| catalog.functions.get(name))
             .is_none_or(|facts| facts.volatility == Volatility::Volatile),
         _ => false,
-    })
+    };
+    is_volatile(node) || any(node, is_volatile)
 }
 
 /// The parts of a condition that concern the written row alone.
-fn local<'a>(written: &Written<'a>, name: &str) -> Vec<Node<'a>> {
+fn local<'a>(written: &Written<'a>, relation: &Relation, catalog: &Catalog) -> Vec<Node<'a>> {
+    let name = name_of(written.target);
     let parts: Vec<Node<'a>> = match written.condition {
         Node::None => Vec::new(),
         Node::BoolExpr(all) if all.boolop == BoolExprType::AND_EXPR => all.args().iter().collect(),
@@ -185,42 +214,60 @@ fn local<'a>(written: &Written<'a>, name: &str) -> Vec<Node<'a>> {
     let is_subquery = |node: Node<'_>| matches!(node, Node::SubLink(_));
     let is_local = |part: &Node<'a>| match written.from.is_empty() {
         true => !is_subquery(*part) && !any(*part, is_subquery),
-        false => names_only(*part, name),
+        false => names_only(*part, name, relation),
     };
-    parts.into_iter().filter(is_local).collect()
+    // What is another value each time is asked once, where the rows are chosen.
+    parts.into_iter().filter(|part| is_local(part) && !is_volatile(*part, catalog)).collect()
 }
 
 /// Locks rows in the order of their keys, so that two such writes do not wait for each other crosswise.
-fn lock_question(
+pub(super) fn lock_question(
     written: &Written<'_>,
-    name: &str,
-    key: &[&str],
-    relation: &Relation,
+    about: &About<'_>,
+    now: Option<&str>,
 ) -> Result<Question, Refusal> {
-    let conditions = local(written, name);
+    let About { relation, key, catalog } = about;
+    let name = name_of(written.target);
+    let conditions = local(written, relation, catalog);
     let is_ordered =
         |column: &str| relation.columns.iter().any(|known| known.name == column && has_known_order(known));
-    let places = (1..).zip(key).filter(|(_, column)| is_ordered(column)).map(|(place, _): (u32, _)| place);
+    let places = (1..).zip(*key).filter(|(_, column)| is_ordered(column)).map(|(place, _): (u32, _)| place);
     let places: Vec<String> = places.map(|place| place.to_string()).collect();
-    let locking = parsed(&format!("SELECT FROM x ORDER BY {} FOR UPDATE", places.join(", ")))?;
+    let order = if places.is_empty() { String::new() } else { format!("ORDER BY {}", places.join(", ")) };
+    let locking = parsed(&format!("SELECT FROM x {order} {}", strength(written, relation)))?;
     let Some(Node::SelectStmt(locking)) = locking.first().map(|statement| statement.stmt()) else {
         return Err(refuse("a write"));
     };
-    asked(|mem| {
+    asked(now, |mem| {
         let mut select = mem.make_node::<SelectStmt>();
         let mut fields = select.as_mut();
         fields.set_target_list(mem.make_list(&keys_of(name, key, mem)));
         fields.set_from_clause(mem.make_list(&[mem.make_unique(written.target).uncast()]));
-        let parts: Vec<Unique<'_, Node<'_>>> =
-            conditions.iter().map(|condition| mem.make_unique(*condition).uncast()).collect();
-        if !parts.is_empty() {
-            let all = mem.make_bool_expr(BoolExprType::AND_EXPR, mem.make_list(&parts));
-            fields.set_where_clause(all.uncast());
+        match conditions.as_slice() {
+            [] => {}
+            [only] => fields.set_where_clause(mem.make_unique(*only).uncast()),
+            conditions => {
+                let parts: Vec<Unique<'_, Node<'_>>> =
+                    conditions.iter().map(|condition| mem.make_unique(*condition).uncast()).collect();
+                let all = mem.make_bool_expr(BoolExprType::AND_EXPR, mem.make_list(&parts));
+                fields.set_where_clause(all.uncast());
+            }
         }
         fields.set_sort_clause(mem.make_unique(locking.sort_clause()));
         fields.set_locking_clause(mem.make_unique(locking.locking_clause()));
-        select.uncast()
+        Ok(select.uncast())
     })
+}
+
+/// The lock that PostgreSQL itself takes: what only refers to the rows waits where they go or get another key.
+fn strength(written: &Written<'_>, relation: &Relation) -> &'static str {
+    let sets = |at: &usize| {
+        relation.columns.get(*at).is_some_and(|key| written.set.iter().any(|set| set.column == key.name))
+    };
+    match written.set.is_empty() || relation.unique_keys.iter().flatten().any(sets) {
+        true => "FOR UPDATE",
+        false => "FOR NO KEY UPDATE",
+    }
 }
 
 /// A constant for the tenant column, which a SELECT would give another type.
@@ -234,19 +281,34 @@ fn as_key<'mem>(constant: Node<'_>, key_type: KeyType, mem: MemoryToken<'mem>) -
     mem.make_type_cast(mem.make_unique(constant).uncast(), mem.make_list(&names)).uncast()
 }
 
-fn choose_question(
+/// Gives the keys of the rows that are meant, then their new values.
+pub(super) fn choose_question(
     written: &Written<'_>,
-    name: &str,
-    key: &[&str],
-    (key_type, catalog): (KeyType, &Catalog),
+    about: &About<'_>,
+    now: Option<&str>,
 ) -> Result<Question, Refusal> {
-    asked(|mem| {
+    let About { relation, key, catalog } = about;
+    let name = name_of(written.target);
+    let default = |column: &str| relation.columns.iter().find(|known| known.name == column);
+    asked(now, |mem| {
         let mut select = mem.make_node::<SelectStmt>();
         let mut fields = select.as_mut();
         let mut targets = keys_of(name, key, mem);
-        for set in written.set.iter().filter(|set| matches!(set.from, Value::Computed(_))) {
+        let place = |set: &'_ Assignment<'_>| match set.from {
+            Value::Computed(place) => Some(place),
+            Value::Own => None,
+        };
+        let mut computed: Vec<_> = written.set.iter().filter(|set| place(set).is_some()).collect();
+        computed.sort_by_key(|set| place(set));
+        for set in computed {
             let node = match set.value {
-                New::Expression(node @ Node::A_Const(_)) => as_key(node, key_type, mem),
+                New::Expression(node @ Node::A_Const(_)) => match relation.tenant_column() {
+                    Some((_, key_type)) => as_key(node, key_type, mem),
+                    None => mem.make_unique(node).uncast(),
+                },
+                New::Expression(Node::SetToDefault(_)) => {
+                    default_of(default(set.column).ok_or_else(|| refuse("a write of this form"))?, mem)?
+                }
                 New::Expression(node) => mem.make_unique(node).uncast(),
                 New::OfSubquery(link, place) => {
                     column_of(link, place, groups(link, catalog) == Some(true), mem)
@@ -254,13 +316,15 @@ fn choose_question(
             };
             targets.push(mem.make_res_target(None, mem.empty(), node));
         }
+        let foreign = written.foreign.nodes(mem).into_iter();
+        targets.extend(foreign.map(|node| mem.make_res_target(None, mem.empty(), node)));
         fields.set_target_list(mem.make_list(&targets));
         let mut from = vec![mem.make_unique(written.target).uncast()];
         from.extend(written.from.iter().map(|item| mem.make_unique(item).uncast()));
         fields.set_from_clause(mem.make_list(&from));
         fields.set_where_clause(mem.make_unique(written.condition).uncast());
         fields.set_with_clause(mem.make_unique(written.with));
-        select.uncast()
+        Ok(select.uncast())
     })
 }
 
@@ -277,13 +341,17 @@ pub(super) fn keys_of<'mem>(
     key.iter().map(target).collect()
 }
 
-/// A SELECT as a question, its parameters numbered anew.
+/// A SELECT as a question, its parameters numbered anew; its clock stopped at `now`, where that is given.
 fn asked(
-    select: impl for<'mem> FnOnce(MemoryToken<'mem>) -> Unique<'mem, Node<'mem>>,
+    now: Option<&str>,
+    select: impl for<'mem> FnOnce(MemoryToken<'mem>) -> Result<Unique<'mem, Node<'mem>>, Refusal>,
 ) -> Result<Question, Refusal> {
     let mut numbers = Renumber::default();
     let tree = try_owned(|mem| {
-        let mut raw = mem.make_raw_stmt(select(mem));
+        let mut raw = mem.make_raw_stmt(select(mem)?);
+        if now.is_some_and(|now| !stop_clock(&mut raw, mem, now)) {
+            return Err(refuse("an expression that reads the clock"));
+        }
         numbers.transform_raw_stmt(raw.as_mut());
         Ok::<_, Refusal>(raw)
     })?;
@@ -293,7 +361,7 @@ fn asked(
 }
 
 /// The statement changed in this way, its clock stopped and its parameters numbered anew.
-fn numbered(
+pub(super) fn numbered(
     statement: &RawStmt,
     now: &str,
     change: impl for<'mem> FnOnce(&mut Unique<'mem, &'mem RawStmt>, MemoryToken<'mem>) -> Result<(), Refusal>,
@@ -312,14 +380,14 @@ fn numbered(
 }
 
 /// The statement for one row: its values given, its key in WHERE.
-fn by_key<'mem>(
+pub(super) fn by_key<'mem>(
     copy: &mut Unique<'mem, &'mem RawStmt>,
     mem: MemoryToken<'mem>,
     written: &Written<'_>,
-    name: &str,
     key: &[&str],
     own: u16,
 ) -> Result<(), Refusal> {
+    let name = name_of(written.target);
     let condition = mem.make_unique(condition_of(name, key, own)?.node()?).uncast();
     let mut root = copy.as_mut();
     match root.stmt_mut() {
@@ -342,7 +410,7 @@ fn by_key<'mem>(
         }
         _ => return Err(refuse("a write of this form")),
     }
-    Ok(())
+    written.foreign.replace(copy, mem, own)
 }
 
 fn slot<'mem>(own: u16, column: usize, mem: MemoryToken<'mem>) -> Unique<'mem, Node<'mem>> {
@@ -409,6 +477,7 @@ fn put(
     now: &str,
 ) -> Result<Numbered, Refusal> {
     let computed = written.set.iter().filter(|set| matches!(set.from, Value::Computed(_))).count();
+    let computed = computed + written.foreign.len();
     let columns = stored(relation);
     let names: Vec<String> = columns.iter().map(|column| quote_identifier(column)).collect();
     let marks: Vec<String> =
@@ -440,7 +509,7 @@ fn put(
         let mut select = mem.make_node::<SelectStmt>();
         select.as_mut().set_values_lists(mem.make_list(&[mem.make_list(&cells).uncast()]));
         insert.set_select_stmt(select.uncast());
-        Ok(())
+        written.foreign.replace(copy, mem, own)
     })
 }
 

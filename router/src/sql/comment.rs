@@ -1,6 +1,8 @@
 //! The tenant that a comment names: `/*tenant='acme'*/`, or among the other pairs that sqlcommenter
 //! writes, `/*action='list',tenant='a%20b'*/`.
 
+use std::fmt::Write;
+
 use super::lex::{Token, Tokens};
 
 /// The tenant named by the comments of a statement's text; `None` where none or several are named.
@@ -12,6 +14,20 @@ pub(super) fn tenant_of(text: &str) -> Option<String> {
     let mut tenants = comments.filter_map(|(_, range)| pair(text.get(range)?));
     let first = tenants.next()?;
     tenants.all(|tenant| tenant == first).then_some(first)
+}
+
+/// The comment that names this tenant.
+pub fn tenant_comment(tenant: &str) -> String {
+    let mut value = String::new();
+    for byte in tenant.bytes() {
+        match byte.is_ascii_alphanumeric() {
+            true => value.push(char::from(byte)),
+            false => {
+                let _ = write!(value, "%{byte:02X}");
+            }
+        }
+    }
+    format!("/*tenant='{value}'*/")
 }
 
 fn pair(comment: &str) -> Option<String> {
@@ -51,6 +67,13 @@ fn decoded(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comment_names_any_tenant() {
+        for tenant in ["acme", "a b", "o'neil", "*/ select 1 /*", "-7", "ärger%41\\", ""] {
+            assert_eq!(tenant_of(&format!("{} SELECT 1", tenant_comment(tenant))).as_deref(), Some(tenant));
+        }
+    }
 
     #[test]
     fn a_tenant_in_a_comment_is_found() {

@@ -49,15 +49,11 @@ pub(crate) fn copied_write(statement: &RawStmt, relation: &Relation) -> Result<C
     if let (Deed::Insert | Deed::InsertOrUpdate(_), Some(column)) = (&deed, relation.hidden().first()) {
         return Err(hidden_reason(relation, column));
     }
-    let key: Vec<&str> = match relation.unique_keys.first() {
-        Some(key) if key.iter().all(|at| relation.columns.get(*at).is_some_and(|column| column.not_null)) => {
-            key.iter().filter_map(|at| relation.columns.get(*at)).map(|column| column.name.as_str()).collect()
-        }
+    let key: Vec<&str> = match relation.row_key() {
+        Some(key) => key,
         // A row that is new on one server is new on all; only one that is there must be found again.
-        Some(_) | None if matches!(deed, Deed::Insert) => Vec::new(),
-        Some(_) | None => {
-            return Err(refuse(format!("table \"{}\" has no primary key", relation.name), "Add one."));
-        }
+        None if matches!(deed, Deed::Insert) => Vec::new(),
+        None => return Err(without_key(relation)),
     };
     let all: Vec<&str> = relation
         .columns
@@ -223,6 +219,11 @@ fn push<'mem>(
         let target = mem.make_res_target(None, mem.empty(), value);
         returning.exprs_mut().push(mem, target.uncast());
     }
+}
+
+/// Rows of a table that nothing tells apart cannot be found again in another copy.
+pub(super) fn without_key(relation: &Relation) -> Refusal {
+    refuse(format!("table \"{}\" has no primary key", relation.name), "Add one.")
 }
 
 fn refuse(what: String, hint: &str) -> Refusal {

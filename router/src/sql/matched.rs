@@ -63,7 +63,7 @@ fn target_name(target: &RangeVar) -> &str {
     target.alias().and_then(|alias| alias.aliasname()).or(target.relname()).unwrap_or_default()
 }
 
-fn source_name(source: Node<'_>) -> Option<String> {
+pub(super) fn source_name(source: Node<'_>) -> Option<String> {
     let alias = match source {
         Node::RangeVar(range) => return Some(target_name(range).to_owned()),
         Node::RangeSubselect(subselect) => subselect.alias(),
@@ -75,7 +75,7 @@ fn source_name(source: Node<'_>) -> Option<String> {
 }
 
 /// True where a condition or an action names a CTE of the statement.
-fn names_ctes(merge: &MergeStmt) -> bool {
+pub(super) fn names_ctes(merge: &MergeStmt) -> bool {
     let ctes: Vec<&str> = merge
         .with_clause()
         .into_iter()
@@ -124,7 +124,7 @@ fn qualified(column: &pg_raw_parse::nodes::ColumnRef) -> Option<(&str, &str)> {
 }
 
 /// The SELECT that gives the rows of the source.
-fn question(merge: &MergeStmt) -> Result<Question, Refusal> {
+pub(super) fn question(merge: &MergeStmt) -> Result<Question, Refusal> {
     let star = super::rewrite::trees("SELECT *")?;
     let Some(Node::SelectStmt(star)) = star.first().map(|statement| statement.stmt()) else {
         return Err(refuse("this statement"));
@@ -163,20 +163,30 @@ impl Matched {
         first: u32,
         now: &str,
     ) -> Result<Numbered, Refusal> {
-        let source = rows_item(columns, rows, first, &self.name)?;
-        let item = match source.first().map(|source| source.stmt()) {
-            Some(Node::SelectStmt(select)) => select.from_clause().first(),
-            Some(_) | None => None,
-        };
-        let item = item.ok_or_else(|| refuse("this statement"))?;
-        merge_text(statement, &self.relation, now, |copy, mem| {
-            let mut root = copy.as_mut();
-            if let NodeMut::MergeStmt(mut merge) = root.stmt_mut() {
-                merge.set_with_clause(mem.make_unique(None::<&WithClause>));
-                merge.set_source_relation(mem.make_unique(item).uncast());
-            }
-        })
+        text_over(statement, &self.relation, (columns, rows, first, &self.name), now)
     }
+}
+
+/// The MERGE over so many rows of these columns as its source, which has this name.
+pub(super) fn text_over(
+    statement: &RawStmt,
+    relation: &Relation,
+    (columns, rows, first, name): (&Columns, usize, u32, &str),
+    now: &str,
+) -> Result<Numbered, Refusal> {
+    let source = rows_item(columns, rows, first, name)?;
+    let item = match source.first().map(|source| source.stmt()) {
+        Some(Node::SelectStmt(select)) => select.from_clause().first(),
+        Some(_) | None => None,
+    };
+    let item = item.ok_or_else(|| refuse("this statement"))?;
+    merge_text(statement, relation, now, |copy, mem| {
+        let mut root = copy.as_mut();
+        if let NodeMut::MergeStmt(mut merge) = root.stmt_mut() {
+            merge.set_with_clause(mem.make_unique(None::<&WithClause>));
+            merge.set_source_relation(mem.make_unique(item).uncast());
+        }
+    })
 }
 
 /// A MERGE with its clock stopped, also that of the defaults that it uses.
@@ -267,7 +277,7 @@ fn stamp<'mem>(
     Ok(())
 }
 
-fn refuse(what: &str) -> Refusal {
+pub(super) fn refuse(what: &str) -> Refusal {
     Refusal::unsupported(
         format!("{what}, where MERGE concerns rows of several servers"),
         "Name the tenant of each row in the source, and join it by the tenant column.",

@@ -3,7 +3,7 @@
 use crate::stage::{Pair, each_row_is_at_home, nothing_is_left_prepared, stage};
 
 /// Writes that need rows of other servers than the written row's, or give rows another tenant.
-const CHOSEN: [&str; 25] = [
+const CHOSEN: [&str; 27] = [
     "UPDATE users SET (name, score) = (SELECT max(name), max(total) + 1 FROM orders JOIN users u USING (id)) WHERE id = 1 RETURNING *",
     "UPDATE users SET (score, name) = (SELECT count(*), 'n' || users.id FROM orders o WHERE o.id = users.id), country = DEFAULT WHERE tenant_id > 20",
     "UPDATE orders SET (user_id, total) = ROW (DEFAULT, (SELECT max(score) FROM users)), tags[2] = (SELECT min(id) FROM users) WHERE id = 1 RETURNING tenant_id, user_id, total, tags",
@@ -16,6 +16,8 @@ const CHOSEN: [&str; 25] = [
     "UPDATE users u SET name = 'top' || u.name, score = DEFAULT WHERE score >= (SELECT avg(score) FROM users) RETURNING *",
     "DELETE FROM orders o USING users u WHERE u.id = o.user_id AND u.tenant_id = 2 AND o.tenant_id > 25",
     "WITH best AS (SELECT tenant_id FROM orders ORDER BY total DESC, tenant_id LIMIT 3) UPDATE users SET name = 'best' WHERE tenant_id IN (SELECT tenant_id FROM best)",
+    "UPDATE users u SET score = score + most FROM (SELECT user_id, max(total) AS most FROM orders GROUP BY user_id) o WHERE o.user_id = u.id AND tenant_id < 4 RETURNING u.*, o.most, o.most + u.score AS sum, name || user_id",
+    "UPDATE orders SET tenant_id = orders.tenant_id + 300 FROM (SELECT max(score) AS top FROM users) s WHERE orders.id = 2 AND top > 0 AND orders.tenant_id BETWEEN 6 AND 8 RETURNING orders.tenant_id, total, top",
     "UPDATE users SET score = 1 WHERE tenant_id = (SELECT max(tenant_id) FROM orders) RETURNING tenant_id, id",
     "DELETE FROM users WHERE score > (SELECT sum(total) FROM orders) RETURNING id, name",
     "UPDATE users SET tenant_id = 1000 + tenant_id WHERE id = 2 RETURNING tenant_id, id, name, score, made",
@@ -64,6 +66,7 @@ async fn writes_that_need_rows_of_other_servers_are_those_of_one_server() {
     }
     pair.holds_the_same("users").await;
     pair.holds_the_same("orders").await;
+    pair.refused("UPDATE users SET name = name WHERE id = (SELECT max(user_id) FROM orders) RETURNING (SELECT count(*) FROM orders)").await;
     each_row_is_at_home("chosen.users").await;
     each_row_is_at_home("chosen.orders").await;
     nothing_is_left_prepared().await;

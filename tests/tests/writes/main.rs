@@ -10,12 +10,14 @@
 //! | `copied_in` | COPY FROM STDIN of rows of several servers, with every option |
 //! | `returned` | what writes return: its tags, its bound |
 //! | `references` | tables of which every server has a copy |
+//! | `by_rows` | the same, written by rows of sharded tables |
 //! | `chosen` | UPDATE and DELETE that need rows of other servers |
 //! | `merges` | MERGE over several servers |
 //! | `with` | CTEs that write or lock rows |
 //! | `locked` | rows of several servers, locked |
 #![allow(clippy::unwrap_used)]
 
+mod by_rows;
 mod chosen;
 mod copied_in;
 mod copy;

@@ -2,9 +2,10 @@
 
 use super::super::place::Placing;
 use super::super::request::Request;
-use super::super::{everywhere, stored};
+use super::super::{chosen_copies, everywhere, stored};
 use super::anywhere::without_tenants;
 use super::keys::by_keys;
+use super::several::no_plan_of_one;
 use super::tenant::of_one_tenant;
 use crate::plan::{Refusal, Tenants, Verdict, Way};
 use crate::sql::keys::Use;
@@ -76,6 +77,9 @@ fn decide_rows(request: &Request<'_>, subject: &Statement) -> Result<Verdict, Re
         return Ok(verdict);
     }
     if several && !request.touched().writes.is_empty() {
+        if let Some(verdict) = copies_by_rows(request)? {
+            return Ok(verdict);
+        }
         return Err(Refusal::unsupported(
             "one statement writes a table of which every server has a copy, and reads or writes sharded tables",
             "Read first, then write in a statement of its own.",
@@ -91,6 +95,20 @@ fn decide_rows(request: &Request<'_>, subject: &Statement) -> Result<Verdict, Re
             stored::over_several(request)?.ok_or(refusal)
         }
         (verdict, _) => verdict,
+    }
+}
+
+/// UPDATE and DELETE of a table of which every server has a copy, by rows of sharded tables.
+fn copies_by_rows(request: &Request<'_>) -> Result<Option<Verdict>, Refusal> {
+    let statement = request.statement;
+    let changes = statement.word_of_change().is_some();
+    let only_reads = request.touched().sharded.iter().all(|reference| reference.used == Use::Read);
+    if statement.is_explain() && matches!(request.subject().kind(), Kind::Write) {
+        return Err(no_plan_of_one());
+    }
+    match matches!(statement.kind(), Kind::Write) && changes && only_reads && !statement.has_steps() {
+        true => chosen_copies::over_several(request),
+        false => Ok(None),
     }
 }
 

@@ -154,7 +154,7 @@ fn is_insert(request: &Request<'_>) -> bool {
 }
 
 /// EXPLAIN of what is done step by step, each with a plan that depends on what the one before gave.
-fn no_plan_of_one() -> Refusal {
+pub(super) fn no_plan_of_one() -> Refusal {
     Refusal::unsupported(
         "EXPLAIN of a write, or a lock of the first rows, that servers do step by step together",
         "Explain the SELECT that it begins with, or name one tenant.",

@@ -44,7 +44,7 @@ pub(crate) use core::{Core, Outlook, ordinal};
 pub(crate) use expression::is_plain;
 pub(crate) use functions::is_same_everywhere;
 pub(crate) use merge_into::check_matched;
-pub(crate) use names::{function_name, output_name};
+pub(crate) use names::{fields_of, function_name, output_name};
 pub(crate) use outputs::without_places;
 pub(crate) use split::split;
 pub(crate) use write::{check_insert_clauses, is_same_anywhere, is_stamped, sharded_table, split_write};

@@ -5,7 +5,7 @@ use pg_raw_parse::list::NodeList;
 use pg_raw_parse::nodes::{ColumnRef, FuncCall, SQLValueFunctionOp, TypeName};
 
 /// The parts of a column's name; `None` for a star.
-pub(super) fn fields_of(column: &ColumnRef) -> Option<Vec<&str>> {
+pub(crate) fn fields_of(column: &ColumnRef) -> Option<Vec<&str>> {
     column.fields().iter().map(Node::as_str).collect()
 }
 

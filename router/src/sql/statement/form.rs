@@ -61,9 +61,13 @@ impl Statement {
         matches!(self.said.kind, Kind::CreateAs { .. })
     }
 
-    /// True for DELETE.
-    pub(crate) fn deletes_rows(&self) -> bool {
-        matches!(self.raw().stmt(), Node::DeleteStmt(_))
+    /// The first word of the tag of an UPDATE or a DELETE.
+    pub(crate) fn word_of_change(&self) -> Option<&'static str> {
+        match self.raw().stmt() {
+            Node::DeleteStmt(_) => Some("DELETE"),
+            Node::UpdateStmt(_) => Some("UPDATE"),
+            _ => None,
+        }
     }
 
     /// True for MERGE.
