@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::request::Request;
 use super::{Parameter, Refusal};
 use crate::ids::{MoveId, ServerId};
-use crate::sql::gather::{Cut, Effort, Given, Part, cut, group_by_dependents};
+use crate::sql::gather::{Cut, Effort, Given, Keys, Limit, Part, Question, cut, group_by_dependents};
 use crate::sql::{self, Filter, Tree};
 
 /// How a statement is gathered. Its legs give the parts' rows: the number of the part from 1, then the
@@ -27,6 +27,20 @@ pub struct GatherPlan {
     pub many: bool,
     /// The server that must compute the answer; `None`: any of the legs'.
     pub place: Option<ServerId>,
+    /// What the legs may leave out where they give many rows.
+    pub keys: Option<Arc<KeyPlan>>,
+}
+
+/// Keys that are asked for first, so that legs leave out what has none of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPlan {
+    /// What is asked for.
+    pub questions: Vec<Question>,
+    /// Which parts need which.
+    pub limits: Vec<Limit>,
+    /// For each leg in order, the texts of the questions and that of the leg itself, whose parameters are those of the
+    /// gather's legs and, of each question, an array or NULL.
+    pub legs: Vec<(Vec<Arc<str>>, Arc<str>)>,
 }
 
 /// Plans a SELECT that no merge does exactly: the plan, and each leg's text in the order of `hidden`, which
@@ -47,23 +61,43 @@ pub(super) fn gather(
     let statement = extended.as_ref().and_then(|trees| trees.first()).unwrap_or(statement);
     let of = |effort| {
         let cut = cut(statement, request.catalog, path, given, effort, request.session.now.now())?;
-        let text_for = |moves: &&[MoveId]| match moves {
-            [] => Ok(Arc::clone(&cut.leg)),
+        let text_for = |text: &Arc<str>, moves: &&[MoveId]| match moves {
+            [] => Ok(Arc::clone(text)),
             moves => {
                 let filter = Filter { tenant: None, hidden: moves.to_vec() };
-                sql::restrict_text(&cut.leg, request.catalog, path, &filter)
+                sql::restrict_text(text, request.catalog, path, &filter)
             }
         };
-        let texts = hidden.iter().map(text_for).collect::<Result<Vec<_>, Refusal>>()?;
-        Ok((cut, texts))
+        let texts =
+            hidden.iter().map(|moves| text_for(&cut.leg, moves)).collect::<Result<Vec<_>, Refusal>>()?;
+        let keys = cut.keys.as_ref().and_then(|keys| key_plan(keys, hidden, text_for).ok());
+        Ok((cut, texts, keys))
     };
     // What the servers cannot compute, or not without the rows that moves hide, is computed of more rows.
-    let (cut, texts) = of(Effort::Reduce).or_else(|_: Refusal| of(Effort::Select))?;
-    let Cut { parts, parameters, absent, over_arrays, over_tables, many, home, held, leg: _ } = cut;
+    let (cut, texts, keys) = of(Effort::Reduce).or_else(|_: Refusal| of(Effort::Select))?;
+    let Cut { parts, parameters, absent, over_arrays, over_tables, many, home, held, .. } = cut;
     let place = match (held, request.session.held) {
         (true, Some(held)) => Some(held),
         (true, None) => Some(ServerId::HOME),
         (false, _) => home.then_some(ServerId::HOME),
     };
-    Ok((GatherPlan { parts, parameters, absent, over_arrays, over_tables, many, place }, texts))
+    let keys = keys.map(Arc::new);
+    Ok((GatherPlan { parts, parameters, absent, over_arrays, over_tables, many, place, keys }, texts))
+}
+
+/// The keys with their texts for each leg.
+fn key_plan(
+    keys: &Keys,
+    hidden: &[&[MoveId]],
+    text_for: impl Fn(&Arc<str>, &&[MoveId]) -> Result<Arc<str>, Refusal>,
+) -> Result<KeyPlan, Refusal> {
+    let leg = |moves: &&[MoveId]| {
+        let questions = keys.questions.iter().map(|question| text_for(&question.text, moves));
+        Ok::<_, Refusal>((questions.collect::<Result<Vec<_>, Refusal>>()?, text_for(&keys.leg, moves)?))
+    };
+    Ok(KeyPlan {
+        questions: keys.questions.clone(),
+        limits: keys.limits.clone(),
+        legs: hidden.iter().map(leg).collect::<Result<Vec<_>, Refusal>>()?,
+    })
 }

@@ -24,11 +24,11 @@ mod stored;
 mod types;
 mod writes;
 
-pub use crate::sql::gather::{Part, PartColumn};
+pub use crate::sql::gather::{Limit, Part, PartColumn, Question};
 pub use chosen::{ChosenWrite, RowDeed, RowWrite};
 pub use chosen_copies::CopiesWrite;
 pub use decide::plan;
-pub use gather::GatherPlan;
+pub use gather::{GatherPlan, KeyPlan};
 pub use insert::{Argument, Computed, Division, Insert, InsertPart};
 pub use locked::{Asked, Key, KeyForm, LockedRows};
 pub use matched::MatchedRows;

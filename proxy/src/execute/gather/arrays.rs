@@ -54,6 +54,12 @@ impl Rows {
         Some(self.tuples.len() - before)
     }
 
+    /// These rows, too.
+    pub(super) fn join(&mut self, more: Rows) {
+        self.count += more.count;
+        self.tuples.unsplit(more.tuples);
+    }
+
     /// How many bytes they are.
     pub(super) fn size(&self) -> usize {
         self.tuples.len()

@@ -53,6 +53,11 @@ impl Bound {
         self.together.as_ref().is_some_and(Together::is_torn)
     }
 
+    /// What was taken is not kept.
+    pub(super) fn give_back(&self, bytes: u64) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     fn described(&self) {
         if let Some(together) = &self.together {
             together.described();
@@ -126,6 +131,25 @@ async fn read(
 }
 
 impl Given {
+    /// True where it has more rows than this.
+    pub(super) fn exceeds(&self, most: i32) -> bool {
+        let count: usize = self.parts.iter().map(|rows| rows.count).sum();
+        i32::try_from(count).map_or(true, |count| count > most)
+    }
+
+    /// Forgets its rows.
+    pub(super) fn clear(&mut self) {
+        self.parts.iter_mut().for_each(|rows| *rows = Rows::default());
+    }
+
+    /// The rows that came after its own.
+    pub(super) fn join(&mut self, more: Given) {
+        self.parts.iter_mut().zip(more.parts).for_each(|(rows, more)| rows.join(more));
+        self.bytes += more.bytes;
+        self.has_more = more.has_more;
+        self.ended = more.ended;
+    }
+
     /// One more row; its bytes.
     pub(super) fn take(&mut self, parts: &[Part], body: &[u8]) -> Option<u64> {
         let fields = Fields::read(body)?;

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::answer::write_over_arrays;
 use super::collect::{Bound, Given, collect};
-use super::run::parameters_of;
+use super::keys::{Keys, titles};
+use super::run::{few, first_rows, parameters_of};
 use crate::execute::executor::Executor;
 use crate::execute::leg::{LegAsk, reply};
 use crate::execute::merge::stop;
@@ -73,7 +74,12 @@ async fn explain(
     }
     let given = match analyze {
         true => gathered(executor, tree, decision, plan, prefix, ask).await?,
-        false => Vec::new(),
+        false => {
+            for title in plan.keys.iter().flat_map(|keys| titles(keys)) {
+                tree.say(&format!("{title}, where there are many rows")).await?;
+            }
+            Vec::new()
+        }
     };
     let place = plan.place.unwrap_or(legs.first().map_or(ServerId::HOME, |leg| leg.server));
     executor.branch(&router::plan::Leg::on(place), decision).await.map_err(|hindrance| match hindrance {
@@ -112,10 +118,36 @@ async fn gathered(
         connection.owe_ready();
         connection.flush().await?;
     }
-    let bound = Bound::new(executor.fleet.config.load().gather.max_bytes);
-    let given = collect(executor, tree.peer, legs, plan, &bound).await?;
+    let config = executor.fleet.config.load().gather.clone();
+    let bound = Bound::new(config.max_bytes);
+    let mut given = collect(executor, tree.peer, legs, plan, &bound).await?;
+    let mut bytes = 0;
+    let most = first_rows(few(plan, config.array_rows));
+    let many = given.iter().any(|given| given.exceeds(most));
+    if let Some(keys) = plan.keys.as_deref().filter(|_| plan.many && many) {
+        let keys = Keys::ask(executor, tree.peer, legs, (keys, ask.parameters), &bound).await?;
+        bytes = keys.bytes;
+        if keys.are_found() {
+            for leg in keys.legs(legs) {
+                let text = leg.text.as_deref().unwrap_or_default();
+                let parameters = keys.parameters(parameters.clone());
+                let connection = executor.connection(leg.server);
+                LegAsk { text, parameters: &parameters, formats: &[1] }.write(connection);
+                connection.owe_ready();
+                connection.flush().await?;
+            }
+            given = collect(executor, tree.peer, legs, plan, &bound).await?;
+        }
+        for line in keys.lines() {
+            tree.say(&line).await?;
+        }
+    } else {
+        for title in plan.keys.iter().flat_map(|keys| titles(keys)) {
+            tree.say(&format!("{title}, where there are many rows")).await?;
+        }
+    }
     let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
-    let bytes: u64 = given.iter().map(|given| given.bytes).sum();
+    bytes += given.iter().map(|given| given.bytes).sum::<u64>();
     for (number, part) in plan.parts.iter().enumerate() {
         let counts = given.iter().filter_map(|given| given.parts.get(number)).map(|rows| rows.count);
         tree.say(&format!("  Part {}, {}: {} rows", number + 1, part.name, counts.sum::<usize>())).await?;

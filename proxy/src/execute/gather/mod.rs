@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `run` | the whole way of a statement |
 //! | `collect` | the legs' rows, from all servers at once |
+//! | `keys` | what is asked for first, so that less is sent |
 //! | `arrays` | rows as PostgreSQL's arrays, their bytes untouched |
 //! | `answer` | the statement over what was collected |
 //! | `tables` | many rows: temporary tables |
@@ -16,6 +17,7 @@ mod arrays;
 mod bracket;
 mod collect;
 pub(super) mod explain;
+mod keys;
 mod run;
 mod tables;
 

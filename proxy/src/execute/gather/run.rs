@@ -7,6 +7,7 @@ use router::sql::Kind;
 
 use super::answer::{relay, write_over_arrays, write_rest};
 use super::collect::{Bound, Given, collect};
+use super::keys::{Keys, MANY, usable};
 use super::tables::{fill, write_ask};
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
@@ -80,12 +81,14 @@ async fn gather(
     plan: &GatherPlan,
     (bracket, together): (bool, Together),
 ) -> Result<Option<Bytes>, Trouble> {
-    let parameters = parameters_of(plan, ask.parameters)?;
+    let own = parameters_of(plan, ask.parameters)?;
     let config = executor.fleet.config.load().gather.clone();
     // What must not end with a transaction of the client's cannot be in temporary tables.
     let read_only =
         executor.settings.value("default_transaction_read_only").is_some_and(|value| value == "on");
     let few = if bracket && !read_only { few(plan, config.array_rows) } else { 0 };
+    let keys = usable(executor, plan);
+    let most = if keys.is_some() { first_rows(few) } else { few };
     for leg in all {
         if bracket {
             executor.begin_bracket(leg.server);
@@ -93,7 +96,7 @@ async fn gather(
         executor.executed(leg.server);
         let connection = executor.connection(leg.server);
         if let Some(text) = &leg.text {
-            write_ask(connection.out(), text, &parameters, few);
+            write_ask(connection.out(), text, &own, most);
             connection.queue_sync();
         }
         connection.flush().await?;
@@ -102,6 +105,19 @@ async fn gather(
     let mut given = collect(executor, peer, all, plan, &bound).await?;
     if bound.is_torn() {
         return Ok(None);
+    }
+    let found = match keys.filter(|_| given.iter().any(|given| given.has_more)) {
+        Some(keys) => Some(Keys::ask(executor, peer, legs, (keys, ask.parameters), &bound).await?),
+        None => None,
+    };
+    let limited = found.as_ref().filter(|keys| keys.are_found());
+    let asked_legs = limited.map(|keys| keys.legs(legs));
+    let legs = asked_legs.as_deref().unwrap_or(legs);
+    let parameters = limited.map_or_else(|| own.clone(), |keys| keys.parameters(own.clone()));
+    if let Some(keys) = &found {
+        executor.fleet.metrics.gathered_bytes.inc_by(keys.bytes);
+        let anew = limited.is_some().then_some(parameters.as_slice());
+        given = ask_on(executor, peer, legs, plan, &bound, given, (anew, few, most)).await?;
     }
     let wanted = place_of(plan, legs, &given);
     let writable = executor.transaction.branches.get(wanted).is_some_and(|branch| !branch.replica);
@@ -140,9 +156,53 @@ async fn gather(
     Ok(completion)
 }
 
+/// How many rows are asked for before it is known whether keys are worth asking for.
+pub(super) fn first_rows(few: i32) -> i32 {
+    if few == 0 { MANY } else { few.min(MANY) }
+}
+
+/// Asks the legs that have more rows than the first ones: anew with keys, where those were found, else for more. There may
+/// be `few` then, of which `most` have come.
+async fn ask_on(
+    executor: &mut Executor,
+    peer: &mut Peer,
+    legs: &[Leg],
+    plan: &GatherPlan,
+    bound: &Bound,
+    mut given: Vec<Given>,
+    (anew, few, most): (Option<&[Parameter<'_>]>, i32, i32),
+) -> Result<Vec<Given>, Trouble> {
+    if anew.is_none() && few == most {
+        return Ok(given);
+    }
+    for leg in legs {
+        let Some(had) = given.iter_mut().find(|given| given.server == leg.server && given.has_more) else {
+            continue;
+        };
+        had.has_more = false;
+        let connection = executor.connection(leg.server);
+        match (anew, &leg.text) {
+            (Some(parameters), Some(text)) => {
+                had.clear();
+                bound.give_back(had.bytes);
+                write_ask(connection.out(), text, parameters, few);
+            }
+            (_, _) => write::execute(connection.out(), b"", if few == 0 { 0 } else { few - most }),
+        }
+        connection.queue_sync();
+        connection.flush().await?;
+    }
+    for more in collect(executor, peer, legs, plan, bound).await? {
+        if let Some(had) = given.iter_mut().find(|given| given.server == more.server) {
+            had.join(more);
+        }
+    }
+    Ok(given)
+}
+
 /// How many rows of a server may become arrays; 0: all of them. Rows that are looked up again and again had better be
 /// in a table with an index.
-fn few(plan: &GatherPlan, array_rows: usize) -> i32 {
+pub(super) fn few(plan: &GatherPlan, array_rows: usize) -> i32 {
     const LOOKED_UP: usize = 200;
     let looked_up = plan.parts.iter().any(|part| part.index().is_some());
     let most = if looked_up { array_rows.min(LOOKED_UP) } else { array_rows };
@@ -185,8 +245,16 @@ pub(super) fn parameters_of<'a>(
     plan: &GatherPlan,
     all: &[Parameter<'a>],
 ) -> Result<Vec<Parameter<'a>>, Trouble> {
+    chosen_parameters(&plan.parameters, all)
+}
+
+/// The client's parameters of these numbers.
+pub(super) fn chosen_parameters<'a>(
+    numbers: &[u16],
+    all: &[Parameter<'a>],
+) -> Result<Vec<Parameter<'a>>, Trouble> {
     let parameter = |number: &u16| all.get(usize::from(*number).checked_sub(1)?).copied();
-    let parameters: Option<Vec<Parameter<'a>>> = plan.parameters.iter().map(parameter).collect();
+    let parameters: Option<Vec<Parameter<'a>>> = numbers.iter().map(parameter).collect();
     parameters
         .ok_or_else(|| ClientError::internal("a leg of a gather has a parameter that nobody gave").into())
 }

@@ -8,7 +8,8 @@ use pg_raw_parse::nodes::{A_Expr_Kind, RawStmt, SelectStmt};
 
 use super::conditions::{count_parameters, is_known, parameters};
 use super::groups::{Groups, Key};
-use super::leg::{Source, lay_out, leg_text};
+use super::keys::{Keys, keys};
+use super::leg::{Source, lay_out, leg_text, server_text};
 use super::part::{Part, PartColumn};
 use super::reads::{Reads, Table, unknown};
 use super::reduce::{Choice, Form, Reduction};
@@ -26,6 +27,8 @@ pub(crate) struct Cut {
     pub(crate) parts: Vec<Part>,
     /// What each server runs.
     pub(crate) leg: Arc<str>,
+    /// What the legs may leave out, if any of it.
+    pub(crate) keys: Option<Keys>,
     /// The client's parameters that the legs have, in their order there; from 1.
     pub(crate) parameters: Vec<u16>,
     /// The client's parameters that the statement over the parts has not any more.
@@ -74,10 +77,12 @@ pub(crate) fn cut(
     let reads = Reads::of(select, catalog, path, &known, effort == Effort::Reduce)?;
     let mut made = Made::default();
     let mut changes = Changes { tables: HashMap::new(), blocks: HashMap::new(), met: HashMap::new() };
+    let (mut of_tables, mut of_blocks) = (Vec::new(), Vec::new());
     for table in &reads.tables {
         let conditions: Vec<Node<'_>> =
             table.conditions.iter().copied().filter(|condition| is_known(*condition, &known)).collect();
         let replacement = made.table(table, &reads, &conditions)?;
+        of_tables.push(replacement.part);
         if let Some(block) = table.filtered {
             let met = changes.met.entry(block).or_default();
             met.extend(conditions.iter().map(|condition| without_places(*condition)));
@@ -88,6 +93,7 @@ pub(crate) fn cut(
     }
     for reduction in &reads.reductions {
         let block = made.block(reduction, &reads)?;
+        of_blocks.push(block.part);
         if changes.blocks.insert(reduction.key, block).is_some() {
             return Err(unknown());
         }
@@ -103,8 +109,12 @@ pub(crate) fn cut(
     let (over_arrays, left) = rest(Arrival::Arrays(given.count))?;
     let number = |number: i32| u16::try_from(number).ok();
     let all = 1..=i32::try_from(given.count).map_err(|_| unknown())?;
+    let leg = |more: &dyn Fn(usize) -> Vec<String>| {
+        server_text(&leg_text(&parts, &sources, &types, more), &sent, now)
+    };
     Ok(Cut {
-        leg: leg_text(&parts, &sources, &types, &sent, now)?,
+        leg: leg(&|_| Vec::new())?,
+        keys: keys(&reads, (&of_tables, &of_blocks), &sources, leg, now),
         parameters: sent.into_iter().filter_map(number).collect(),
         absent: all.filter(|number| !left.contains(number)).filter_map(number).collect(),
         over_arrays,

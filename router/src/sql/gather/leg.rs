@@ -10,6 +10,7 @@ use pg_raw_parse::make::{MemoryToken, try_owned};
 use pg_raw_parse::transform::{Assignable, Transform, transform_node};
 
 use super::groups::Groups;
+use super::keys::FIRST_KEYS;
 use super::part::Part;
 use super::reads::{Table, unknown};
 use super::reduce::{Choice, First, Form, Reduction};
@@ -24,8 +25,12 @@ use crate::sql::shape;
 pub(super) struct Source {
     /// One expression a column.
     pub(super) expressions: Vec<String>,
-    /// `FROM ... WHERE ...`, and what comes after.
-    pub(super) rows: String,
+    /// `FROM ...`.
+    pub(super) from: String,
+    /// What the rows must meet.
+    pub(super) conditions: Vec<String>,
+    /// What comes after WHERE.
+    pub(super) after: String,
     /// True where equal rows are one.
     pub(super) distinct: bool,
 }
@@ -43,29 +48,43 @@ impl Source {
             columns.iter().map(|column| Some(format!("{qualifier}.{}", name(column)?))).collect();
         let names: Vec<String> = table.columns.iter().map(|name| quote_identifier(name)).collect();
         let only = if table.range.inh { "" } else { "ONLY " };
-        let own = where_text(conditions)?;
-        let own = own.strip_prefix(" WHERE ").map(|own| format!("({own})"));
-        let all: Vec<String> = own.into_iter().chain(table.partners.conditions.iter().cloned()).collect();
-        let filter = if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) };
+        let own = condition_text(conditions)?;
+        let all = own.into_iter().chain(table.partners.conditions.iter().cloned());
         let table = table.relation.quoted_name();
         Ok(Source {
             expressions: expressions.ok_or_else(unknown)?,
-            rows: format!("FROM {only}{table} AS {qualifier} ({}){filter}", names.join(", ")),
+            from: format!("FROM {only}{table} AS {qualifier} ({})", names.join(", ")),
+            conditions: all.collect(),
+            after: String::new(),
             distinct: false,
         })
     }
 
     /// What the servers compute of a block: the expressions of `columns`.
     pub(super) fn of_block(reduction: &Reduction<'_>, expressions: Vec<String>) -> Result<Source, Refusal> {
-        let rows = rows_text(reduction.select, &reduction.applied)?;
+        let from = rows_text(reduction.select, &[])?;
+        let conditions = condition_text(&reduction.applied)?.into_iter().collect();
         let after = match &reduction.form {
             Form::Groups(groups) => group_by(groups)?,
             Form::Rows(Choice::First(first)) => order_by(first)?,
             Form::Rows(Choice::All | Choice::Distinct(_)) => String::new(),
         };
         let distinct = matches!(reduction.form, Form::Rows(Choice::Distinct(_)));
-        Ok(Source { expressions, rows: format!("{rows}{after}"), distinct })
+        Ok(Source { expressions, from, conditions, after, distinct })
     }
+
+    /// `FROM ... WHERE ...`, and what comes after; with these conditions, too.
+    pub(super) fn rows(&self, more: &[String]) -> String {
+        let all: Vec<&str> = self.conditions.iter().chain(more).map(String::as_str).collect();
+        let filter = if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) };
+        format!("{}{filter}{}", self.from, self.after)
+    }
+}
+
+/// Conditions as one, in parentheses.
+fn condition_text(conditions: &[Node<'_>]) -> Result<Option<String>, Refusal> {
+    let text = where_text(conditions)?;
+    Ok(text.strip_prefix(" WHERE ").map(|text| format!("({text})")))
 }
 
 fn group_by(groups: &Groups<'_>) -> Result<String, Refusal> {
@@ -109,26 +128,29 @@ pub(super) fn lay_out(parts: &mut [Part]) -> Vec<String> {
     types
 }
 
-/// The text that each server runs, with the clock stopped and the parameters numbered anew: the n-th is
-/// the client's `parameters[n]`.
+/// What each server gives, as it was written: one SELECT a part. `more` has further conditions of each part.
 pub(super) fn leg_text(
     parts: &[Part],
     sources: &[Source],
     types: &[String],
-    parameters: &[i32],
-    now: &str,
-) -> Result<Arc<str>, Refusal> {
+    more: impl Fn(usize) -> Vec<String>,
+) -> String {
     let arms: Vec<String> = parts
         .iter()
         .zip(sources)
         .enumerate()
-        .map(|(number, (part, source))| arm(number, part, source, types))
+        .map(|(number, (part, source))| arm(number, part, source, types, &more(number)))
         .collect();
-    let text = match arms.as_slice() {
+    match arms.as_slice() {
         [only] => only.clone(),
         _ => arms.iter().map(|arm| format!("({arm})")).collect::<Vec<_>>().join(" UNION ALL "),
-    };
-    let trees = trees(&text)?;
+    }
+}
+
+/// A text that each server runs, with the clock stopped and the parameters numbered anew: the n-th is the client's
+/// `parameters[n]`; keys come after those.
+pub(super) fn server_text(text: &str, parameters: &[i32], now: &str) -> Result<Arc<str>, Refusal> {
+    let trees = trees(text)?;
     let tree = try_owned(|mem| {
         let mut copy = mem.make_unique(trees.first().ok_or_else(unknown)?);
         Renumber { mem, parameters }.transform_raw_stmt(copy.as_mut());
@@ -140,7 +162,7 @@ pub(super) fn leg_text(
     print(&tree)
 }
 
-fn arm(number: usize, part: &Part, source: &Source, types: &[String]) -> String {
+fn arm(number: usize, part: &Part, source: &Source, types: &[String], more: &[String]) -> String {
     let mut values: Vec<Option<String>> = vec![None; types.len()];
     for (column, expression) in part.columns.iter().zip(&source.expressions) {
         values[column.place - 1] = Some(column.sent(expression));
@@ -155,7 +177,7 @@ fn arm(number: usize, part: &Part, source: &Source, types: &[String]) -> String 
         })
         .collect();
     let distinct = if source.distinct { "DISTINCT " } else { "" };
-    format!("SELECT {distinct}{}::int4 AS part{} {}", number + 1, values.concat(), source.rows)
+    format!("SELECT {distinct}{}::int4 AS part{} {}", number + 1, values.concat(), source.rows(more))
 }
 
 /// Gives parameters their numbers in a leg.
@@ -169,7 +191,10 @@ impl<'mem> Transform<'mem> for Renumber<'mem, '_> {
         let NodeMut::ParamRef(parameter) = &*node else {
             return transform_node(node.into_inner(), self);
         };
-        let place = self.parameters.iter().position(|number| *number == parameter.number);
+        let place = match parameter.number.checked_sub(FIRST_KEYS).and_then(|key| usize::try_from(key).ok()) {
+            Some(key) => Some(self.parameters.len() + key),
+            None => self.parameters.iter().position(|number| *number == parameter.number),
+        };
         let number = place.and_then(|place| i32::try_from(place + 1).ok()).unwrap_or(parameter.number);
         node.replace(self.mem.make_param_ref(number).uncast());
     }

@@ -7,6 +7,7 @@
 //! | `reads` | which sharded tables a statement reads, and by which names |
 //! | `conditions` | which conditions a server may apply before it sends rows |
 //! | `partners` | which rows find no partner in tables of which every server has a copy |
+//! | `ties`, `keys` | which rows find no partner in other sharded tables, by keys that those give first |
 //! | `reduce`, `groups` | what servers can compute of a block: joins by the tenant, groups, first rows |
 //! | `dependent` | GROUP BY of a key that is none any more |
 //! | `typing` | the types of what they compute |
@@ -20,6 +21,7 @@ mod conditions;
 mod cut;
 mod dependent;
 mod groups;
+mod keys;
 mod leg;
 mod names;
 mod part;
@@ -30,9 +32,12 @@ mod rest;
 #[cfg(test)]
 mod tests;
 mod text;
+mod ties;
 mod typing;
 
 pub(crate) use cut::{Cut, Effort, Given, cut};
 pub(crate) use dependent::group_by_dependents;
+pub(crate) use keys::Keys;
+pub use keys::{Limit, Question};
 pub use part::{Part, PartColumn};
 pub(super) use text::expression_text;

@@ -111,6 +111,13 @@ impl PartColumn {
         KINDS.contains(&self.element_oid) && !self.as_text && self.collation.is_none()
     }
 
+    /// True for text and varchar whose values are equal only where their bytes are.
+    pub(super) fn is_text(&self) -> bool {
+        const KINDS: [u32; 2] = [TEXT, 1043];
+        let by_bytes = self.collation.as_deref().is_none_or(|name| name == "pg_catalog.\"C\"");
+        KINDS.contains(&self.element_oid) && !self.as_text && by_bytes
+    }
+
     /// True where PostgreSQL's text of it is sent.
     pub fn travels_as_text(&self) -> bool {
         self.as_text

@@ -12,7 +12,8 @@ use super::conditions::{conjuncts, is_about};
 use super::names::Names;
 use super::partners::Partners;
 use super::reduce::{Around, BlockKey, Reduction, key_of, reduce};
-use super::typing::Typing;
+use super::ties::{Tie, ties};
+use super::typing::{Item, Typing};
 use crate::catalog::{Catalog, Relation, RelationKind, SearchPath};
 use crate::plan::Refusal;
 use crate::sql::shape::{self, Outlook};
@@ -20,8 +21,8 @@ use crate::sql::walk::children;
 
 /// What a statement reads.
 pub(super) struct Reads<'a> {
-    catalog: &'a Catalog,
-    path: &'a SearchPath,
+    pub(super) catalog: &'a Catalog,
+    pub(super) path: &'a SearchPath,
     /// Names of the CTEs in scope.
     ctes: Vec<String>,
     /// References to sharded tables.
@@ -35,10 +36,14 @@ pub(super) struct Reads<'a> {
     pub(super) held: bool,
     /// Blocks of which the servers compute more than their tables' rows.
     pub(super) reductions: Vec<Reduction<'a>>,
+    /// All blocks, as they were read.
+    pub(super) blocks: Vec<Block>,
+    /// The block whose columns a subquery may name that is read now.
+    around: Option<usize>,
     /// The parameters that servers understand as the statement does.
     parameters: &'a [i32],
     /// Whether blocks are reduced.
-    reduces: bool,
+    pub(super) reduces: bool,
 }
 
 /// A reference to a sharded table.
@@ -57,6 +62,10 @@ pub(super) struct Table<'a> {
     pub(super) whole: bool,
     /// What its rows must find on their own server, whatever else is computed.
     pub(super) partners: Partners,
+    /// The block that it stands in.
+    pub(super) block: usize,
+    /// What its columns must be equal to, whatever else is computed.
+    pub(super) ties: Vec<Tie>,
 }
 
 /// What the rows of an item of FROM must meet.
@@ -67,8 +76,8 @@ struct Holding<'s, 'a> {
     of: Option<BlockKey>,
 }
 
-/// A query block while its FROM clause is read.
-#[derive(Debug)]
+/// A query block with what its FROM clause says of names.
+#[derive(Debug, Clone)]
 pub(super) struct Block {
     /// Whether it may name columns of blocks around it.
     outlook: Outlook,
@@ -78,6 +87,22 @@ pub(super) struct Block {
     pub(super) merged: Vec<String>,
     /// True where a natural join may merge any.
     pub(super) natural: bool,
+    /// The block around whose columns it may name; `None` also where that is not certain.
+    pub(super) around: Option<usize>,
+    /// The columns of its items; `None` where they are not all known.
+    pub(super) columns: Option<Vec<String>>,
+}
+
+impl Block {
+    /// The same where its items are these.
+    fn of_items(self, items: &[Item]) -> Block {
+        let columns = items.iter().flat_map(|item| item.columns.iter().map(|(name, _)| name.clone()));
+        Block {
+            aliases: items.iter().map(|item| item.name.clone()).collect(),
+            columns: Some(columns.collect()),
+            ..self
+        }
+    }
 }
 
 impl Table<'_> {
@@ -105,6 +130,8 @@ impl<'a> Reads<'a> {
             home: false,
             held: false,
             reductions: Vec::new(),
+            blocks: Vec::new(),
+            around: None,
             parameters,
             reduces,
         };
@@ -131,13 +158,23 @@ impl<'a> Reads<'a> {
             }
             (_, _, _) => return Err(unknown()),
         }
+        let around = self.around.take();
         for sort in select.sort_clause() {
             self.expression(Node::SortBy(sort))?;
         }
         self.expression(select.limit_count())?;
         self.expression(select.limit_offset())?;
+        self.around = around;
         self.ctes.truncate(scope);
         Ok(())
+    }
+
+    /// Reads a query of which it is not certain what around it it may name.
+    fn apart(&mut self, select: &'a SelectStmt, outlook: Outlook) -> Result<(), Refusal> {
+        let around = self.around.take();
+        let read = self.select(select, Stars::Count, outlook);
+        self.around = around;
+        read
     }
 
     fn with(&mut self, with: &'a WithClause, outlook: Outlook) -> Result<(), Refusal> {
@@ -154,7 +191,7 @@ impl<'a> Reads<'a> {
                     "Restrict the statement to one tenant.",
                 ));
             };
-            self.select(query, Stars::Count, outlook)?;
+            self.apart(query, outlook)?;
             if self.ctes.len() < scope + names.len() {
                 self.ctes.push(name.clone());
             }
@@ -163,7 +200,19 @@ impl<'a> Reads<'a> {
     }
 
     fn block(&mut self, select: &'a SelectStmt, stars: Stars, outlook: Outlook) -> Result<(), Refusal> {
-        let mut block = Block { outlook, aliases: Vec::new(), merged: Vec::new(), natural: false };
+        let mut block = Block {
+            outlook,
+            aliases: Vec::new(),
+            merged: Vec::new(),
+            natural: false,
+            around: self.around,
+            columns: Some(Vec::new()),
+        };
+        // What is written of it now is not certain before all of it is read.
+        let outside = self.around;
+        let number = self.blocks.len();
+        self.blocks.push(Block { columns: None, natural: true, ..block.clone() });
+        self.around = Some(number);
         let holding = conjuncts(select.where_clause());
         let mut own = Vec::new();
         let first_copy = self.copies.len();
@@ -188,20 +237,28 @@ impl<'a> Reads<'a> {
                 self.tables[index].partners =
                     Partners::of(&self.tables[index], &self.copies[first_copy..], &block, around);
             }
+            self.tables[index].block = number;
+            self.tables[index].ties = ties(&self.tables[index], &block, (self.catalog, self.path));
             self.keep_own_conditions(index, &block, star);
         }
         self.copies.truncate(first_copy);
+        self.blocks[number] = match &reduction {
+            Some(reduction) => block.of_items(&reduction.items),
+            None => block,
+        };
         match reduction {
             Some(reduction) => {
                 reduction.left.iter().try_for_each(|condition| self.expression(*condition))?;
-                self.reductions.push(Reduction { whole: star, ..reduction });
+                self.reductions.push(Reduction { whole: star, block: number, ..reduction });
             }
             None => self.expression(select.where_clause())?,
         }
         self.expression(select.having_clause())?;
         let lists =
             [select.group_clause(), select.window_clause(), select.values_lists(), select.distinct_clause()];
-        lists.into_iter().try_for_each(|list| self.list(list))
+        lists.into_iter().try_for_each(|list| self.list(list))?;
+        self.around = outside;
+        Ok(())
     }
 
     fn reduction(
@@ -238,20 +295,25 @@ impl<'a> Reads<'a> {
             Node::RangeVar(range) => self.table(range, holding, block, own),
             Node::JoinExpr(join) => self.join(join, holding, block, own),
             Node::RangeSubselect(subselect) => {
+                block.columns = None;
                 block.aliases.extend(alias_of(subselect.alias()));
                 match subselect.subquery() {
                     Node::SelectStmt(select) => {
                         let outlook = if subselect.lateral { Outlook::Open } else { block.outlook };
-                        self.select(select, Stars::Count, outlook)
+                        self.apart(select, outlook)
                     }
                     _ => Err(unknown()),
                 }
             }
             Node::RangeFunction(function) => {
+                block.columns = None;
                 block.aliases.extend(alias_of(function.alias()));
                 self.below(node)
             }
-            Node::RangeTableFunc(_) | Node::JsonTable(_) => self.below(node),
+            Node::RangeTableFunc(_) | Node::JsonTable(_) => {
+                block.columns = None;
+                self.below(node)
+            }
             Node::RangeTableSample(_) => Err(Refusal::unsupported(
                 "a sample of rows of several servers is not supported",
                 "Restrict the statement to one tenant.",
@@ -280,6 +342,11 @@ impl<'a> Reads<'a> {
             _ => return Err(unknown()),
         };
         block.natural |= join.is_natural;
+        // It hides the names of what it joins.
+        if join.alias().is_some() {
+            block.columns = None;
+            block.natural = true;
+        }
         for name in join.using_clause().iter().filter_map(|name| name.sval()) {
             self.names.note_word(name);
             block.merged.push(name.to_owned());
@@ -302,6 +369,7 @@ impl<'a> Reads<'a> {
         let alias = alias_of(range.alias()).unwrap_or_else(|| name.to_owned());
         block.aliases.push(alias.clone());
         if range.schemaname().is_none() && self.ctes.iter().any(|cte| cte == name) {
+            block.columns = None;
             return Ok(());
         }
         let Some(relation) = self.catalog.relation(range.schemaname(), name, self.path) else {
@@ -309,13 +377,18 @@ impl<'a> Reads<'a> {
                 true => self.home = true,
                 false => self.held = true,
             }
+            block.columns = None;
             return Ok(());
         };
         match &relation.kind {
             RelationKind::Sharded { .. } | RelationKind::Reference => {}
-            RelationKind::ReferenceView => return Ok(()),
+            RelationKind::ReferenceView => {
+                block.columns = None;
+                return Ok(());
+            }
             RelationKind::Sequence => {
                 self.home = true;
+                block.columns = None;
                 return Ok(());
             }
             RelationKind::ShardedView { .. } | RelationKind::Unsafe { .. } => {
@@ -342,7 +415,12 @@ impl<'a> Reads<'a> {
             filtered: holding.of,
             whole: false,
             partners: Partners::default(),
+            block: 0,
+            ties: Vec::new(),
         };
+        if let Some(columns) = &mut block.columns {
+            columns.extend(table.columns.iter().cloned());
+        }
         match is_copy {
             true => self.copies.push(table),
             false => {

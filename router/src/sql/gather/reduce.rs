@@ -21,6 +21,8 @@ pub(super) struct Reduction<'a> {
     pub(super) form: Form<'a>,
     /// True where all columns of all items are needed.
     pub(super) whole: bool,
+    /// Its number among the blocks.
+    pub(super) block: usize,
 }
 
 /// What the servers send of a reduced block.
@@ -131,7 +133,7 @@ pub(super) fn reduce<'a>(
             Form::Rows(choice)
         }
     };
-    Some(Reduction { key, select, items, applied, left, form, whole: false })
+    Some(Reduction { key, select, items, applied, left, form, whole: false, block: 0 })
 }
 
 /// True for an item that means the same on a server.

@@ -267,3 +267,66 @@ fn columns_that_depend_on_a_key_are_grouped_by() {
     assert_eq!(of("select count(*) from users group by tenant_id, id"), None);
     assert_eq!(of("select name from users group by id, name"), None);
 }
+
+/// The part of each limit, and the question that it is by; the questions' columns; the legs' text then.
+fn keys_of(text: &str) -> Option<(Vec<(usize, usize)>, Vec<String>, String)> {
+    let keys = reduced(text, &[]).keys?;
+    let limits = keys.limits.iter().map(|limit| (limit.part, limit.question)).collect();
+    let columns = keys.questions.iter().map(|question| question.column.clone()).collect();
+    Some((limits, columns, keys.leg.to_string()))
+}
+
+#[test]
+fn rows_of_a_join_need_the_keys_of_the_other_side_that_has_conditions() {
+    let (limits, columns, leg) =
+        keys_of("select u.name from users u, orders o where o.user_id = u.id and u.score > 5").expect("keys");
+    assert_eq!((limits, columns), (vec![(1, 0)], vec!["u.id".to_owned()]));
+    let limit = "FROM public.orders o(tenant_id, id, user_id, total, status, created_at) \
+                 WHERE $1::bigint[] IS NULL OR o.user_id OPERATOR(pg_catalog.=) ANY($1::bigint[])";
+    assert!(leg.contains(limit), "{leg}");
+    let both = "select 1 from users u join orders o on o.user_id = u.id and o.total > 1 where u.score > 5";
+    assert_eq!(keys_of(both).expect("keys").0, [(0, 0), (1, 1)]);
+    let third = "select 1 from users u, orders o, audit.users a \
+                 where u.name = 'x' and o.user_id = u.id and a.id = o.id";
+    assert_eq!(keys_of(third).expect("keys").0, [(1, 0), (2, 1)]);
+}
+
+#[test]
+fn the_rows_of_a_subquery_need_the_keys_of_the_block_around() {
+    for text in [
+        "select id from users where score > 5 and exists (select 1 from orders where user_id = users.id)",
+        "select id from users u where score > 5 and not exists (select from orders o where o.user_id = u.id)",
+        "select (select max(total) from orders where user_id = score) from users where score > 5",
+        "select (select count(distinct total) from orders where user_id = score) from users where score > 5",
+        "select u.id from users u left join orders o on o.user_id = u.id where u.score > 5",
+    ] {
+        assert_eq!(keys_of(text).expect(text).0.len(), 1, "{text}");
+    }
+}
+
+#[test]
+fn rows_are_left_out_only_where_no_statement_can_miss_them() {
+    for text in [
+        "select u.id from users u, orders o where o.user_id = u.id",
+        "select u.id from users u full join orders o on o.user_id = u.id and u.score > 5",
+        "select o.id from orders o left join users u on o.user_id = u.id and u.score > 5",
+        "select o.id from orders o, users u where u.score > 5 and (o.user_id = u.id or o.id = 1)",
+        "select o.id from orders o, users u where u.score > 5 and o.user_id < u.id",
+        "select o.id from orders o, users u where u.score > 5 and o.total = u.ratio",
+        "select o.id from orders o, users u where u.score > 5 and o.status = u.email",
+        "select o.id from orders o, users u where u.score > 5 and o.user_id = u.id + 1",
+        "select o.id from orders o natural join users u where u.score > 5 and o.user_id = id",
+        "select id from users where score > 5 and id not in (select user_id from orders)",
+        "select id from users where score > 5 and exists (select 1 from orders, lateral (select 1 as score) x \
+            where user_id = score)",
+        "select id from users u where score > 5 order by (select count(*) from orders o where o.user_id = u.id)",
+    ] {
+        let keys = keys_of(text);
+        assert!(keys.is_none(), "{text}: {keys:?}");
+    }
+    // Whoever reads the same rows without need of keys needs all of them.
+    let twice = "select 1 from users u, orders o where o.user_id = u.id and u.score > 5 union all \
+                 select 1 from orders o where total > (select count(*) from orders o)";
+    let of_twice = keys_of(twice);
+    assert!(of_twice.is_none(), "{of_twice:?}");
+}
