@@ -25,6 +25,14 @@ pub(crate) fn hidden_reason(view: &Relation, column: &Column) -> Refusal {
     )
 }
 
+/// A write through a view that each server would have to run for itself, and might not run alike.
+pub(super) fn view_reason(view: &Relation) -> Refusal {
+    Refusal::unsupported(
+        format!("a write to view \"{}\", which is more than rows of one table and whose they are", view.name),
+        "Write its table.",
+    )
+}
+
 /// Triggers on a table of which every server has a copy.
 pub(super) fn triggers_reason(relation: &Relation) -> Refusal {
     Refusal::unsupported(

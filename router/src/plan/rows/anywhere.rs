@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::place::Placing;
 use super::super::refusals::{
     default_reason, hidden_reason, of_session_alone, opaque_reason, triggers_reason, unsafe_reason,
+    view_reason,
 };
 use super::super::request::Request;
 use super::super::{copies, everywhere};
@@ -113,10 +114,7 @@ fn equal_everywhere(request: &Request<'_>, subject: &Statement, touched: &Touche
         return Err(default_reason(column));
     }
     if let Some(view) = touched.writes.iter().find(|relation| relation.kind == RelationKind::ReferenceView) {
-        return Err(Refusal::unsupported(
-            format!("a write to view \"{}\", which is more than rows of one table", view.name),
-            "Write its table.",
-        ));
+        return Err(view_reason(view));
     }
     match touched.writes.iter().find(|relation| relation.has_triggers) {
         Some(relation) => Err(triggers_reason(relation)),

@@ -6,11 +6,13 @@ use smallvec::SmallVec;
 
 use super::super::gather::gather;
 use super::super::place::Placing;
-use super::super::refusals::{no_fan_out, opaque_reason, several_servers, unsafe_reason};
+use super::super::refusals::{no_fan_out, opaque_reason, several_servers, unsafe_reason, view_reason};
 use super::super::request::Request;
 use super::super::{chosen, copy_out, fan_out, insert, locked, matched, staged, writes};
+use crate::catalog::RelationKind;
 use crate::ids::{MoveId, ServerId};
 use crate::plan::{Answer, GatherPlan, Leg, Plan, Refusal, Tenants, Verdict, Way};
+use crate::sql::keys::{Reference, Use};
 use crate::sql::{Access, Kind, ROW_LOCKS};
 
 pub(super) fn over_several(
@@ -25,6 +27,12 @@ pub(super) fn over_several(
     let subject = request.subject();
     if let Some(relation) = request.touched().unsafe_tables.first() {
         return Err(unsafe_reason(relation));
+    }
+    let is_view = |reference: &&Reference| {
+        matches!(reference.relation.kind, RelationKind::ShardedView { .. }) && reference.used != Use::Read
+    };
+    if let Some(view) = request.touched().sharded.iter().find(is_view) {
+        return Err(view_reason(&view.relation));
     }
     if let Kind::Copy(copy) = request.statement.kind() {
         return copy_out::over_several(request, copy, servers, placing, tenants);
