@@ -14,6 +14,7 @@
 //! | `sequence` | what it does to sequences: their options, `setval` |
 //! | `in_turn` | what cannot run in a transaction, and so runs on one server after the other |
 //! | `made` | CREATE TABLE AS, as a table and the query for its rows |
+//! | `doing` | DO blocks that are schema changes |
 //! | `filling` | what ALTER TABLE computes for rows that are there |
 //! | `tenancy` | schema changes of the tenant column |
 //! | `lex`, `comment` | tokens; the tenant in a comment |
@@ -37,6 +38,7 @@ mod code;
 mod comment;
 mod config;
 mod copies;
+mod doing;
 mod filling;
 mod functions;
 pub(crate) mod gather;

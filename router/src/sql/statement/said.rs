@@ -6,6 +6,7 @@ use super::super::calls::{Calls, ROW_LOCKS};
 use super::super::classify::{Classified, classify};
 use super::super::code::Code;
 use super::super::comment::tenant_of;
+use super::super::doing::schema_changes;
 use super::super::filling::{Filling, filling};
 use super::super::keys::{Touched, analyse};
 use super::super::kind::{Access, CopyKind, Hold, Kind};
@@ -85,14 +86,20 @@ impl Said {
             let survey = survey(call)?;
             said.calls = Calls::of(call, &survey, catalog);
             said.parameters = highest(&survey);
-        } else if let Some(code) = done(sql.raw().stmt()) {
+        } else if let Some((code, language)) = done(sql.raw().stmt()) {
             said.calls.writer = written_by(code, catalog);
+            if language.is_none_or(|language| language == "plpgsql")
+                && let Some(names) = schema_changes(code, catalog, path)
+            {
+                said.kind = Kind::Ddl { transactional: true, temporary: false };
+                said.own_names = Some(OwnNames::Shared(names));
+            }
         }
         if said.calls.setval {
             said.set_values = set_values(sql.raw(), catalog, path);
         }
         if said.calls.setval || matches!(said.kind, Kind::Ddl { temporary: false, .. } | Kind::Upkeep) {
-            said.own_names = own_names(said.sql.raw().stmt());
+            said.own_names = said.own_names.or_else(|| own_names(said.sql.raw().stmt()));
         }
         said.inherit();
         said.access = said.judge_access();
@@ -219,11 +226,11 @@ fn written_by(code: &str, catalog: &Catalog) -> Option<Writer> {
     Some(Writer { function: "DO".to_owned(), table })
 }
 
-/// The code of a DO block.
-fn done(node: Node<'_>) -> Option<&str> {
+/// The code of a DO block and the language that it names.
+fn done(node: Node<'_>) -> Option<(&str, Option<&str>)> {
     let Node::DoStmt(block) = node else { return None };
-    let code = block.args().iter().find(|option| option.defname() == Some("as"))?;
-    code.arg().as_str()
+    let option = |name| block.args().iter().find(|option| option.defname() == Some(name));
+    Some((option("as")?.arg().as_str()?, option("language").and_then(|option| option.arg().as_str())))
 }
 
 fn called(node: Node<'_>) -> Option<Node<'_>> {
