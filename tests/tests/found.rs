@@ -410,3 +410,30 @@ async fn a_column_that_is_added_is_filled_as_by_one_server() {
     }
     assert_eq!(copies[0], copies[1]);
 }
+
+#[tokio::test]
+async fn columns_are_described_where_the_sessions_temporary_tables_are() {
+    let ground = Ground::lay().await;
+    let mut ours = ground.daemon.session("app").await.unwrap();
+    let mut oracle = ground.oracle.session("app").await.unwrap();
+    for tenant in ["1", "2", "3", "4", "5"] {
+        let made = format!(
+            "CREATE TEMP TABLE own AS SELECT tenant_id, quantity FROM orders WHERE tenant_id = {tenant}"
+        );
+        let statements = [
+            "BEGIN",
+            &made,
+            "SELECT rank() OVER (ORDER BY seconds) FROM visits",
+            "SELECT visit_id, rank() OVER (ORDER BY count(*)) FROM visits LEFT JOIN own USING (tenant_id) GROUP BY visit_id",
+            "COMMIT",
+            "SELECT count(*) FROM visits JOIN own USING (tenant_id)",
+            "DISCARD TEMP",
+        ];
+        for sql in statements {
+            let statement = Statement::plain(sql, Order::Free);
+            let reply = Reply::ask(&mut ours, &statement, Way::Binary).await.unwrap();
+            let expected = Reply::ask(&mut oracle, &statement, Way::Binary).await.unwrap();
+            assert_eq!(reply.compare(&expected, &Order::Free), Outcome::Equal, "{sql} of tenant {tenant}");
+        }
+    }
+}

@@ -172,13 +172,20 @@ impl Session {
         Ok(())
     }
 
-    /// A server that may parse and describe: any knows the same tables.
+    /// A server that may parse and describe: that of the connection that the session keeps, which alone knows what lives on it;
+    /// else any, for all know the same tables.
     pub(super) async fn checking_server(&mut self) -> Result<ServerId, Trouble> {
-        if let Some(current) = self.current() {
+        let keeping = self.executor.keeping_server();
+        if let Some(current) = self.current()
+            && keeping.is_none_or(|keeping| keeping == current)
+        {
             return Ok(current);
         }
         self.read_owed().await?;
-        let server = self.executor.any_branch().await?;
+        let server = match self.executor.branch_that_holds().await? {
+            Some(server) => server,
+            None => self.executor.any_branch().await?,
+        };
         self.current = Some(server);
         Ok(server)
     }

@@ -298,7 +298,14 @@ impl Executor {
 
     /// True where the session keeps a connection because of what lives on it.
     pub fn holds(&self) -> bool {
-        self.held.is_some() || self.transaction.branches.values().any(|branch| branch.hold.is_some())
+        self.keeping_server().is_some()
+    }
+
+    /// The server of the connection that the session keeps because of what lives on it.
+    pub fn keeping_server(&self) -> Option<ServerId> {
+        let mut branches = self.transaction.branches.iter();
+        let open = branches.find(|(_, branch)| branch.hold.is_some()).map(|(server, _)| server);
+        open.or_else(|| self.held.as_ref().map(|held| held.0))
     }
 
     /// The branch on the connection that the session keeps, made if there is none; `None` where the session
@@ -307,11 +314,10 @@ impl Executor {
     /// # Errors
     /// The connection cannot be used.
     pub async fn branch_that_holds(&mut self) -> Result<Option<ServerId>, Trouble> {
-        let open = self.transaction.branches.iter().find(|(_, branch)| branch.hold.is_some());
-        if let Some((server, _)) = open {
+        let Some(server) = self.keeping_server() else { return Ok(None) };
+        if self.transaction.branches.contains(server) {
             return Ok(Some(server));
         }
-        let Some(server) = self.held.as_ref().map(|held| held.0) else { return Ok(None) };
         let leg = Leg { server, text: None, fences: Vec::new() };
         let directory = self.database.directory.load_near();
         let decision = Decision { plan: plan_of(leg.clone()), directory };

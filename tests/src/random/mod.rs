@@ -30,6 +30,7 @@ mod subqueries;
 mod tactics;
 mod tally;
 mod texts;
+mod through;
 mod units;
 mod updates;
 mod windows;

@@ -309,6 +309,36 @@ pub(crate) const VIEWS: &[Table] = &[
         rows: 12.0,
     },
     Table {
+        name: "urgent_tasks",
+        columns: &[
+            clean("owner", Ty::Key),
+            clean("task_id", Ty::Uuid),
+            clean("title", Ty::Text),
+            clean("loud", Ty::Text),
+            clean("priority", Ty::Int),
+            clean("progress", Ty::Int),
+        ],
+        key: &["owner", "task_id"],
+        rows: 30.0,
+    },
+    Table {
+        name: "middling_tasks",
+        columns: &[
+            clean("owner", Ty::Key),
+            clean("task_id", Ty::Uuid),
+            clean("title", Ty::Text),
+            clean("priority", Ty::Int),
+        ],
+        key: &["owner", "task_id"],
+        rows: 30.0,
+    },
+    Table {
+        name: "known_regions",
+        columns: &[clean("id", Ty::Int), clean("name", Ty::Text), clean("area", Ty::Numeric)],
+        key: &["id"],
+        rows: 5.0,
+    },
+    Table {
         name: "long_visits",
         columns: &[
             TENANT,

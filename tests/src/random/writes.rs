@@ -7,9 +7,13 @@ use super::world::{Column, TABLES, Table, Ty};
 impl Grammar {
     /// A statement that writes.
     pub(crate) fn write(&mut self) -> Statement {
-        let (sql, order) = match self.weighted(&[24, 12, 26, 18, 6, 6, 8, 2, 4]) {
-            // New rows come back in the order in which they were written down.
-            0 => (self.insert_values(), Order::Total),
+        let (sql, order) = match self.weighted(&[24, 12, 26, 18, 6, 6, 8, 2, 4, 5]) {
+            0 => {
+                let sql = self.insert_values();
+                // New rows come back in the order in which they were written down, where it is known which do.
+                let leaves_out = sql.contains(" DO UPDATE ") && sql.contains(" WHERE ");
+                (sql, if leaves_out { Order::Free } else { Order::Total })
+            }
             1 => (self.insert_select(), Order::Free),
             2 => (self.update(), Order::Free),
             3 => (self.delete(), Order::Free),
@@ -25,7 +29,8 @@ impl Grammar {
                 .to_owned(),
                 Order::Free,
             ),
-            _ => (self.change_tenant(), Order::Free),
+            8 => (self.change_tenant(), Order::Free),
+            _ => (self.write_through_view(), Order::Free),
         };
         self.statement(sql, order)
     }
