@@ -6,14 +6,14 @@ use router::ids::ServerId;
 use router::plan::Parameter;
 use router::sql::CopiedWrite;
 
-use crate::error::ClientError;
-use crate::execute::answered::{Answered, Keeping, parted, tell_first_columns};
+use crate::execute::answered::{Keeping, parted, tell_first_columns};
 use crate::execute::executor::Executor;
 use crate::execute::leg::{LegAsk, formats_behind};
 use crate::execute::opening::Hindrance;
 use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
+use crate::execute::settled::Waits;
 use crate::execute::trouble::Trouble;
 use crate::execute::whole::{is_whole_in_binary, not_whole};
 use crate::net::peer::Peer;
@@ -40,6 +40,9 @@ pub(super) async fn run(
         return Err(Trouble::from(not_whole()).into());
     }
     let (completion, told, written) = write_first(executor, peer, ask, rows, (first, binary), copied).await?;
+    if !written.is_empty() {
+        executor.settled().await?;
+    }
     for leg in &decision.plan.legs[1..] {
         write_again(executor, peer, (leg.server, binary), copied, &written).await?;
     }
@@ -89,21 +92,24 @@ async fn write_again(
     written: &Written,
 ) -> Result<(), Trouble> {
     let mut keeping = Keeping::again(executor.fleet.config.load().merge.max_bytes);
-    let mut touched = 0_u64;
-    for some in written.chunks(AT_ONCE) {
-        let untyped = |value| untyped(value, binary);
-        let parameters: Vec<Vec<Parameter<'_>>> =
-            some.iter().map(|row| row.iter().map(untyped).collect()).collect();
-        let ask = |parameters| LegAsk { text: &copied.again, parameters, formats: &[] };
-        let asks: Vec<LegAsk<'_>> = parameters.iter().map(|row| ask(row.as_slice())).collect();
-        let answers = executor.ask_kept(peer, server, &asks, &mut keeping).await?;
-        touched += answers.iter().map(Answered::count).sum::<u64>();
-    }
-    match touched == written.len() as u64 {
-        true => Ok(()),
-        false => Err(ClientError::internal("the servers' copies of the table are not equal")
-            .hint("\"herdctl check\" names the difference.")
-            .into()),
+    let untyped = |value| untyped(value, binary);
+    let mut waits = Waits::default();
+    let mut left: Vec<Vec<Parameter<'_>>> =
+        written.iter().map(|row| row.iter().map(untyped).collect()).collect();
+    loop {
+        let mut missing = Vec::new();
+        for some in left.chunks(AT_ONCE) {
+            let ask = |parameters| LegAsk { text: &copied.again, parameters, formats: &[] };
+            let asks: Vec<LegAsk<'_>> = some.iter().map(|row| ask(row.as_slice())).collect();
+            let answers = executor.ask_kept(peer, server, &asks, &mut keeping).await?;
+            let untouched = std::iter::zip(some, &answers).filter(|(_, answer)| answer.count() == 0);
+            missing.extend(untouched.map(|(row, _)| row.clone()));
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        executor.wait_for_copy(&mut waits, 0).await?;
+        left = missing;
     }
 }
 

@@ -31,6 +31,8 @@ impl Executor {
             Way::Merge(merge) if is_free_of_order(merge) || orders_as_utf8(encoding) => None,
             Way::Merge(_) => Some("rows of several servers in an order"),
             Way::CopyIn(_) if statement.text().is_ascii() && catalog.key_type != Some(KeyType::Text) => None,
+            // The values go through as they are.
+            Way::Copies(copied) if copied.first.is_ascii() && copied.again.is_ascii() => None,
             Way::CopyIn(_) => Some("COPY of rows whose tenants are text"),
             Way::Gather(_)
             | Way::Copies(_)

@@ -14,6 +14,7 @@ use crate::execute::opening::Hindrance;
 use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
+use crate::execute::settled::Waits;
 use crate::execute::trouble::Trouble;
 use crate::net::peer::Peer;
 use crate::wire::frame::Frame;
@@ -38,18 +39,37 @@ pub(super) async fn run(
     let kept = answer == Answer::Sum && matches!(ask.statement.kind(), Kind::Write);
     let keeping = kept.then(|| Keeping::up_to(executor.fleet.config.load().merge.max_bytes));
     let mut told = Told { rows, keeping, description: None, kept: Vec::new() };
+    let copies =
+        (answer == Answer::First && matches!(ask.statement.kind(), Kind::Write)).then_some(ask.statement);
     for (index, leg) in decision.plan.legs.iter().enumerate() {
         let shown = index == 0 || answer == Answer::Sum;
-        match ask_leg(executor, peer, ask, &mut told, leg, (index == 0, shown)).await {
-            Ok((completion, None)) => {
-                executor.note_written(leg.server, completion.iter());
-                completions.extend(completion);
+        let home = completions.first().map(view::affected);
+        if let (Some(statement), Some(home), 1) = (copies, home, index) {
+            if home == 0 && statement.writes_alike() {
+                // Nothing there was to be written: what has come into being since is left alone in each copy.
+                break;
             }
-            Ok((_, Some(fields))) => return Err(fields.into()),
-            Err(trouble) => {
-                executor.drop_branch(leg.server);
-                return Err(trouble.into());
+            executor.settled().await?;
+        }
+        let mut waits = Waits::default();
+        loop {
+            match ask_leg(executor, peer, ask, &mut told, leg, (index == 0, shown)).await {
+                Ok((completion, None)) => {
+                    let count = completion.as_ref().map(view::affected);
+                    if copies.is_some() && home.is_some() && count != home {
+                        executor.wait_for_copy(&mut waits, count.unwrap_or_default()).await?;
+                        continue;
+                    }
+                    executor.note_written(leg.server, completion.iter());
+                    completions.extend(completion);
+                }
+                Ok((_, Some(fields))) => return Err(fields.into()),
+                Err(trouble) => {
+                    executor.drop_branch(leg.server);
+                    return Err(trouble.into());
+                }
             }
+            break;
         }
     }
     told.tell_kept(peer, ask).await?;

@@ -8,7 +8,7 @@
 //! | `run` | one statement, from its plan to its answer |
 //! | `merge`, `gather`, `everywhere`, `copy_in`, `explain` | the ways that are more than one server's bytes |
 //! | `insert`, `matched`, `chosen`, `staged` | writes whose rows belong to several servers |
-//! | `copies`, `chosen_copies` | writes of tables of which every server has a copy |
+//! | `copies`, `chosen_copies`, `settled` | writes of tables of which every server has a copy |
 //! | `stored` | rows of all servers, stored where no tenant owns them |
 //! | `locked` | the first rows of several servers, locked |
 //! | `inner`, `answered` | statements that are parts of the client's, and what they answer |
@@ -87,6 +87,7 @@ pub mod run;
 mod sequences;
 mod set_values;
 pub mod settings;
+mod settled;
 mod staged;
 mod stored;
 mod temporary;

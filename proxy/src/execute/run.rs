@@ -13,6 +13,7 @@ use crate::error::ClientError;
 use crate::execute::aim::Aim;
 use crate::execute::cancel::DEADLOCK;
 use crate::execute::executor::Executor;
+use crate::execute::inner::Inner;
 use crate::execute::opening::Hindrance;
 use crate::execute::planned::Decision;
 use crate::execute::relay::Relay;
@@ -186,6 +187,10 @@ impl Executor {
                 self.open_implicit();
                 if let Some(values) = ask.statement.set_values() {
                     return Box::pin(set_values::run(self, peer, ask, rows, decision, values)).await;
+                }
+                if let Some(lock) = ask.statement.lock_of_copies().filter(|_| decision.plan.legs.len() > 1) {
+                    let inner = Inner { parameters: &[], formats: &[], describe: false };
+                    Box::pin(self.run_inner(peer, &lock, inner, &mut Rows::kept(0))).await?;
                 }
                 let steps = Box::pin(sequences::steps_before(self, ask.statement, decision)).await?;
                 let completion = Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await?;

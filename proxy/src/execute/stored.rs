@@ -39,10 +39,6 @@ pub(super) async fn run(
         let inner = Inner { parameters: &[], formats: &[], describe: false };
         executor.run_inner(peer, create, inner, rows).await?;
     }
-    if let Some(lock) = stored.lock() {
-        let inner = Inner { parameters: &[], formats: &[], describe: false };
-        executor.run_inner(peer, &lock, inner, &mut Rows::kept(0)).await?;
-    }
     let question =
         stored.question().ok_or_else(|| Trouble::from(ClientError::internal("rows of nothing")))?;
     let computed = executor.answer(peer, first, question, &parameters).await?;

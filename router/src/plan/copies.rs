@@ -12,7 +12,8 @@ use crate::sql::{Kind, copied_write};
 pub(super) fn computed_once(request: &Request<'_>, touched: &Touched) -> Result<Verdict, Refusal> {
     let unknown = || Refusal::unsupported("a write to several tables of which every server has a copy", "");
     let [relation] = touched.writes.as_slice() else { return Err(unknown()) };
-    if !matches!(request.statement.kind(), Kind::Write) || relation.has_triggers {
+    let plain = matches!(request.statement.kind(), Kind::Write) && !request.statement.has_steps();
+    if !plain || relation.has_triggers {
         return Err(unknown());
     }
     let write = copied_write(request.statement.raw(), relation)?;

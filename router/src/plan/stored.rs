@@ -90,14 +90,6 @@ impl Stored {
         }
     }
 
-    /// What is run before the rows are stored.
-    pub fn lock(&self) -> Option<String> {
-        match &self.0 {
-            Into::Copies(_) | Into::New(..) => None,
-            Into::Merged(merge) => Some(merge.merged.lock()),
-        }
-    }
-
     /// The query for the rows.
     pub fn question(&self) -> Option<&Question> {
         match &self.0 {

@@ -67,9 +67,4 @@ impl MergedCopies {
     ) -> Result<Numbered, Refusal> {
         text_over(statement, &self.relation, (columns, rows, first, &self.name), now)
     }
-
-    /// What keeps others from writing the table, that each copy has the same rows when it is written.
-    pub(crate) fn lock(&self) -> String {
-        format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.relation.quoted_name())
-    }
 }

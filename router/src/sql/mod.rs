@@ -29,6 +29,7 @@
 //! | `shape` | which SELECTs over all tenants merge exactly, and how |
 //! | `gather` | any other SELECT over all tenants: what each server gives, and what one makes of it |
 
+mod alike;
 mod assigned;
 mod calls;
 mod chosen;

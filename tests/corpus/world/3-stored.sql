@@ -26,3 +26,19 @@ create temp table mine as select * from users where tenant_id = {a}; select coun
 begin; create temp table mine on commit drop as select status, count(*) from orders group by status; select * from mine order by status; commit; select * from mine --: simple
 -- A key that is none.
 insert into tasks (tenant_id, task_id) values ('none of these', '00000000-0000-0000-0000-000000000001')
+-- Tables of which every server has a copy, written by rows of all servers.
+update regions set area = (select sum(balance) from users where users.region_id = regions.region_id)
+update regions r set name = r.name || s.n, area = n from (select region_id, count(*) as n from tenants group by region_id) s where s.region_id = r.region_id returning r.*, s.n, n * 2 as twice
+update regions set (name, area) = (select max(name), count(*) from users where users.region_id = regions.region_id) where exists (select from users where users.region_id = regions.region_id) returning *
+update currencies set rate = rate + total, active = default from (select currency, sum(total) as total from orders group by currency) o where currency = code and total > 10 returning code, rate, o.total
+update kinds set mood = (select max(mood) from users), weights = array(select distinct score from users order by score limit 3) where kind_id > (select min(score) from users)
+update regions set founded = (select max(born) from users) where region_id in (select region_id from users where score > $1) --: params 5
+with top as (select region_id from users order by balance desc nulls last, tenant_id, user_id limit 1) update regions set name = 'top' from top where top.region_id = regions.region_id returning regions.region_id
+delete from regions where region_id not in (select region_id from users where region_id is not null) and region_id not in (select region_id from tenants where region_id is not null) returning region_id
+delete from kinds using users where kind_id = score returning kinds.*, score
+delete from currencies where code = any (array(select currency from orders))
+merge into regions r using (select region_id, count(*) as n from users group by region_id) u on r.region_id = u.region_id when matched and n > 1 then update set area = n when matched then do nothing when not matched and u.region_id is not null then insert values (u.region_id, 'merged', n)
+merge into kinds k using (select score, max(mood)::text as mood from users where score is not null group by score) u on k.kind_id = u.score when matched then delete when not matched then insert values (u.score, 'from users', u.mood::mood, '{1}')
+begin; update regions set name = (select min(name) from users); insert into users (tenant_id, user_id, name) values ({a}, 9999, '  first of all'); update regions set name = (select min(name) from users) where region_id < 3; select * from regions; rollback --: simple
+update regions set region_id = region_id + (select max(region_id) from users) * 1000 where region_id > 100000
+update regions set name = (select name from users)

@@ -1,6 +1,9 @@
 //! Writes of tables of which every server has a copy, by rows of sharded tables.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tests::until;
 
 use crate::stage::{Pair, agree, nothing_is_left_prepared, stage};
 
@@ -46,7 +49,7 @@ async fn copies_are_equal(table: &str) {
         let text = format!("SELECT coalesce(string_agg(t::text, ';' ORDER BY t::text), '') FROM {table} t");
         copies.insert(client.query_one(&text, &[]).await.unwrap().get::<_, String>(0));
     }
-    assert_eq!(copies.len(), 1, "{table}: {copies:?}");
+    assert_eq!(copies.len(), 1, "{table}: {copies:#?}");
 }
 
 #[tokio::test]
@@ -176,4 +179,75 @@ async fn a_session_of_a_tenant_writes_copies_by_that_tenants_rows() {
     agree(deleted, &ours, &theirs, false);
     pair.holds_the_same("countries").await;
     copies_are_equal("by_tenant.countries").await;
+}
+
+/// Writes of the first session that end while the second one's write waits for them, and that write.
+const MEETINGS: [(&str, &str); 9] = [
+    ("INSERT INTO plans VALUES (7, 'new', 0)", "UPDATE plans SET n = n + 10"),
+    (
+        "INSERT INTO plans VALUES (8, 'new', 0); DELETE FROM plans WHERE a = 2",
+        "UPDATE plans SET b = b || '!' WHERE n < 100",
+    ),
+    (
+        "DELETE FROM plans WHERE a = 3; INSERT INTO plans VALUES (3, 'again', 0)",
+        "DELETE FROM plans WHERE a < 4",
+    ),
+    (
+        "DELETE FROM plans WHERE a = 2; INSERT INTO plans VALUES (9, 'nine', 0)",
+        "UPDATE plans SET n = 5 WHERE a IN (1, 2, 9)",
+    ),
+    (
+        "INSERT INTO others VALUES (1, 100)",
+        "UPDATE plans SET n = plans.n + o.n FROM others o WHERE o.a = plans.a",
+    ),
+    ("UPDATE others SET n = 7", "UPDATE plans SET n = (SELECT max(n) FROM others)"),
+    (
+        "INSERT INTO others VALUES (70, 1), (71, 2)",
+        "INSERT INTO plans SELECT a, 'copied', n FROM others ON CONFLICT (a) DO UPDATE SET n = excluded.n",
+    ),
+    ("INSERT INTO bare VALUES (1), (2)", "UPDATE bare SET a = a + 1"),
+    (
+        "INSERT INTO others VALUES (80, 1)",
+        "MERGE INTO plans USING others ON plans.a = others.a WHEN MATCHED THEN UPDATE SET n = 77 WHEN NOT MATCHED THEN INSERT VALUES (others.a, 'm', 1)",
+    ),
+];
+
+#[tokio::test]
+async fn copies_stay_equal_where_rows_come_and_go_while_they_are_written() {
+    let (fleet, daemon, _) = stage().await;
+    let mut pair = Pair::new(
+        "meetings",
+        "CREATE TABLE plans (a int PRIMARY KEY, b text, n int); CREATE TABLE others (a int, n int); CREATE TABLE bare (a int)",
+    )
+    .await;
+    let home = fleet.servers()[0].connect("app").await.unwrap();
+    for (first, second) in MEETINGS {
+        let mut other = daemon.session("app").await.unwrap();
+        other.ask("SET search_path = meetings").await.unwrap();
+        for sql in [
+            "TRUNCATE plans, bare",
+            "INSERT INTO plans VALUES (1, 'one', 0), (2, 'two', 0), (3, 'three', 0)",
+            "INSERT INTO bare VALUES (0)",
+        ] {
+            pair.ours.ask(sql).await.unwrap();
+        }
+        pair.ours.ask("BEGIN").await.unwrap();
+        pair.ours.ask("UPDATE plans SET b = b WHERE a = 1").await.unwrap();
+        pair.ours.ask("UPDATE bare SET a = a").await.unwrap();
+        let waiting = tokio::spawn(async move { other.ask(second).await.unwrap() });
+        until("the other one waits", Duration::from_secs(20), async || {
+            let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+            home.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) > 0
+        })
+        .await;
+        for answer in pair.ours.simple(first).await.unwrap() {
+            assert!(answer.fault.is_none(), "{first}: {answer}");
+        }
+        pair.ours.ask("COMMIT").await.unwrap();
+        let answer = waiting.await.unwrap();
+        assert!(answer.fault.is_none(), "{second}: {answer}");
+        for table in ["plans", "others", "bare"] {
+            copies_are_equal(&format!("meetings.{table}")).await;
+        }
+    }
 }

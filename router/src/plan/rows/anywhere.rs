@@ -13,7 +13,7 @@ use crate::catalog::{Relation, RelationKind};
 use crate::ids::ServerId;
 use crate::plan::{Refusal, Tenants, Verdict};
 use crate::sql::keys::Touched;
-use crate::sql::{Access, Kind, Statement};
+use crate::sql::{Access, Kind, ROW_LOCKS, Statement};
 
 /// No sharded table: one server that has it all, or all of them for a write.
 pub(super) fn without_tenants(request: &Request<'_>, touched: &Touched) -> Result<Verdict, Refusal> {
@@ -51,10 +51,18 @@ pub(super) fn without_tenants(request: &Request<'_>, touched: &Touched) -> Resul
                 Ok(_) | Err(_) => Err(refusal),
             };
         }
+        if !subject.writes_alike()
+            && let Ok(verdict) = copies::computed_once(request, touched)
+        {
+            return Ok(verdict);
+        }
         return everywhere::on_all(request, "every server has a copy");
     }
+    let locks = subject.calls().writing.as_deref() == Some(ROW_LOCKS);
     let server = match (&request.tenant, &subject.calls().home_only) {
         (_, Some(_)) => ServerId::HOME,
+        // Where each write of copies begins, and any other lock of them is.
+        (_, None) if locks && touched.unknown.is_empty() => ServerId::HOME,
         (Some(tenant), None) if !touched.system => {
             let mut placing = Placing::default();
             let server = placing.tenants(request.directory, std::slice::from_ref(tenant));

@@ -2,6 +2,7 @@
 
 use pg_raw_parse::Node;
 
+use super::super::alike::names_one_row;
 use super::super::kind::Kind;
 use super::super::with::has_steps;
 use super::Statement;
@@ -68,6 +69,32 @@ impl Statement {
             Node::UpdateStmt(_) => Some("UPDATE"),
             _ => None,
         }
+    }
+
+    /// True for a write of one table of which every server has a copy that does the same to each, though the servers
+    /// run it one after the other: it reads no rows but one of that table, by its key.
+    pub fn writes_alike(&self) -> bool {
+        let touched = self.touched();
+        let reads_none = touched.reads.is_empty() && touched.sharded.is_empty() && touched.unknown.is_empty();
+        match touched.writes.as_slice() {
+            [relation] if reads_none && !touched.system && self.calls().home.is_none() => {
+                self.inserts_rows() || names_one_row(self.raw().stmt(), relation)
+            }
+            _ => false,
+        }
+    }
+
+    /// What keeps others from writing the tables of which every server has a copy and that this writes, where it
+    /// would not do the same to each copy else.
+    pub fn lock_of_copies(&self) -> Option<String> {
+        let writes = &self.touched().writes;
+        if !matches!(self.said.kind, Kind::Write) || writes.is_empty() || self.writes_alike() {
+            return None;
+        }
+        let mut names: Vec<String> = writes.iter().map(|relation| relation.quoted_name()).collect();
+        names.sort();
+        names.dedup();
+        Some(format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", names.join(", ")))
     }
 
     /// True for MERGE.
