@@ -36,11 +36,12 @@ impl Session {
         }
         let Stand::OnServer(server) = &portal.stand else { return Ok(false) };
         let server = *server;
+        let expect = self.portal_description(server, &portal.prepared);
         if !self.is_ready_at(server) {
             return Ok(false);
         }
         self.executor.pipeline(server).out().extend_from_slice(frame.bytes());
-        self.expects.push_back(Expect::PortalDescription);
+        self.expects.push_back(expect);
         Ok(true)
     }
 
@@ -96,6 +97,16 @@ impl Session {
         }
     }
 
+    /// The first description of a named statement's portal tells the client as much as one of the statement: drivers
+    /// ask for no other.
+    fn portal_description(&self, server: ServerId, prepared: &Arc<Prepared>) -> Expect {
+        let unnamed = self.prepared.get("").is_some_and(|unnamed| Arc::ptr_eq(unnamed, prepared));
+        match unnamed || prepared.described.is_told() {
+            true => Expect::PortalDescription,
+            false => Expect::FirstPortalDescription(self.reading(server, prepared)),
+        }
+    }
+
     fn reading(&self, server: ServerId, prepared: &Prepared) -> Reading {
         let catalog_version = self.executor.catalog().version;
         Reading { described: Arc::clone(&prepared.described), server, catalog_version }
@@ -134,12 +145,13 @@ impl Session {
         match &portal.stand {
             Stand::OnServer(server) => {
                 let server = *server;
+                let expect = self.portal_description(server, &portal.prepared);
                 self.not_failed()?;
                 if !self.is_at(server) {
                     Box::pin(self.return_to(server, name)).await?;
                 }
                 write::describe_portal(self.executor.pipeline(server).out(), name.as_bytes());
-                self.expects.push_back(Expect::PortalDescription);
+                self.expects.push_back(expect);
                 Ok(())
             }
             Stand::Ours => match ours {
@@ -178,7 +190,8 @@ impl Session {
         write::bind(out, DESCRIBED, statement.as_bytes(), formats.0, values, formats.1);
         write::describe_portal(out, DESCRIBED);
         write::close(out, Kind::Portal, DESCRIBED);
-        self.expects.extend([Expect::Swallow(b'2'), Expect::PortalDescription, Expect::Swallow(b'3')]);
+        let expect = self.portal_description(server, &prepared);
+        self.expects.extend([Expect::Swallow(b'2'), expect, Expect::Swallow(b'3')]);
         Ok(())
     }
 }

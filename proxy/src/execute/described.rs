@@ -40,6 +40,11 @@ impl Described {
         self.lock().as_ref().is_some_and(|told| told.catalog_version != catalog_version)
     }
 
+    /// True where the client was told of columns.
+    pub fn is_told(&self) -> bool {
+        self.lock().is_some()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Told>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

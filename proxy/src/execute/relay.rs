@@ -42,6 +42,8 @@ pub enum Expect {
     RowsOfStatement,
     /// RowDescription or NoData.
     PortalDescription,
+    /// The same, by which the client reads all later rows of its statement.
+    FirstPortalDescription(Reading),
     /// Rows or COPY data up to CommandComplete, EmptyQueryResponse or PortalSuspended.
     Execution,
     /// Nothing of the server's: what the proxy says in this place.
@@ -206,11 +208,9 @@ impl<'a> Relay<'a> {
             Expect::Ready => self.until(Last::Swallowed(b'Z'), preparing).await.map(drop),
             Expect::StatementDescription(reading) => {
                 self.until(Last::Relayed(b't'), preparing).await?;
-                let description = self.until(Last::Description, preparing).await?;
-                reading.tell(&description);
-                self.peer.out().extend_from_slice(description.bytes());
-                Ok(())
+                self.tell(reading, preparing).await
             }
+            Expect::FirstPortalDescription(reading) => self.tell(reading, preparing).await,
             Expect::Confirmation(reading) => {
                 reading.confirm(&self.until(Last::Description, preparing).await?);
                 Ok(())
@@ -222,6 +222,13 @@ impl<'a> Relay<'a> {
             Expect::PortalDescription => self.relay_description(preparing).await,
             Expect::Execution => self.until(Last::Completion, preparing).await.map(drop),
         }
+    }
+
+    async fn tell(&mut self, reading: &Reading, preparing: &mut Vec<u128>) -> Result<(), Trouble> {
+        let description = self.until(Last::Description, preparing).await?;
+        reading.tell(&description);
+        self.peer.out().extend_from_slice(description.bytes());
+        Ok(())
     }
 
     async fn relay_description(&mut self, preparing: &mut Vec<u128>) -> Result<(), Trouble> {

@@ -1,5 +1,7 @@
 //! Schema changes, as the session that makes them and the others see them.
 
+use tests::Message;
+
 use crate::stage::{daemon, stage};
 
 #[tokio::test]
@@ -97,5 +99,41 @@ async fn ddl_that_a_savepoint_undid_is_not_known_any_more() {
         let client = server.connect("app").await.unwrap();
         let copies: i64 = client.query_one("SELECT count(*) FROM undone", &[]).await.unwrap().get(0);
         assert_eq!(copies, 1, "a table without the tenant column has its rows on every server");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_whose_portal_was_described_gives_no_other_columns_after_ddl() {
+    const EXECUTE: &[u8] = b"E\0\0\0\x09\0\0\0\0\0";
+    let mut session = daemon().await.session("app").await.unwrap();
+    session.ask("CREATE TABLE told (tenant_id bigint PRIMARY KEY, note text)").await.unwrap();
+    session.ask("INSERT INTO told SELECT n, 'x' FROM generate_series(1, 9) n").await.unwrap();
+    let statements = [
+        ("one", "SELECT * FROM told WHERE tenant_id = 1"),
+        ("merged", "SELECT * FROM told ORDER BY tenant_id"),
+        ("gathered", "SELECT told.*, rank() OVER (ORDER BY tenant_id) FROM told"),
+    ];
+    for (name, sql) in statements {
+        session.queue_parse(name, sql).unwrap().queue_bind(name, &[]).unwrap().queue_execute(0).unwrap();
+        session.sync().await.unwrap();
+        let messages = session.until_ready().await.unwrap();
+        assert!(matches!(messages.last(), Some(Message::Ready(_))), "{name}: {messages:?}");
+    }
+    for (change, is_word) in [("ADD more int", false), ("DROP more", true)] {
+        let change = session.ask(&format!("ALTER TABLE told {change}")).await.unwrap();
+        assert!(change.fault.is_none(), "{change}");
+        for (name, _) in statements {
+            session.queue_bind(name, &[]).unwrap().queue(EXECUTE);
+            session.sync().await.unwrap();
+            let messages = session.until_ready().await.unwrap();
+            match &messages[0] {
+                Message::Bound if is_word => {}
+                Message::Error(fault) if !is_word => {
+                    let said = (fault.sqlstate.as_str(), fault.message.as_str());
+                    assert_eq!(said, ("0A000", "cached plan must not change result type"), "{name}");
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+        }
     }
 }
