@@ -343,9 +343,9 @@ async fn a_schema_change_moves_no_row_to_another_tenant() {
         "ALTER TABLE kinds RENAME COLUMN kind_id TO tenant_id",
         "CREATE TABLE copied AS SELECT region_id AS tenant_id, name FROM regions",
         "SELECT * INTO copied FROM (SELECT 1::bigint AS tenant_id) one",
-        "ALTER TABLE tasks DROP COLUMN tenant_id",
-        "ALTER TABLE tasks RENAME COLUMN tenant_id TO owner",
-        "ALTER TABLE tasks ALTER COLUMN tenant_id TYPE text",
+        "ALTER TABLE notes DROP COLUMN tenant_id",
+        "ALTER TABLE notes RENAME COLUMN tenant_id TO owner",
+        "ALTER TABLE notes ALTER COLUMN tenant_id TYPE text",
     ];
     for sql in refused {
         let answer = session.ask(sql).await.unwrap();
