@@ -158,10 +158,10 @@ impl PartColumn {
 }
 
 impl Part {
-    /// The names `c1, c2 ...` that its columns have where they arrive.
-    pub(super) fn arrivals(&self) -> String {
-        let names: Vec<String> = (1..=self.columns.len()).map(|number| format!("c{number}")).collect();
-        names.join(", ")
+    /// The names `c1, c2 ...` that its columns have where they arrive, each after this word.
+    pub(super) fn arrivals(&self, prefix: &str) -> String {
+        let name = |number| quote_identifier(&format!("{prefix}c{number}"));
+        (1..=self.columns.len()).map(name).collect::<Vec<_>>().join(", ")
     }
 
     /// The name of the temporary table that takes its rows.

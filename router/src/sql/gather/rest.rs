@@ -21,6 +21,9 @@ use crate::plan::Refusal;
 use crate::sql::rewrite::{print, trees};
 use crate::sql::shape::{self, output_name, without_places};
 
+/// What the names of columns begin with that stand in a block of the statement beside those of its own items.
+const HIDDEN: &str = "?";
+
 /// How rows arrive at the server that computes the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
@@ -167,9 +170,9 @@ impl<'mem> Replace<'mem, '_, '_> {
         let columns: Vec<(usize, String)> = table.columns.iter().cloned().enumerate().collect();
         let text = format!(
             "SELECT FROM (SELECT {} FROM {} AS p ({})) AS {}",
-            self.columns("p", table.part, &columns)?,
+            self.columns(("p", ""), table.part, &columns)?,
             self.source(table.part)?,
-            self.parts.get(table.part)?.arrivals(),
+            self.parts.get(table.part)?.arrivals(""),
             quote_identifier(&table.alias)
         );
         let trees = trees(&text).ok()?;
@@ -180,7 +183,7 @@ impl<'mem> Replace<'mem, '_, '_> {
     }
 
     /// `p.c1 AS id, p.c2::numeric(10,2) AS price`.
-    fn columns(&self, source: &str, part: usize, columns: &[(usize, String)]) -> Option<String> {
+    fn columns(&self, source: (&str, &str), part: usize, columns: &[(usize, String)]) -> Option<String> {
         let column = |(index, name): &(usize, String)| {
             Some(format!("{} AS {}", self.value(source, part, *index)?, quote_identifier(name)))
         };
@@ -188,10 +191,10 @@ impl<'mem> Replace<'mem, '_, '_> {
         Some(columns?.join(", "))
     }
 
-    /// A value of a part as it was.
-    fn value(&self, source: &str, part: usize, column: usize) -> Option<String> {
-        let (value, typed) =
-            (format!("{source}.c{}", column + 1), self.parts.get(part)?.columns.get(column)?);
+    /// A value of a part as it was. `source`: the name of what it arrives in, and what its columns' names begin with.
+    fn value(&self, (source, prefix): (&str, &str), part: usize, column: usize) -> Option<String> {
+        let name = quote_identifier(&format!("{prefix}c{}", column + 1));
+        let (value, typed) = (format!("{source}.{name}"), self.parts.get(part)?.columns.get(column)?);
         Some(match self.arrival {
             Arrival::Arrays(_) => typed.restored(&value),
             Arrival::Tables => typed.restored_from_table(&value),
@@ -204,10 +207,10 @@ impl<'mem> Replace<'mem, '_, '_> {
         let mut text = format!(
             "SELECT FROM {} AS {source} ({})",
             self.source(block.part)?,
-            self.parts.get(block.part)?.arrivals()
+            self.parts.get(block.part)?.arrivals(HIDDEN)
         );
         for (item, columns) in block.items.iter().filter(|(_, columns)| !columns.is_empty()) {
-            let columns = self.columns(&source, block.part, columns)?;
+            let columns = self.columns((&source, HIDDEN), block.part, columns)?;
             text.push_str(&format!(", LATERAL (SELECT {columns}) AS {}", quote_identifier(item)));
         }
         let trees = trees(&text).ok()?;
@@ -259,16 +262,16 @@ impl<'mem> Replace<'mem, '_, '_> {
         let form = without_places(node);
         let source = source_name(block.part);
         if let Some((_, column)) = block.computed.iter().find(|(computed, _)| *computed == form) {
-            return self.value(&source, block.part, *column);
+            return self.value((&source, HIDDEN), block.part, *column);
         }
         let (aggregate, column) = block.aggregates.iter().find(|(aggregate, _)| aggregate.form == form)?;
-        let first = self.value(&source, block.part, *column)?;
+        let first = self.value((&source, HIDDEN), block.part, *column)?;
         Some(match aggregate.combine {
             Combine::Count => format!("COALESCE(pg_catalog.sum({first})::bigint, 0)"),
             Combine::SumAsBigint => format!("pg_catalog.sum({first})::bigint"),
             Combine::Sum => format!("pg_catalog.sum({first})"),
             Combine::Average => {
-                let count = self.value(&source, block.part, *column + 1)?;
+                let count = self.value((&source, HIDDEN), block.part, *column + 1)?;
                 format!("(pg_catalog.sum({first}) / nullif(pg_catalog.sum({count}), 0))")
             }
             Combine::Again(name) => format!("pg_catalog.{name}({first})"),
