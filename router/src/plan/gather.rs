@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::request::Request;
 use super::{Parameter, Refusal};
 use crate::ids::{MoveId, ServerId};
-use crate::sql::gather::{Cut, Effort, Given, Keys, Limit, Part, Question, cut, group_by_dependents};
+use crate::sql::gather::{
+    Cut, Effort, Given, Keys, Limit, Part, Question, cut, group_by_dependents, join_classes,
+};
 use crate::sql::{self, Filter, Tree};
 
 /// How a statement is gathered. Its legs give the parts' rows: the number of the part from 1, then the
@@ -59,7 +61,9 @@ pub(super) fn gather(
     let extended = group_by_dependents(statement, request.catalog, path)?;
     let extended = extended.map(|text| sql::trees(&text)).transpose()?;
     let statement = extended.as_ref().and_then(|trees| trees.first()).unwrap_or(statement);
-    let of = |effort| {
+    let joined = join_classes(statement, request.catalog, path, given)?.map(|text| sql::trees(&text));
+    let joined = joined.transpose()?;
+    let of = |statement: &Tree, effort| {
         let cut = cut(statement, request.catalog, path, given, effort, request.session.now.now())?;
         let text_for = |text: &Arc<str>, moves: &&[MoveId]| match moves {
             [] => Ok(Arc::clone(text)),
@@ -74,7 +78,13 @@ pub(super) fn gather(
         Ok((cut, texts, keys))
     };
     // What the servers cannot compute, or not without the rows that moves hide, is computed of more rows.
-    let (cut, texts, keys) = of(Effort::Reduce).or_else(|_: Refusal| of(Effort::Select))?;
+    let reduced = of(statement, Effort::Reduce);
+    let joined = joined.as_ref().and_then(|trees| trees.first());
+    // Keys leave out more rows than a join that is sent whole.
+    let joined = joined.filter(|_| !matches!(reduced, Ok((_, _, Some(_)))));
+    let joined = joined.and_then(|statement| of(statement, Effort::Reduce).ok());
+    let (cut, texts, keys) =
+        joined.map_or(reduced, Ok).or_else(|_: Refusal| of(statement, Effort::Select))?;
     let Cut { parts, parameters, absent, over_arrays, over_tables, many, home, held, .. } = cut;
     let place = match (held, request.session.held) {
         (true, Some(held)) => Some(held),

@@ -282,7 +282,7 @@ fn parameters_of_joins(reduction: &Reduction<'_>) -> Vec<i32> {
 
 /// The parameters that mean the same in a part of the statement: their types are declared, or they stand
 /// in one place only, which says what they are.
-fn known_parameters(select: &SelectStmt, given: Given<'_>) -> Vec<i32> {
+pub(super) fn known_parameters(select: &SelectStmt, given: Given<'_>) -> Vec<i32> {
     let mut counts = HashMap::new();
     count_parameters(Node::SelectStmt(select), &mut counts);
     let declared = |number: i32| {

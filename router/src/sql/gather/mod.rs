@@ -9,17 +9,24 @@
 //! | `partners` | which rows find no partner in tables of which every server has a copy |
 //! | `ties`, `keys` | which rows find no partner in other sharded tables, by keys that those give first |
 //! | `reduce`, `groups` | what servers can compute of a block: joins by the tenant, groups, first rows |
+//! | `classes`, `arrange`, `grouped`, `flat` | tables that the tenant ties, in a FROM clause with others |
 //! | `dependent` | GROUP BY of a key that is none any more |
 //! | `typing` | the types of what they compute |
-//! | `names` | which columns can be meant |
+//! | `names`, `words` | which columns can be meant |
 //! | `part` | what a part is made of, and how it travels |
 //! | `leg` | the text for each server |
 //! | `rest` | the text for the server that computes the answer |
 //! | `text` | expressions and clauses as text |
 
+mod arrange;
+#[cfg(test)]
+mod class_tests;
+mod classes;
 mod conditions;
 mod cut;
 mod dependent;
+mod flat;
+mod grouped;
 mod groups;
 mod keys;
 mod leg;
@@ -34,7 +41,9 @@ mod tests;
 mod text;
 mod ties;
 mod typing;
+mod words;
 
+pub(crate) use classes::join_classes;
 pub(crate) use cut::{Cut, Effort, Given, cut};
 pub(crate) use dependent::group_by_dependents;
 pub(crate) use keys::Keys;

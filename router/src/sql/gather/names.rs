@@ -55,6 +55,11 @@ impl Names {
         self.stars.contains(table) || self.alone.contains(table)
     }
 
+    /// True where a name that stands alone may be a table's whole row.
+    pub(super) fn mean_row_of(&self, table: &str) -> bool {
+        self.alone.contains(table)
+    }
+
     /// True where a column of this name may be needed.
     pub(super) fn mean(&self, column: &str) -> bool {
         self.words.contains(column)

@@ -15,7 +15,7 @@ use super::groups::{Aggregate, Combine};
 use super::part::Part;
 use super::reads::unknown;
 use super::reduce::{BlockKey, is_star, key_of};
-use super::text::conjunction;
+use super::text::{conjunction, star_of};
 use crate::ids::quote_identifier;
 use crate::plan::Refusal;
 use crate::sql::rewrite::{print, trees};
@@ -230,11 +230,8 @@ impl<'mem> Replace<'mem, '_, '_> {
         for target in node.target_list() {
             let bare = matches!(target.val(), Node::ColumnRef(column) if column.fields().len() == 1);
             if bare && is_star(target.val()) {
-                let stars: Vec<String> =
-                    block.items.iter().map(|(item, _)| format!("{}.*", quote_identifier(item))).collect();
-                let trees = trees(&format!("SELECT {}", stars.join(", "))).ok()?;
-                let Node::SelectStmt(select) = trees.first()?.stmt() else { return None };
-                targets.extend(select.target_list().iter().map(|target| self.mem.make_unique(target)));
+                let names: Vec<String> = block.items.iter().map(|(item, _)| item.clone()).collect();
+                targets.extend(star_of(&names, self.mem)?);
                 continue;
             }
             let mut copy = self.mem.make_unique(target);

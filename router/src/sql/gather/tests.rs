@@ -219,7 +219,9 @@ fn groups_are_begun_where_their_rows_are() {
         "SELECT 1::int4 AS part, name AS c1, pg_catalog.sum(score) AS c2, pg_catalog.count(score) AS c3, \
          pg_catalog.count(*) AS c4 FROM users WHERE score > (SELECT 1) GROUP BY name"
     );
-    assert!(cut.over_arrays.contains("HAVING COALESCE(pg_catalog.sum(\"?pgherd_1?\".\"?c4\")::bigint, 0) > 3"));
+    assert!(
+        cut.over_arrays.contains("HAVING COALESCE(pg_catalog.sum(\"?pgherd_1?\".\"?c4\")::bigint, 0) > 3")
+    );
     let waiting = reduced("select count(*) from users where score > (select avg(score) from users)", &[]);
     assert!(waiting.leg.contains("score AS c3 FROM users GROUP BY score"), "{}", waiting.leg);
     for text in [

@@ -5,6 +5,7 @@ use pg_raw_parse::nodes::{SelectStmt, SelectStmtMut, SortBy, SortByDir, SortByNu
 use pg_raw_parse::{Node, NodeMut, nodes};
 
 use super::reads::unknown;
+use crate::ids::quote_identifier;
 use crate::plan::Refusal;
 use crate::sql::rewrite::{print, trees};
 
@@ -38,6 +39,30 @@ pub(super) fn rows_text(block: &SelectStmt, conditions: &[Node<'_>]) -> Result<S
         }
     })?;
     text.strip_prefix("SELECT ").map(str::to_owned).ok_or_else(unknown)
+}
+
+/// Items of a FROM clause.
+pub(super) fn items_text(items: &[Node<'_>]) -> Result<String, Refusal> {
+    let text = printed("SELECT FROM x", |select, mem| {
+        let items: Vec<_> = items.iter().map(|item| mem.make_unique(*item).uncast()).collect();
+        select.set_from_clause(mem.make_list(&items));
+    })?;
+    text.strip_prefix("SELECT FROM ").map(str::to_owned).ok_or_else(unknown)
+}
+
+/// `*` as the outputs that it gives of items with these names.
+pub(super) fn star_of<'mem>(
+    names: &[String],
+    mem: MemoryToken<'mem>,
+) -> Option<Vec<Unique<'mem, &'mem nodes::ResTarget>>> {
+    let stars: Vec<String> = names.iter().map(|name| format!("{}.*", quote_identifier(name))).collect();
+    let trees = trees(&format!("SELECT {}", stars.join(", "))).ok()?;
+    match trees.first()?.stmt() {
+        Node::SelectStmt(select) => {
+            Some(select.target_list().iter().map(|target| mem.make_unique(target)).collect())
+        }
+        _ => None,
+    }
 }
 
 /// All conditions as one.

@@ -125,7 +125,7 @@ impl<'a> Core<'a> {
     }
 }
 
-fn has_link(root: Node<'_>) -> bool {
+pub(super) fn has_link(root: Node<'_>) -> bool {
     let mut stack = vec![root];
     while let Some(node) = stack.pop() {
         if matches!(node, Node::SubLink(_)) {

@@ -14,11 +14,12 @@
 //! | `types`, `facts` | what type a value has, and whether the proxy may compare it |
 //! | `outputs`, `names` | what the block gives; what ORDER BY 2 means |
 //! | `rows`, `groups`, `limit` | the merge of rows, of groups, and how many |
-//! | `core` | for statements that are gathered: what servers can join by themselves |
+//! | `core`, `candidates` | for statements that are gathered: what servers can join by themselves |
 //! | `leg`, `clock` | the text for one server |
 //! | `write`, `merge_into` | which writes each server does for its own rows |
 
 mod analysis;
+mod candidates;
 mod clock;
 mod core;
 mod expression;
@@ -39,6 +40,7 @@ mod tests;
 mod types;
 mod write;
 
+pub(crate) use candidates::{Bare, Candidates, Said};
 pub(crate) use clock::{reads_clock, stop_clock};
 pub(crate) use core::{Core, Outlook, ordinal};
 pub(crate) use expression::is_plain;

@@ -1,0 +1,17 @@
+-- FROM clauses in which the tenant ties some tables, but not all.
+select o.order_id, l.product, u.name, count(*) over () from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id, users u where u.score = l.amount and o.quantity > 2
+select o.order_id, l.line_no, p.payment_id, a.balance from orders o, lines l, payments p, accounts a where l.tenant_id = o.tenant_id and l.order_id = o.order_id and (p.tenant_id, p.account_id) = (a.tenant_id, a.account_id) and p.order_id = o.order_id and a.account_id < 4
+select * from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id join accounts a on a.account_id = l.line_no
+select o.*, t.title, l.worth from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id and l.amount > 1 left join tasks t on t.priority = l.line_no where o.total > 50
+select t.title, o.order_id, l.line_no from tasks t left join (orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id) on t.priority = l.line_no and o.quantity < 4
+select t.title, o.order_id, l.line_no from (orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id) full join tasks t on t.priority = l.line_no
+select t.title, o.order_id, l.line_no from (orders o left join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id) right join tasks t on t.priority = l.line_no where t.priority < 5
+select count(l), count(o), count(*) from (orders o left join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id and l.amount > 3) join tasks t on t.priority = o.quantity
+select r.name, c.name, count(*), string_agg(distinct l.product, ',' order by l.product) from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id join currencies c on c.code = o.currency, users u join regions r on r.region_id = u.region_id where u.score = l.line_no and c.active group by 1, 2
+select u.name from users u where exists (select * from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id, accounts a where a.user_id = u.user_id and l.line_no = a.account_id and o.total > u.score)
+select x.n, y.name from (select o.tenant_id, o.order_id, count(*) as n from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id group by 1, 2) x join payments p on p.tenant_id = x.tenant_id and p.order_id = x.order_id, users y where y.user_id = p.account_id
+with big as (select tenant_id, user_id from users where score > 40) select o.order_id, l.product, b.user_id from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id join big b on b.user_id = o.quantity
+select t.name, o.order_id, a.account_id from tenants t join orders o on o.tenant_id = t.tenant_id, accounts a where a.account_id = o.quantity and t.vip
+select o.order_id, l.line_no, s.x from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id, lateral (select max(t.priority) as x from tasks t where t.user_id = o.user_id) s where l.amount < 3
+select distinct on (o.currency) o.currency, l.product, m.name from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id left join metrics m on m.value > l.amount order by o.currency nulls last, o.order_id, l.line_no, l.product, o.tenant_id, m.name, m.day, m.tenant_id
+select g, count(*) from orders o join lines l on l.tenant_id = o.tenant_id and l.order_id = o.order_id, generate_series(1, 3) g where g < l.amount group by g having count(*) > 1
