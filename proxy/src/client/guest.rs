@@ -7,12 +7,13 @@ use std::time::Instant;
 use tracing::{Instrument, Span};
 
 use crate::client::burden::{Burden, Desk};
-use crate::client::command::{check_readable, say_besides};
+use crate::client::command::say_besides;
 use crate::client::gate::Slot;
 use crate::client::named::Named;
 use crate::client::patience::Patience;
 use crate::client::registry::ClientEntry;
 use crate::client::session::Session;
+use crate::client::set::check_readable;
 use crate::client::spans;
 use crate::client::startup::{self, Startup};
 use crate::error::ClientError;

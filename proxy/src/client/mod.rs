@@ -29,7 +29,9 @@
 //! | `burden` | what a thread and its clients know of each other |
 //! | `patience` | how long a client and its statements may take |
 //! | `portal` | what Bind made |
-//! | `command` | statements that the session answers itself: BEGIN, SET, PREPARE ... |
+//! | `command` | statements that the session answers itself; those of prepared statements |
+//! | `transactions` | BEGIN, COMMIT, SAVEPOINT ... |
+//! | `set` | SET, RESET, `set_config` |
 //! | `process` | which process a session is, and the end of another one |
 //! | `registry` | who is there, and who may be cancelled |
 
@@ -61,10 +63,12 @@ mod roles;
 mod route;
 mod secure;
 mod session;
+mod set;
 mod simple;
 mod spans;
 mod startup;
 mod text;
+mod transactions;
 
 pub use burden::Burden;
 pub use gate::{Gate, Slot};

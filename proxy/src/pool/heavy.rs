@@ -41,7 +41,7 @@ pub(super) struct Heavies(Vec<Heavy>);
 
 /// How a tenant stands that holds more than its share.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Burden {
+pub(super) enum Excess {
     /// It holds more than it is allowed: statements that began before.
     Shedding,
     /// It holds what could be taken from it, so many on the average.
@@ -118,10 +118,10 @@ impl Heavies {
         }
     }
 
-    /// The greatest burden of them, and whose it is.
-    pub(super) fn burden(&self, fair: f64, now: Instant) -> Option<(Burden, TenantHash)> {
-        let burdens = self.0.iter().filter_map(|heavy| Some((heavy.burden(fair, now)?, heavy.tenant)));
-        burdens.reduce(|one, other| if one.0.outweighs(other.0) { one } else { other })
+    /// The greatest excess of them, and whose it is.
+    pub(super) fn excess(&self, fair: f64, now: Instant) -> Option<(Excess, TenantHash)> {
+        let excesses = self.0.iter().filter_map(|heavy| Some((heavy.excess(fair, now)?, heavy.tenant)));
+        excesses.reduce(|one, other| if one.0.outweighs(other.0) { one } else { other })
     }
 
     /// The others are slower: this one is allowed less.
@@ -162,24 +162,24 @@ impl Heavy {
         (fair.max(1.0) * self.weight as f64) as usize
     }
 
-    fn burden(&self, fair: f64, now: Instant) -> Option<Burden> {
+    fn excess(&self, fair: f64, now: Instant) -> Option<Excess> {
         let limit = self.allowance.map_or(usize::MAX, |allowance| allowance.limit());
         if self.held > limit {
             let fresh = now.saturating_duration_since(self.fell) < SHED;
-            return Some(if fresh { Burden::Shedding } else { Burden::Spent });
+            return Some(if fresh { Excess::Shedding } else { Excess::Spent });
         }
         let least = self.least(fair);
-        (self.counts() && self.held > least && limit > least).then_some(Burden::Taking(self.level))
+        (self.counts() && self.held > least && limit > least).then_some(Excess::Taking(self.level))
     }
 }
 
-impl Burden {
+impl Excess {
     /// What is being shed is waited for first, but not for ever.
-    pub(super) fn outweighs(self, other: Burden) -> bool {
+    pub(super) fn outweighs(self, other: Excess) -> bool {
         match (self, other) {
-            (Burden::Shedding, _) | (_, Burden::Spent) => true,
-            (_, Burden::Shedding) | (Burden::Spent, _) => false,
-            (Burden::Taking(one), Burden::Taking(other)) => one >= other,
+            (Excess::Shedding, _) | (_, Excess::Spent) => true,
+            (_, Excess::Shedding) | (Excess::Spent, _) => false,
+            (Excess::Taking(one), Excess::Taking(other)) => one >= other,
         }
     }
 }

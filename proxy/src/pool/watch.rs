@@ -16,7 +16,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::heavy::{Burden, SWIFTNESS};
+use super::heavy::{Excess, SWIFTNESS};
 use super::shares::{Shares, TenantHash};
 use super::times::Times;
 
@@ -100,26 +100,26 @@ impl Watch {
         self.due = now + PERIOD;
         let fair = self.others_share(pools, now);
         pools.iter_mut().for_each(|(shares, most)| shares.look(fair, *most, now));
-        let burdens = pools.iter().enumerate().filter_map(|(number, (shares, _))| {
-            let (burden, tenant) = shares.heavies.burden(fair, now)?;
-            Some((burden, number, tenant))
+        let excesses = pools.iter().enumerate().filter_map(|(number, (shares, _))| {
+            let (excess, tenant) = shares.heavies.excess(fair, now)?;
+            Some((excess, number, tenant))
         });
-        match burdens.reduce(|one, other| if one.0.outweighs(other.0) { one } else { other }) {
+        match excesses.reduce(|one, other| if one.0.outweighs(other.0) { one } else { other }) {
             None => self.unburdened(pools, now),
-            Some((Burden::Shedding, ..)) => {
+            Some((Excess::Shedding, ..)) => {
                 self.burdened = true;
                 self.begin(now);
             }
-            Some((Burden::Spent, ..)) => {
+            Some((Excess::Spent, ..)) => {
                 self.burdened = true;
                 rise(pools, now);
                 self.begin(now);
             }
-            Some((Burden::Taking(_), ..)) if !self.burdened => {
+            Some((Excess::Taking(_), ..)) if !self.burdened => {
                 self.burdened = true;
                 self.begin(now);
             }
-            Some((Burden::Taking(_), pool, tenant)) => match self.verdict(slowdown, now) {
+            Some((Excess::Taking(_), pool, tenant)) => match self.verdict(slowdown, now) {
                 Verdict::Slower => {
                     pools[pool].0.heavies.fall(tenant, fair, now);
                     self.begin(now);
