@@ -43,7 +43,7 @@ impl<'a> Aim<'a> {
         let (asked, sent) = (words(self.asked), words(sent));
         let index = place.checked_sub(1)?;
         let number = sent.iter().position(|word| word.at + word.length() > index)?;
-        let alike = asked.iter().zip(&sent).take_while(|(asked, sent)| asked.text == sent.text).count();
+        let alike = asked.iter().zip(&sent).take_while(|(asked, sent)| asked.is(sent)).count();
         let its = match number.checked_sub(alike) {
             None => number,
             Some(behind) => alike + origin(&asked[alike..], &sent[alike..], behind)?,
@@ -62,6 +62,11 @@ struct Word<'a> {
 impl Word<'_> {
     fn length(&self) -> usize {
         self.text.chars().count()
+    }
+
+    /// The same word: a tree is printed with its keywords in capitals.
+    fn is(&self, other: &Word<'_>) -> bool {
+        self.text.eq_ignore_ascii_case(other.text)
     }
 }
 
@@ -89,7 +94,7 @@ fn origin(asked: &[Word<'_>], sent: &[Word<'_>], index: usize) -> Option<usize> 
     if asked.len() > LONGEST || sent.len() > LONGEST {
         return None;
     }
-    let alike = |taken: usize, read: usize| asked.get(taken).is_some_and(|word| word.text == sent[read].text);
+    let alike = |taken: usize, read: usize| asked.get(taken).is_some_and(|word| word.is(&sent[read]));
     // How many places it takes at least from here on: where the word before was the client's, and
     // where it was put in.
     let width = asked.len() + 1;
@@ -139,6 +144,7 @@ mod tests {
             let (there, here) = (sent.find(word).map(|at| at + 1), asked.find(word).map(|at| at + 1));
             assert_eq!(place(asked, sent, there.unwrap_or_default()), here, "{word}");
         }
+        assert_eq!(place("select nope from n", "SELECT nope FROM n", 8), Some(8), "printed in capitals");
         let (asked, sent) = ("\u{e4} nope ORDER BY x", "\u{e4} (t = 1) nope ORDER BY x");
         assert_eq!(place(asked, sent, 11), Some(3));
         assert_eq!(place(asked, sent, sent.chars().count()), Some(asked.chars().count()));
