@@ -1,7 +1,7 @@
 //! ON CONFLICT in all its forms.
 
 use super::grammar::Grammar;
-use super::world::{Column, Table};
+use super::tables::{Column, Table};
 use super::writes::assignable;
 
 impl Grammar {

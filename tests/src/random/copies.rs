@@ -1,8 +1,9 @@
 //! COPY: a query's or a table's rows out, and new rows in.
 
 use super::grammar::Grammar;
+use super::tables::{TABLES, Table};
 use super::units::{Order, Statement, Unit};
-use super::world::{TABLES, Table, Ty};
+use super::world::Ty;
 
 impl Grammar {
     /// A query's rows, or a table's, in one of the formats of text.

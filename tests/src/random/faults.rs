@@ -1,8 +1,9 @@
 //! Statements that fail because of single rows: a division by zero, an overflow, a text that is no number. Such rows are one server's.
 
 use super::grammar::{Grammar, Relation, Scope};
+use super::tables::{TABLES, Table};
 use super::units::{Order, Statement};
-use super::world::{TABLES, Table, Ty};
+use super::world::Ty;
 
 impl Grammar {
     /// A statement that fails where a row has the number, and else does not.

@@ -4,7 +4,8 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::world::{KeyType, Table, Ty};
+use super::tables::Table;
+use super::world::{KeyType, Ty};
 
 /// How many tenants there are; keys are drawn from a few more, who have no rows.
 const TENANTS: u32 = 13;
@@ -38,7 +39,7 @@ pub(crate) struct Relation {
 
 impl Relation {
     pub(crate) fn of(table: &Table, alias: &str) -> Relation {
-        let output = |column: &super::world::Column| Output {
+        let output = |column: &super::tables::Column| Output {
             name: column.name.to_owned(),
             ty: column.ty,
             clean: column.clean,

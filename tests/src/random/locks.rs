@@ -2,8 +2,8 @@
 
 use super::grammar::{Grammar, Relation, Scope};
 use super::select::Query;
+use super::tables::{TABLES, Table};
 use super::units::Order;
-use super::world::{TABLES, Table};
 
 impl Grammar {
     /// Rows of a table, or of two that are joined, locked for what a program does next.

@@ -1,7 +1,8 @@
 //! FROM: tables, views, subqueries, LATERAL, functions, and how they are joined.
 
 use super::grammar::{Expr, Grammar, Output, Relation, Scope};
-use super::world::{TABLES, Ty, VIEWS};
+use super::tables::{TABLES, VIEWS};
+use super::world::Ty;
 
 /// What a FROM clause is made of.
 #[derive(Debug, Default)]

@@ -2,8 +2,9 @@
 
 use super::grammar::{Expr, Grammar, Output, Relation, Scope};
 use super::select::Query;
+use super::tables::TABLES;
 use super::units::Order;
-use super::world::{TABLES, Ty};
+use super::world::Ty;
 
 impl Grammar {
     /// The inside of a LATERAL: a few rows of a table that belong to a row outside.

@@ -1,7 +1,8 @@
 //! Writes through views that show rows of one table, some of them with a check.
 
 use super::grammar::{Grammar, Relation, Scope};
-use super::world::{Ty, VIEWS};
+use super::tables::VIEWS;
+use super::world::Ty;
 
 impl Grammar {
     /// INSERT, UPDATE or DELETE of a view.

@@ -1,7 +1,8 @@
 //! UPDATE and DELETE over one tenant, some or all, and UPDATE of the tenant column.
 
 use super::grammar::{Grammar, Relation, Scope};
-use super::world::{Column, Table, Ty};
+use super::tables::{Column, Table};
+use super::world::Ty;
 use super::writes::assignable;
 
 impl Grammar {

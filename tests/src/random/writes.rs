@@ -1,8 +1,9 @@
 //! Writes over one tenant, some or all, in the shapes whose outcome PostgreSQL determines: new rows, and CTEs that write.
 
 use super::grammar::{Grammar, Relation, Scope};
+use super::tables::{Column, TABLES, Table};
 use super::units::{Order, Statement};
-use super::world::{Column, TABLES, Table, Ty};
+use super::world::Ty;
 
 impl Grammar {
     /// A statement that writes.
