@@ -109,6 +109,20 @@ impl Stage {
         .await;
     }
 
+    /// What every server has of the copies and the tables that were made of all rows: the same.
+    async fn copies(&self) -> String {
+        let question = "SELECT (SELECT string_agg(c::text, ' ' ORDER BY id) FROM copies c) || \
+             (SELECT coalesce(string_agg(relname, ' ' ORDER BY relname), '') FROM pg_class WHERE relname LIKE 'made%')";
+        let mut held = Vec::new();
+        for server in self.fleet.servers() {
+            let row = server.connect("app").await.unwrap().query_one(question, &[]).await.unwrap();
+            held.push(row.get::<_, String>(0));
+        }
+        held.dedup();
+        assert_eq!(held.len(), 1, "{held:?}");
+        held.remove(0)
+    }
+
     /// What is left is finished by whoever lives; then each transaction is whole or not there.
     async fn judge(&self, daemon: &Daemon) {
         until("no prepared transaction is left", Duration::from_secs(60), async || {
@@ -271,4 +285,34 @@ async fn a_proxy_that_dies_while_it_forgets_decisions_takes_none_that_is_wanted(
         .await;
     }
     elsewhere.batch_execute("ROLLBACK PREPARED 'pgherd:x:p:wanted'").await.unwrap();
+}
+
+/// Writes of copies and new tables, computed of rows of all servers; each is done once with a number.
+const OF_ALL_ROWS: [&str; 4] = [
+    "INSERT INTO copies SELECT {n}, count(*) FROM t",
+    "UPDATE copies SET rows = {n} + 0 * (SELECT count(*) FROM t)",
+    "CREATE TABLE made_{n} AS SELECT count(*) FROM t",
+    "MERGE INTO copies USING (SELECT {n} + 0 * count(*) AS k FROM t) s ON id = k WHEN NOT MATCHED THEN INSERT VALUES (k, 0)",
+];
+
+#[tokio::test]
+async fn a_proxy_that_dies_while_copies_are_written_leaves_them_equal() {
+    let mut stage = Stage::new().await;
+    let setup = "CREATE TABLE copies (id int PRIMARY KEY, rows bigint); INSERT INTO copies VALUES (0, 0)";
+    stage.daemon.connect().await.unwrap().batch_execute(setup).await.unwrap();
+    let daemon = std::mem::replace(&mut stage.daemon, daemon(&stage.fleet, "unused"));
+    let mut before = stage.copies().await;
+    for (number, place) in places(3).iter().chain(&places(3)).enumerate() {
+        let text =
+            OF_ALL_ROWS[(number + number / 12) % OF_ALL_ROWS.len()].replace("{n}", &(number + 1).to_string());
+        order(&daemon, "die", place);
+        let client = daemon.connect().await.unwrap();
+        assert!(client.batch_execute(&text).await.is_err(), "{place}: nobody was told that it worked");
+        until(place, Duration::from_secs(20), async || !daemon.is_running()).await;
+        daemon.start().await.unwrap();
+        stage.judge(&daemon).await;
+        let after = stage.copies().await;
+        assert_eq!(after != before, is_decided(place), "{place}: {text}: {before}, then {after}");
+        before = after;
+    }
 }

@@ -33,8 +33,15 @@ pub fn build(facts: &Facts, tenant_column: &str, version: u64, drift: &Drift) ->
     let relations = facts.relations.iter().map(|row| {
         let kind = kinds.remove(&row.oid).unwrap_or(RelationKind::Sequence);
         let own = columns.remove(&row.oid).unwrap_or_default();
-        let relation =
-            Relation { trigger_writes: writers.by_triggers(row), ..relation(row, kind, own, (facts, drift)) };
+        let acts_otherwise = drift.acting.contains(&(row.schema.clone(), row.name.clone()));
+        let computes = |name: &String| functions.get(name).is_some_and(only_computes);
+        let plain = !acts_otherwise && !row.has_rules && row.trigger_functions.iter().all(computes);
+        let relation = Relation {
+            trigger_writes: writers.by_triggers(row),
+            has_triggers: row.has_triggers || acts_otherwise,
+            plain_triggers: row.has_triggers && plain,
+            ..relation(row, kind, own, (facts, drift))
+        };
         ((row.schema.clone(), row.name.clone()), Arc::new(relation))
     });
     let mut catalog = Catalog {
@@ -86,6 +93,7 @@ fn relation(
         has_acting_keys: row.has_acting_keys,
         partitioned: row.kind == "p",
         has_triggers: row.has_triggers,
+        plain_triggers: false,
         trigger_writes: None,
         view: None,
     }
@@ -182,6 +190,11 @@ fn functions(facts: &Facts, kinds: &Kinds) -> HashMap<String, FunctionFacts> {
         functions.entry(row.name.clone()).and_modify(|all| *all = worst(all, &own)).or_insert(own);
     }
     functions
+}
+
+/// True where a function's value depends on its arguments only, and it does nothing else.
+fn only_computes(facts: &FunctionFacts) -> bool {
+    facts.builtin && !facts.reads_copies && facts.volatility == Volatility::Immutable
 }
 
 /// A function that only computes is as volatile as what it depends on, whatever it is declared as.

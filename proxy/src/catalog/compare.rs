@@ -24,6 +24,8 @@ pub struct Drift {
     /// Unique keys that not all servers have, by schema, relation and name: nothing may count on them. An index
     /// that is being made on one server after the other is one for a while.
     pub partial: BTreeSet<(String, String, String)>,
+    /// Relations, by schema and name, whose triggers and rules are not the same on all servers.
+    pub acting: BTreeSet<(String, String)>,
 }
 
 /// Relations in words, by schema and name.
@@ -47,7 +49,24 @@ pub(super) fn drift(readings: &[(&str, &Facts)], tenant_column: &str) -> Drift {
     let everywhere = |key: &(String, String, String, String)| keys.iter().all(|server| server.contains(key));
     let partial = keys.iter().flatten().filter(|key| !everywhere(key)).cloned();
     let partial = partial.map(|(schema, relation, name, _)| (schema, relation, name)).collect();
-    Drift { unlike, partial }
+    Drift { unlike, partial, acting: acting(readings) }
+}
+
+/// The relations whose triggers and rules are not the same on all servers.
+fn acting(readings: &[(&str, &Facts)]) -> BTreeSet<(String, String)> {
+    let told = |facts: &Facts| -> BTreeMap<(String, String), (bool, Vec<String>)> {
+        let acting = facts.relations.iter().filter(|row| row.has_triggers);
+        let name = |row: &RelationFacts| (row.schema.clone(), row.name.clone());
+        acting.map(|row| (name(row), (row.has_rules, row.trigger_functions.clone()))).collect()
+    };
+    let told: Vec<_> = readings
+        .iter()
+        .filter(|(_, facts)| !facts.relations.is_empty())
+        .map(|(_, facts)| told(facts))
+        .collect();
+    let differs =
+        |name: &&(String, String)| told.iter().any(|server| server.get(*name) != told[0].get(*name));
+    told.iter().flat_map(BTreeMap::keys).filter(differs).cloned().collect()
 }
 
 /// A unique key or an exclusion constraint with the names of what it is about.

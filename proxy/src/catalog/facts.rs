@@ -61,6 +61,8 @@ pub(super) struct RelationFacts {
     pub(super) has_acting_keys: bool,
     /// A user's trigger, a rule besides a view's own, or row-level security.
     pub(super) has_triggers: bool,
+    /// A rule besides a view's own, row-level security, or a trigger with a condition that calls a function.
+    pub(super) has_rules: bool,
     /// The functions of its triggers.
     pub(super) trigger_functions: Vec<String>,
     /// Its rules besides a view's own, unless somebody has locked it.

@@ -44,6 +44,9 @@ const RELATIONS: &str = "SELECT c.oid::int8 AS oid, n.nspname AS schema, c.relna
        c.relrowsecurity OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) \
          OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') \
          AS has_triggers, \
+       c.relrowsecurity OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') \
+         OR EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal \
+           AND t.tgqual::text ~ 'FUNCEXPR|SQLVALUEFUNCTION') AS has_rules, \
        ARRAY(SELECT DISTINCT p.proname FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
          WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' ORDER BY 1) AS trigger_functions, \
        CASE WHEN c.relhasrules AND c.relkind IN ('r', 'p') AND c.oid <> ALL ({locked}) THEN \

@@ -65,6 +65,7 @@ fn as_table(row: &RelationFacts, view: &Relation, catalog: &Catalog) -> Option<R
         unique_keys: keys.filter_map(|key| key.iter().map(place).collect()).collect(),
         has_acting_keys: table.has_acting_keys,
         has_triggers: table.has_triggers,
+        plain_triggers: table.plain_triggers,
         trigger_writes: table.trigger_writes.clone(),
         view: Some(View { hidden: hidden.collect() }),
         ..view.clone()

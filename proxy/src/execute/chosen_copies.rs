@@ -9,7 +9,6 @@ use router::ids::ServerId;
 use router::plan::{Computed, CopiesWrite, Parameter};
 use router::sql::Question;
 
-use crate::error::ClientError;
 use crate::execute::answered::{Answered, Keeping, tell_columns};
 use crate::execute::executor::Executor;
 use crate::execute::inner::{own_parameters, values};
@@ -19,6 +18,7 @@ use crate::execute::opening::Hindrance;
 use crate::execute::planned::Decision;
 use crate::execute::rows::Rows;
 use crate::execute::run::Ask;
+use crate::execute::settled::not_equal;
 use crate::execute::trouble::Trouble;
 use crate::execute::whole::whole_formats;
 use crate::net::peer::Peer;
@@ -64,21 +64,22 @@ pub(super) async fn run(
             false => (&[][..], Keeping::again(limit)),
         };
         let answers = hand.write_all(executor, peer, server, formats, &mut keeping).await?;
-        if count > 0 && answers.iter().any(|answer| answer.count() != 1) {
-            return Err(Trouble::from(gone()).into());
-        }
         if server == first {
             returned = answers;
+        } else if std::iter::zip(&returned, &answers).any(|(home, answer)| home.count() != answer.count()) {
+            return Err(Trouble::from(not_equal()).into());
         }
     }
     if let Some(description) = returned.first().and_then(|answer| answer.description.as_ref()) {
         tell_columns(peer, ask, rows, description)?;
     }
+    // A trigger may have left some out.
+    let written: u64 = returned.iter().map(Answered::count).sum();
     for row in returned.into_iter().flat_map(|answer| answer.rows) {
         rows.push(peer, row).await?;
     }
     let mut out = BytesMut::new();
-    write::command_complete(&mut out, &format!("{} {count}", chosen.word()));
+    write::command_complete(&mut out, &format!("{} {written}", chosen.word()));
     Ok(Some(out.freeze()))
 }
 
@@ -146,9 +147,4 @@ impl Hand<'_> {
         }
         Ok(answers)
     }
-}
-
-/// A row that is locked cannot go.
-fn gone() -> ClientError {
-    ClientError::internal("a row that was locked was not found by its key")
 }

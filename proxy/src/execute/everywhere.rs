@@ -36,7 +36,7 @@ pub(super) async fn run(
 ) -> Result<Option<Bytes>, Hindrance> {
     let mut completions = Vec::new();
     executor.branch_all(decision).await?;
-    let kept = answer == Answer::Sum && matches!(ask.statement.kind(), Kind::Write);
+    let kept = matches!(ask.statement.kind(), Kind::Write);
     let keeping = kept.then(|| Keeping::up_to(executor.fleet.config.load().merge.max_bytes));
     let mut told = Told { rows, keeping, description: None, kept: Vec::new() };
     let copies =

@@ -43,7 +43,8 @@ impl Executor {
     }
 }
 
-fn not_equal() -> ClientError {
+/// What one copy has written, another has not.
+pub(super) fn not_equal() -> ClientError {
     ClientError::internal("the servers' copies of the table are not equal")
         .hint("\"herdctl check\" names the difference.")
 }

@@ -116,6 +116,7 @@ fn relation(schema: &str, name: &str, kind: RelationKind, columns: &[(&str, u32)
         has_acting_keys: false,
         partitioned: false,
         has_triggers: false,
+        plain_triggers: false,
         trigger_writes: None,
         view: None,
     }

@@ -56,6 +56,8 @@ pub struct Relation {
     pub partitioned: bool,
     /// True where a trigger or rule may write elsewhere or a row-security policy may read elsewhere.
     pub has_triggers: bool,
+    /// True where that is nothing but triggers whose code only computes: of equal rows they make equal rows.
+    pub plain_triggers: bool,
     /// What a trigger or rule of it writes that every server has a copy of.
     pub trigger_writes: Option<Writer>,
     /// Set for a view that shows rows of one table as they are, and so has that table's kind.
@@ -300,6 +302,11 @@ impl Relation {
     /// otherwise.
     pub fn hidden(&self) -> &[Column] {
         self.view.as_ref().map_or(&[], |view| &view.hidden)
+    }
+
+    /// True where what its triggers and rules do may differ from server to server.
+    pub fn may_act_otherwise(&self) -> bool {
+        self.has_triggers && !self.plain_triggers
     }
 
     /// The columns by which a row is found: those of a unique key in which none can be NULL; the primary key where

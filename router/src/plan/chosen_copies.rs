@@ -25,7 +25,7 @@ pub(super) fn over_several(request: &Request<'_>) -> Result<Option<Verdict>, Ref
     let own = statement.parameter_count();
     let now = request.session.now.now();
     let chosen = sql::chosen_copies(statement.raw(), relation, own, now, request.catalog)?;
-    if relation.has_triggers {
+    if relation.may_act_otherwise() {
         return Err(super::refusals::triggers_reason(relation));
     }
     let mut placing = Placing::default();

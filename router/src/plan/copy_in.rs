@@ -71,7 +71,7 @@ fn copies(
             "Leave the condition out, and delete what it would have left out.",
         ));
     }
-    if relation.has_triggers {
+    if relation.may_act_otherwise() {
         return Err(refusals::triggers_reason(relation));
     }
     let left = |column: &&Column| !columns.is_empty() && !columns.contains(&column.name) && !column.generated;

@@ -57,7 +57,7 @@ const CLOCK: &[&str] = &["current_date", "current_time", "current_timestamp", "l
 
 /// What reads the system catalogs: OIDs differ from server to server.
 const OF_CATALOG: &[&str] =
-    &["information_schema", "regclass", "regproc", "regprocedure", "regtype", "regrole"];
+    &["information_schema", "tg_relid", "regclass", "regproc", "regprocedure", "regtype", "regrole"];
 
 /// Words within whose parentheses FROM is no clause.
 const TAKING_FROM: &[&str] = &["extract", "overlay", "position", "substring", "trim"];

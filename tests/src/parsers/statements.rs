@@ -149,6 +149,7 @@ fn catalog() -> Catalog {
         has_acting_keys: false,
         partitioned: false,
         has_triggers: false,
+        plain_triggers: false,
         trigger_writes: None,
         view: None,
     };

@@ -1,6 +1,6 @@
 //! Tables of which every server has a copy.
 
-use crate::stage::{Pair, nothing_is_left_prepared, stage};
+use crate::stage::{Pair, copies_are_equal, nothing_is_left_prepared, stage};
 
 /// Writes to a table of which every server has a copy; what they compute is another value each time.
 const COMPUTED: [&str; 11] = [
@@ -88,4 +88,56 @@ async fn code_that_would_write_one_copy_only_is_refused() {
     }
     assert!(pair.ours.ask("INSERT INTO plain VALUES (1, 1)").await.unwrap().fault.is_none());
     assert_eq!(pair.ours.ask("SELECT count(*) FROM watched").await.unwrap().value(), "0");
+}
+
+/// Writes of a table whose triggers only compute.
+const TIDIED: [&str; 14] = [
+    "INSERT INTO priced VALUES (1, ' one ', 10), (2, 'two', 20), (3, NULL, 30), (13, 'guarded', 1) RETURNING *",
+    "INSERT INTO priced (id, name, price) VALUES (4, 'four', 4), (5, 'left out', -1) RETURNING *",
+    "UPDATE priced SET price = price + 1 WHERE id = 2 RETURNING *",
+    "UPDATE priced SET price = price + 1, name = name || ' x' WHERE price > 5",
+    "UPDATE priced SET price = -price WHERE id < 3",
+    "INSERT INTO priced (id, name, price) VALUES (1, 'again', 7), (6, 'six', 6) ON CONFLICT (id) DO UPDATE SET name = excluded.name, price = excluded.price RETURNING *",
+    "UPDATE priced SET price = (SELECT max(score) FROM users WHERE id < priced.id) RETURNING *",
+    "UPDATE priced SET price = -score FROM users WHERE score = priced.id RETURNING priced.id",
+    "DELETE FROM priced USING users WHERE score = priced.id - 10",
+    "DELETE FROM priced WHERE id = 13",
+    "DELETE FROM priced WHERE id IN (2, 3) RETURNING id",
+    "INSERT INTO priced (id, name, price) SELECT 100 + score, 'of users', count(*) FROM users GROUP BY score RETURNING *",
+    "MERGE INTO priced USING (SELECT max(score) + 100 AS k FROM users) s ON priced.id = k WHEN MATCHED THEN UPDATE SET price = price * 2 WHEN NOT MATCHED THEN INSERT (id) VALUES (k)",
+    "UPDATE priced SET version = 0, name = lower(name)",
+];
+
+#[tokio::test]
+async fn triggers_that_only_compute_make_equal_copies() {
+    let mut pair = Pair::new(
+        "tidied",
+        "CREATE TABLE users (tenant_id bigint PRIMARY KEY, id int, score int);
+         CREATE TABLE priced (id int PRIMARY KEY, name text, price numeric, version int DEFAULT 0, twice numeric);
+         CREATE FUNCTION tidy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF TG_OP = 'UPDATE' THEN NEW.version := OLD.version + 1; END IF;
+           IF NEW.price < 0 THEN RETURN NULL; END IF;
+           NEW.name := upper(btrim(NEW.name)); NEW.twice = NEW.price * 2; RETURN NEW; END $$;
+         CREATE FUNCTION guard() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF OLD.id = 13 THEN RAISE EXCEPTION 'not %', OLD.name; END IF; RETURN NULL; END $$;
+         CREATE TRIGGER tidy BEFORE INSERT OR UPDATE ON priced FOR EACH ROW WHEN (NEW.name IS NOT NULL) EXECUTE FUNCTION tidy();
+         CREATE TRIGGER guard AFTER DELETE ON priced FOR EACH ROW EXECUTE FUNCTION guard();
+         CREATE TABLE stamped (id int PRIMARY KEY, at timestamptz);
+         CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.at = now(); RETURN NEW; END $$;
+         CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON stamped FOR EACH ROW EXECUTE FUNCTION stamp();
+         CREATE TABLE timed (id int PRIMARY KEY, name text, price numeric, version int, twice numeric);
+         CREATE TRIGGER tidy BEFORE INSERT ON timed FOR EACH ROW WHEN (random() > 0.5) EXECUTE FUNCTION tidy()",
+    )
+    .await;
+    pair.same("INSERT INTO users SELECT n, n % 3, n % 7 FROM generate_series(1, 30) n").await;
+    pair.all_same(&TIDIED, &["priced"]).await;
+    copies_are_equal("tidied.priced").await;
+    for sql in [
+        "INSERT INTO stamped VALUES (1)",
+        "INSERT INTO timed VALUES (1)",
+        "UPDATE stamped SET at = NULL WHERE id = (SELECT max(score) FROM users)",
+        "UPDATE priced SET price = random()",
+    ] {
+        pair.refused(sql).await;
+    }
 }

@@ -59,3 +59,31 @@ async fn rows_that_a_write_returns_are_kept_up_to_a_bound() {
     let left = session.ask("SELECT count(*) FROM bounded.sorts").await.unwrap();
     assert_eq!(left.value(), "0");
 }
+
+#[tokio::test]
+async fn nothing_that_a_write_returns_is_told_where_a_later_server_fails() {
+    let (fleet, ..) = stage().await;
+    let mut pair = Pair::shop("told_late").await;
+    let last = fleet.servers().last().unwrap().connect("app").await.unwrap();
+    let hold = "BEGIN; LOCK TABLE told_late.users, told_late.countries IN EXCLUSIVE MODE";
+    pair.ours.ask("SET lock_timeout = '300ms'").await.unwrap();
+    for sql in [
+        "INSERT INTO countries VALUES (7, 'x', 1) RETURNING id, repeat('x', 100000)",
+        "UPDATE countries SET code = 'y' WHERE id = 1 RETURNING *, repeat('x', 100000)",
+        "UPDATE countries SET code = 'y' RETURNING *, repeat('x', 100000)",
+        "UPDATE countries SET rate = random() RETURNING *, repeat('x', 100000)",
+        "DELETE FROM countries WHERE id IN (SELECT country FROM users) RETURNING *, repeat('x', 100000)",
+        "INSERT INTO countries SELECT 10 + country, 'n' FROM users WHERE id = 1 AND tenant_id = 1 RETURNING *, repeat('x', 100000)",
+        "INSERT INTO users (tenant_id, id) SELECT n, 90 FROM generate_series(1, 30) n RETURNING *, repeat('x', 100000)",
+        "UPDATE users SET score = 1 RETURNING *, repeat('x', 100000)",
+        "UPDATE users SET score = (SELECT count(*) FROM orders) RETURNING *, repeat('x', 100000)",
+    ] {
+        last.batch_execute(hold).await.unwrap();
+        let answer = pair.ours.ask(sql).await.unwrap();
+        assert_eq!(answer.sqlstate(), "55P03", "{sql}: {answer}");
+        assert!(answer.rows.is_empty(), "{sql}: {answer}");
+        last.batch_execute("ROLLBACK").await.unwrap();
+        pair.holds_the_same("users").await;
+        pair.holds_the_same("countries").await;
+    }
+}

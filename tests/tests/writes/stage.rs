@@ -1,5 +1,6 @@
 //! Three servers, a pgherd over them and one PostgreSQL with the same rows; a session of each, told the same.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tests::{Answer, Daemon, Fleet, Oracle, Session, until};
@@ -174,6 +175,18 @@ pub(crate) async fn nothing_is_left_prepared() {
         true
     })
     .await;
+}
+
+/// Every server has the same rows of a table.
+pub(crate) async fn copies_are_equal(table: &str) {
+    let (fleet, ..) = stage().await;
+    let mut copies = BTreeSet::new();
+    for server in fleet.servers() {
+        let client = server.connect("app").await.unwrap();
+        let text = format!("SELECT coalesce(string_agg(t::text, ';' ORDER BY t::text), '') FROM {table} t");
+        copies.insert(client.query_one(&text, &[]).await.unwrap().get::<_, String>(0));
+    }
+    assert_eq!(copies.len(), 1, "{table}: {copies:#?}");
 }
 
 /// No tenant has rows on two servers, and all servers have some.

@@ -124,7 +124,7 @@ fn equal_everywhere(request: &Request<'_>, subject: &Statement, touched: &Touche
     if let Some(view) = touched.writes.iter().find(|relation| relation.kind == RelationKind::ReferenceView) {
         return Err(view_reason(view));
     }
-    match touched.writes.iter().find(|relation| relation.has_triggers) {
+    match touched.writes.iter().find(|relation| relation.may_act_otherwise()) {
         Some(relation) => Err(triggers_reason(relation)),
         None => Ok(()),
     }

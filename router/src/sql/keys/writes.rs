@@ -116,7 +116,7 @@ impl<'a> Analysis<'a> {
             let left = relation
                 .columns
                 .iter()
-                .filter(|column| column.has_default && !column.generated && (nothing || !given(column)))
+                .filter(|column| may_differ(column) && (nothing || !given(column)))
                 .chain(relation.hidden());
             self.touched.defaulted.extend(left.map(|column| column.name.clone()));
         }
@@ -297,9 +297,7 @@ impl<'a> Analysis<'a> {
                 false => names.contains(&column.name.as_str()),
             };
             let columns = relation.into_iter().filter(|_| inserts).flat_map(|relation| &relation.columns);
-            let left = columns
-                .enumerate()
-                .filter(|(at, column)| column.has_default && !column.generated && !given(*at, column));
+            let left = columns.enumerate().filter(|(at, column)| may_differ(column) && !given(*at, column));
             self.touched.defaulted.extend(left.map(|(_, column)| column.name.clone()));
             return;
         };
@@ -331,5 +329,46 @@ impl<'a> Analysis<'a> {
             (Some(_), Some(keys)) => (Use::Insert, keys),
         };
         self.references.push((Reference { relation: Arc::clone(relation), used, keys }, 0));
+    }
+}
+
+/// True for a column whose default is not certain to be the same on every server: that of a constant is.
+fn may_differ(column: &Column) -> bool {
+    column.has_default && !column.generated && !column.default.as_deref().is_some_and(is_constant)
+}
+
+/// True for a constant and a cast of one. A string that is cast twice may be read anew each time, as `'now'` is.
+fn is_constant(default: &str) -> bool {
+    let Ok(tree) = pg_raw_parse::parse(&format!("SELECT {default}")) else { return false };
+    let Some(Node::SelectStmt(select)) = tree.first().map(|statement| statement.stmt()) else { return false };
+    let Some(target) = select.target_list().first() else { return false };
+    match target.val() {
+        Node::A_Const(_) => true,
+        Node::TypeCast(cast) => matches!(cast.arg(), Node::A_Const(_)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_is_constant_where_no_server_could_read_it_otherwise() {
+        for (default, expected) in [
+            ("0", true),
+            ("'new'::text", true),
+            ("'{}'::jsonb", true),
+            ("'-1'::integer", true),
+            ("NULL::character varying", true),
+            ("true", true),
+            ("('now'::text)::timestamp with time zone", false),
+            ("now()", false),
+            ("CURRENT_DATE", false),
+            ("nextval('s'::regclass)", false),
+            ("(1 + 2)", false),
+        ] {
+            assert_eq!(is_constant(default), expected, "{default}");
+        }
     }
 }
