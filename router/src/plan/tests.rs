@@ -182,6 +182,8 @@ fn a_statement_runs_where_its_rows_are() {
         (format!("copy (select * from users where tenant_id = {far}) to stdout"), "single beta"),
         ("select * from broken".into(), "0A000"),
         ("explain select * from users".into(), "merge alpha,beta"),
+        ("explain declare c cursor for select * from users".into(), "merge alpha,beta"),
+        ("explain create table t as select * from users".into(), "merge alpha,beta"),
         (format!("explain delete from users where tenant_id = {far}"), "single beta"),
         ("explain delete from users".into(), "everywhere alpha,beta"),
         ("explain update countries set title = 'x'".into(), "single alpha"),

@@ -336,16 +336,25 @@ fn is_query(node: Node<'_>) -> bool {
 }
 
 fn explained(explain: &ExplainStmt, catalog: &Catalog, path: &SearchPath) -> Option<Classified> {
-    if !is_query(explain.query()) {
-        return Some(explained_command(explain.query(), catalog, path).into());
-    }
-    let inner = match inside(explain.query(), catalog, path) {
-        Ok(inner) => inner,
-        Err(kind) => return kind.map(Classified::from),
-    };
     let options = options_of(explain.options());
     let is_off = |value: &String| matches!(value.as_str(), "false" | "off" | "0");
     let analyze = options.iter().any(|option| option.name == "analyze" && !option.values.iter().any(is_off));
+    // What opens a cursor over rows, or stores them, is planned as what gives them; ANALYZE makes the table.
+    let query = match explain.query() {
+        Node::DeclareCursorStmt(cursor) => cursor.query(),
+        Node::CreateTableAsStmt(create) if !analyze => create.query(),
+        query => query,
+    };
+    if !is_query(explain.query()) {
+        let kind = explained_command(explain.query(), catalog, path);
+        if matches!(kind, Kind::Maintenance) || !is_query(query) {
+            return Some(kind.into());
+        }
+    }
+    let inner = match inside(query, catalog, path) {
+        Ok(inner) => inner,
+        Err(kind) => return kind.map(Classified::from),
+    };
     let words: Vec<String> = options
         .iter()
         .map(|option| match option.values.as_slice() {
