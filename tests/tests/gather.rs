@@ -211,6 +211,12 @@ async fn explain_shows_what_each_server_gives_and_what_becomes_of_it() {
     ] {
         assert!(text.contains(words), "{words} in {text}");
     }
+    for begin in ["DECLARE c CURSOR FOR", "CREATE TABLE copied AS", "CREATE MATERIALIZED VIEW copied AS"] {
+        let begun = way(&client, &format!("{begin} SELECT id, rank() OVER (ORDER BY id) FROM items")).await;
+        assert!(begun.starts_with("pgherd: gather on alpha, beta"), "{begin}: {begun}");
+    }
+    let made = "EXPLAIN (ANALYZE) CREATE TABLE copied AS SELECT * FROM items";
+    assert_eq!(client.simple_query(made).await.unwrap_err().code().unwrap().code(), "0A000");
 }
 
 #[tokio::test]
