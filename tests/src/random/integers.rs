@@ -22,7 +22,7 @@ impl Grammar {
             10 => format!("upper({})", first(self, Ty::Range)),
             11 => format!("lower({})", first(self, Ty::Ranges)),
             12 => format!("({}).number", first(self, Ty::Place)),
-            13 => format!("position('a' IN ({})::text)", first(self, Ty::Text)),
+            13 => format!("position('a' IN ({})::text COLLATE \"C\")", first(self, Ty::Text)),
             14 => format!("({}::int8 / nullif({}, 0))", first(self, Ty::Int), first(self, Ty::Int)),
             15 => format!("num_nonnulls({}, {})", first(self, Ty::Text), first(self, Ty::Date)),
             16 => format!("abs({}::int8 # {number})", first(self, Ty::Int)),
@@ -34,8 +34,11 @@ impl Grammar {
             19 => format!("({})[1]", first(self, Ty::Ints)),
             20 => format!("array_position({}, 't1')", first(self, Ty::Texts)),
             21 => format!("octet_length({})", first(self, Ty::Bytea)),
-            22 => format!("width_bucket(({})::numeric, 0, 100, {number})", first(self, Ty::Numeric)),
-            23 => format!("sign(({})::numeric)::int", first(self, Ty::Numeric)),
+            22 => format!(
+                "width_bucket(nullif(({})::numeric, 'NaN'), 0, 100, {number})",
+                first(self, Ty::Numeric)
+            ),
+            23 => format!("sign(nullif(({})::numeric, 'NaN'))::int", first(self, Ty::Numeric)),
             24 => format!("({})::int", first(self, Ty::Bool)),
             _ => format!("(- {}::int8)", first(self, Ty::Int)),
         };

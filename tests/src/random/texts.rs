@@ -66,18 +66,18 @@ impl Grammar {
             0 | 1 => made(format!("lower({})", a.sql)),
             2 => made(format!("({} || '-x')", a.sql)),
             3 => made(format!("substr({}, 1, 2)", a.sql)),
-            4 => made(format!("replace(({})::text, 'a', 'ä')", a.sql)),
+            4 => made(format!("replace(({})::text COLLATE \"C\", 'a', 'ä')", a.sql)),
             5 => made(format!("reverse({})", a.sql)),
-            6 => made(format!("split_part(({})::text, ' ', 1)", a.sql)),
+            6 => made(format!("split_part(({})::text COLLATE \"C\", ' ', 1)", a.sql)),
             7 => {
                 let b = self.clean(Ty::Int, scope, 0);
                 made(format!("concat_ws('/', {}, {})", a.sql, b.sql))
             }
-            8 => made(format!("regexp_replace(({})::text, '[aeiou]+', '_', 'g')", a.sql)),
+            8 => made(format!("regexp_replace(({})::text COLLATE \"C\", '[aeiou]+', '_', 'g')", a.sql)),
             9 => made(format!("format('%s|%L', {}, NULL)", a.sql)),
             10 => made(format!("initcap({})", a.sql)),
             11 => made(format!("md5({})", a.sql)),
-            12 => made(format!("translate(({})::text, 'ao', '0')", a.sql)),
+            12 => made(format!("translate(({})::text COLLATE \"C\", 'ao', '0')", a.sql)),
             13 => made(format!("lpad(({})::text, 4, '*')", a.sql)),
             _ => {
                 let collation = self.collation();
