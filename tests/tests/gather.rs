@@ -351,6 +351,44 @@ async fn a_cancel_ends_a_statement_wherever_it_runs() {
 }
 
 #[tokio::test]
+async fn two_statements_are_computed_on_two_servers() {
+    let stage = stage().await;
+    let (one, two) = (stage.daemon.connect().await.unwrap(), stage.daemon.connect().await.unwrap());
+    // Few rows, as arrays; many, in temporary tables.
+    for condition in ["WHERE id = 1 AND kind = 2", ""] {
+        let text = |number| format!("SELECT count(DISTINCT name), pg_sleep(3{number}) FROM items {condition}");
+        let computing = async |number| {
+            let mut places = Vec::new();
+            for (place, server) in stage.fleet.servers().iter().enumerate() {
+                let direct = server.connect("app").await.unwrap();
+                let count = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1";
+                let words = format!("SELECT count(DISTINCT%pg_sleep(3{number})%");
+                if direct.query_one(count, &[&words]).await.unwrap().get::<_, i64>(0) > 0 {
+                    places.push(place);
+                }
+            }
+            places
+        };
+        let watching = async {
+            until("the first is computed", Duration::from_secs(10), async || computing(1).await.len() == 1).await;
+            let second = async {
+                until("the second, too", Duration::from_secs(10), async || computing(2).await.len() == 1).await;
+                let places = (computing(1).await, computing(2).await);
+                for client in [&one, &two] {
+                    client.cancel_token().cancel_query(tokio_postgres::NoTls).await.unwrap();
+                }
+                places
+            };
+            let text = text(2);
+            tokio::join!(two.simple_query(&text), second).1
+        };
+        let first = text(1);
+        let (_, places) = tokio::join!(one.simple_query(&first), watching);
+        assert_ne!(places.0, places.1, "{condition}");
+    }
+}
+
+#[tokio::test]
 async fn answers_stay_exact_while_tenants_move() {
     let stage = stage().await;
     let (client, oracle) =

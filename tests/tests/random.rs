@@ -12,6 +12,8 @@ use tests::{Daemon, Fleet, Seed, until};
 
 /// How long a move may take.
 const MOVE: Duration = Duration::from_secs(120);
+/// What servers send is soon too much for arrays: keys are asked for, and temporary tables made.
+const GATHER: &str = "[gather]\narray_rows = 5";
 /// How many statements a test run puts to the fleets, all in all.
 const STATEMENTS: u64 = 500;
 
@@ -22,7 +24,7 @@ fn statements() -> u64 {
 async fn every_answer_is_postgresqls(servers: usize, keys: KeyType, share: u64) {
     let seed = Seed::draw().number();
     let fleet = Fleet::builder().servers(servers).start().await.unwrap();
-    let daemon = fleet.daemon().start().await.unwrap();
+    let daemon = fleet.daemon().section(if servers == 2 { GATHER } else { "" }).start().await.unwrap();
     let oracle = fleet.oracle().await.unwrap();
     let world = World::of(keys).unwrap();
     let stage = Stage::load(&fleet, daemon.port(), &oracle, "app", world.path()).await.unwrap();

@@ -305,6 +305,12 @@ impl NodeState {
         self.waiters = self.pools.iter().flatten().map(|pool| pool.waiting.len()).sum();
     }
 
+    /// What is lent or waited for.
+    pub(super) fn held(&self) -> usize {
+        let idle: usize = self.pools.iter().flatten().map(|pool| pool.idle.len()).sum();
+        self.open.saturating_sub(idle) + self.waiters
+    }
+
     /// Takes out what lies idle for too long, and forgets pools that nobody uses.
     pub(super) fn reap(&mut self, settings: &PoolSettings) -> Vec<Box<Connection>> {
         let (mut spent, now) = (Vec::new(), Instant::now());

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::runtime::{Handle, Id};
 
-use super::node::Node;
+use super::node::{Computing, Node};
 use super::shares::TenantHash;
 use crate::server::Connection;
 
@@ -87,6 +87,17 @@ impl Lent {
         connection.lent_at = now;
         connection.enrolled.iter().for_each(|enrolled| enrolled.note_lent(true));
         Lent { connection: Some(connection), slot }
+    }
+
+    /// How busy its server is: connections that are lent there, those who wait for one, and statements that are computed
+    /// there over rows of several servers.
+    pub fn load(&self) -> usize {
+        self.slot.owner.as_ref().map_or(0, |(node, _)| node.load())
+    }
+
+    /// Its server computes a statement over rows of several servers, until what this gives is dropped.
+    pub fn computes(&self) -> Option<Computing> {
+        self.slot.owner.as_ref().map(|(node, _)| Computing::on(Arc::clone(node)))
     }
 
     /// Has it woken by the runtime of the calling task, which is this; false where it is lost over that.

@@ -47,6 +47,7 @@ mod watch;
 
 pub use fault::CheckoutError;
 pub use lent::{Fate, Lent};
+pub use node::Computing;
 pub use pools::{PoolHandle, Pools, Request};
 pub use settings::PoolSettings;
 pub use stats::{HeldBack, PoolStats};

@@ -4,6 +4,7 @@
 //! serve it; to whoever's turn it is in its own pool; to the idle ones. A tenant that holds its share
 //! is passed over until it has given something back.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,24 @@ pub(super) struct Node {
     settings: Arc<ArcSwap<PoolSettings>>,
     returns: Arc<Returns>,
     state: Mutex<NodeState>,
+    computing: AtomicUsize,
+}
+
+/// A statement over rows of several servers that this node computes. Dropped, it is done.
+#[derive(Debug)]
+pub struct Computing(Arc<Node>);
+
+impl Computing {
+    pub(super) fn on(node: Arc<Node>) -> Computing {
+        node.computing.fetch_add(1, Ordering::Relaxed);
+        Computing(node)
+    }
+}
+
+impl Drop for Computing {
+    fn drop(&mut self) {
+        self.0.computing.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a checkout asks of a node.
@@ -73,7 +92,7 @@ impl Node {
         tasks: TaskTracker,
         returns: Arc<Returns>,
     ) -> Node {
-        Node { tasks, settings, returns, state: Mutex::default() }
+        Node { tasks, settings, returns, state: Mutex::default(), computing: AtomicUsize::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, NodeState> {
@@ -84,6 +103,13 @@ impl Node {
     pub(super) fn pool(&self, target: &Arc<Target>, paused: bool) -> (usize, Arc<PoolKey>, Arc<Target>) {
         let settings = self.settings.load();
         self.lock().pool_of(target, &settings, paused)
+    }
+
+    /// How many connections are lent, how many wait for one, and how many statements over rows of several servers are
+    /// computed here.
+    pub(super) fn load(&self) -> usize {
+        let held = self.lock().held();
+        held + self.computing.load(Ordering::Relaxed)
     }
 
     /// Asks for a connection: an idle one, the right to dial, or a place in the line.

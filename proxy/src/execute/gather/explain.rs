@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::answer::write_over_arrays;
 use super::collect::{Bound, Given, collect};
 use super::keys::{Keys, titles};
+use super::place;
 use super::run::{few, first_rows, parameters_of};
 use crate::execute::executor::Executor;
 use crate::execute::leg::{LegAsk, reply};
@@ -81,7 +82,11 @@ async fn explain(
             Vec::new()
         }
     };
-    let place = plan.place.unwrap_or(legs.first().map_or(ServerId::HOME, |leg| leg.server));
+    let first = legs.first().map_or(ServerId::HOME, |leg| leg.server);
+    let place = match analyze {
+        true => place::of_arrays(executor, plan, legs, &given),
+        false => plan.place.unwrap_or(first),
+    };
     executor.branch(&router::plan::Leg::on(place), decision).await.map_err(|hindrance| match hindrance {
         Hindrance::Trouble(trouble) => trouble,
         Hindrance::Replan => crate::error::ClientError::internal("a leg without a fence met one").into(),

@@ -6,6 +6,7 @@
 //! | `run` | the whole way of a statement |
 //! | `collect` | the legs' rows, from all servers at once |
 //! | `keys` | what is asked for first, so that less is sent |
+//! | `place` | which server computes the statement |
 //! | `arrays` | rows as PostgreSQL's arrays, their bytes untouched |
 //! | `answer` | the statement over what was collected |
 //! | `tables` | many rows: temporary tables |
@@ -18,6 +19,7 @@ mod bracket;
 mod collect;
 pub(super) mod explain;
 mod keys;
+mod place;
 mod run;
 mod tables;
 

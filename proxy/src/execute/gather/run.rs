@@ -1,13 +1,13 @@
 //! The way of a statement that is gathered: its legs, then the rest of it on one of their servers.
 
 use bytes::Bytes;
-use router::ids::ServerId;
 use router::plan::{GatherPlan, Leg, Parameter, PartColumn};
 use router::sql::Kind;
 
 use super::answer::{relay, write_over_arrays, write_rest};
 use super::collect::{Bound, Given, collect};
 use super::keys::{Keys, MANY, usable};
+use super::place;
 use super::tables::{fill, write_ask};
 use crate::error::ClientError;
 use crate::execute::executor::Executor;
@@ -119,15 +119,14 @@ async fn gather(
         let anew = limited.is_some().then_some(parameters.as_slice());
         given = ask_on(executor, peer, legs, plan, &bound, given, (anew, few, most)).await?;
     }
-    let wanted = place_of(plan, legs, &given);
-    let writable = executor.transaction.branches.get(wanted).is_some_and(|branch| !branch.replica);
     let has_more = given.iter().any(|given| given.has_more);
-    if has_more && !writable {
+    let tables = if has_more { place::of_tables(executor, plan, legs, &given) } else { None };
+    if has_more && tables.is_none() {
         given = go_on(executor, peer, all, plan, &bound, given).await?;
     }
-    let in_tables = has_more && writable;
-    let place = if in_tables { wanted } else { plan.place.unwrap_or_else(|| first_done(legs, &given)) };
-    if in_tables {
+    let place = tables.unwrap_or_else(|| place::of_arrays(executor, plan, legs, &given));
+    let _computing = executor.connection(place).computes();
+    if tables.is_some() {
         let (count, bytes) = fill(executor, peer, (place, legs), plan, &parameters, given, &bound).await?;
         executor.fleet.metrics.gathered_rows.inc_by(count);
         executor.fleet.metrics.gathered_bytes.inc_by(bytes);
@@ -209,12 +208,6 @@ pub(super) fn few(plan: &GatherPlan, array_rows: usize) -> i32 {
     if plan.many || looked_up { i32::try_from(most).unwrap_or(i32::MAX) } else { 0 }
 }
 
-/// The server whose rows need not travel: one that has many.
-fn place_of(plan: &GatherPlan, legs: &[Leg], given: &[Given]) -> ServerId {
-    let many = given.iter().find(|given| given.has_more).map(|given| given.server);
-    plan.place.or(many).unwrap_or_else(|| first_done(legs, given))
-}
-
 /// Where there can be no tables, all rows become arrays after all.
 async fn go_on(
     executor: &mut Executor,
@@ -232,12 +225,6 @@ async fn go_on(
     }
     given.extend(collect(executor, peer, legs, plan, bound).await?);
     Ok(given)
-}
-
-/// The server that had given all first has the least to do.
-fn first_done(legs: &[Leg], given: &[Given]) -> ServerId {
-    let done = given.iter().filter(|given| legs.iter().any(|leg| leg.server == given.server));
-    done.min_by_key(|given| given.ended).map_or(ServerId::HOME, |given| given.server)
 }
 
 /// The client's parameters that the legs have.

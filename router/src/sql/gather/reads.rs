@@ -238,7 +238,8 @@ impl<'a> Reads<'a> {
                     Partners::of(&self.tables[index], &self.copies[first_copy..], &block, around);
             }
             self.tables[index].block = number;
-            self.tables[index].ties = ties(&self.tables[index], &block, (self.catalog, self.path));
+            let more = ties(&self.tables[index], &block, (self.catalog, self.path));
+            self.tables[index].ties.extend(more);
             self.keep_own_conditions(index, &block, star);
         }
         self.copies.truncate(first_copy);
@@ -353,9 +354,45 @@ impl<'a> Reads<'a> {
         }
         block.aliases.extend(alias_of(join.alias()));
         block.aliases.extend(alias_of(join.join_using_alias()));
+        let begin = Side::here(block, own);
         self.item(join.larg(), left, block, own)?;
+        let middle = Side::here(block, own);
         self.item(join.rarg(), right, block, own)?;
+        for name in join.using_clause().iter().filter_map(|name| name.sval()) {
+            let end = Side::here(block, own);
+            let sides = [(begin, middle), (middle, end)].map(|side| self.only_one_with(name, side, block, own));
+            if let [Some(left), Some(right)] = sides {
+                self.tie(join, name, left, right);
+            }
+        }
         self.expression(join.quals())
+    }
+
+    /// The table that alone has this column among the items that were read in between.
+    fn only_one_with(
+        &self,
+        name: &str,
+        (begin, end): (Side, Side),
+        block: &Block,
+        own: &[usize],
+    ) -> Option<usize> {
+        let columns = block.columns.as_ref()?.get(begin.columns..end.columns)?;
+        let mut tables = own.get(begin.tables..end.tables)?.iter().copied();
+        let only = columns.iter().filter(|column| *column == name).count() == 1;
+        tables.find(|table| only && self.tables[*table].has(name))
+    }
+
+    /// A row that USING finds no partner for is dropped, but on a side that an outer join keeps.
+    fn tie(&mut self, join: &JoinExpr, name: &str, left: usize, right: usize) {
+        let kind = join.jointype;
+        let of_left = matches!(kind, JoinType::JOIN_INNER | JoinType::JOIN_RIGHT);
+        let of_right = matches!(kind, JoinType::JOIN_INNER | JoinType::JOIN_LEFT);
+        for (tied, one, other) in [(of_left, left, right), (of_right, right, left)] {
+            if tied {
+                let other = vec![self.tables[other].alias.clone(), name.to_owned()];
+                self.tables[one].ties.push(Tie { own: name.to_owned(), other });
+            }
+        }
     }
 
     fn table(
@@ -467,6 +504,19 @@ impl<'a> Reads<'a> {
             Node::SelectStmt(select) => self.select(select, stars, Outlook::Open),
             _ => Err(unknown()),
         }
+    }
+}
+
+/// How much of a block was read at some moment.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    columns: usize,
+    tables: usize,
+}
+
+impl Side {
+    fn here(block: &Block, own: &[usize]) -> Side {
+        Side { columns: block.columns.as_ref().map_or(0, Vec::len), tables: own.len() }
     }
 }
 

@@ -304,6 +304,8 @@ fn the_rows_of_a_subquery_need_the_keys_of_the_block_around() {
         "select (select max(total) from orders where user_id = score) from users where score > 5",
         "select (select count(distinct total) from orders where user_id = score) from users where score > 5",
         "select u.id from users u left join orders o on o.user_id = u.id where u.score > 5",
+        "select u.name from users u join orders o using (id) where u.score > 5",
+        "select 1 from orders o left join audit.users a using (id) where o.total > 1",
     ] {
         assert_eq!(limits_of(text).len(), 1, "{text}");
     }
@@ -321,6 +323,9 @@ fn rows_are_left_out_only_where_no_statement_can_miss_them() {
         "select o.id from orders o, users u where u.score > 5 and o.status = u.email",
         "select o.id from orders o, users u where u.score > 5 and o.user_id = u.id + 1",
         "select o.id from orders o natural join users u where u.score > 5 and o.user_id = id",
+        "select o.id from orders o left join users u using (id) where o.total > (select 1) and u.score > 5",
+        "select o.id from orders o full join users u on o.total > 5 and u.score > 5 join audit.users a using (id)",
+        "select 1 from (orders o join audit.users a on a.id = o.id) join users u using (id) where u.score > 5",
         "select id from users where score > 5 and id not in (select user_id from orders)",
         "select id from users where score > 5 and exists (select 1 from orders, lateral (select 1 as score) x \
             where user_id = score)",
