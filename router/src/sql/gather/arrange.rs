@@ -215,7 +215,7 @@ impl<'s> Arranging<'s> {
         if !arranged.changed {
             return Some(None);
         }
-        let Some((last, before)) = arranged.items.split_last() else { return None };
+        let (last, before) = arranged.items.split_last()?;
         let before = before.join(" CROSS JOIN ");
         let left: Vec<Node<'_>> = arranged.left.iter().map(|condition| condition.node).collect();
         let condition = where_text(&left).ok()?;
