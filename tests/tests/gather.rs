@@ -356,7 +356,8 @@ async fn two_statements_are_computed_on_two_servers() {
     let (one, two) = (stage.daemon.connect().await.unwrap(), stage.daemon.connect().await.unwrap());
     // Few rows, as arrays; many, in temporary tables.
     for condition in ["WHERE id = 1 AND kind = 2", ""] {
-        let text = |number| format!("SELECT count(DISTINCT name), pg_sleep(3{number}) FROM items {condition}");
+        let text =
+            |number| format!("SELECT count(DISTINCT name), pg_sleep(3{number}) FROM items {condition}");
         let computing = async |number| {
             let mut places = Vec::new();
             for (place, server) in stage.fleet.servers().iter().enumerate() {
@@ -370,9 +371,11 @@ async fn two_statements_are_computed_on_two_servers() {
             places
         };
         let watching = async {
-            until("the first is computed", Duration::from_secs(10), async || computing(1).await.len() == 1).await;
+            until("the first is computed", Duration::from_secs(10), async || computing(1).await.len() == 1)
+                .await;
             let second = async {
-                until("the second, too", Duration::from_secs(10), async || computing(2).await.len() == 1).await;
+                until("the second, too", Duration::from_secs(10), async || computing(2).await.len() == 1)
+                    .await;
                 let places = (computing(1).await, computing(2).await);
                 for client in [&one, &two] {
                     client.cancel_token().cancel_query(tokio_postgres::NoTls).await.unwrap();

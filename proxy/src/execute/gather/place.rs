@@ -22,9 +22,8 @@ pub(super) fn of_tables(
     legs: &[Leg],
     given: &[Given],
 ) -> Option<ServerId> {
-    let writable = |server: ServerId| {
-        executor.transaction.branches.get(server).is_some_and(|branch| !branch.replica)
-    };
+    let writable =
+        |server: ServerId| executor.transaction.branches.get(server).is_some_and(|branch| !branch.replica);
     match plan.place {
         Some(place) => Some(place).filter(|place| writable(*place)),
         None => least(executor, legs, given, (MOVING, writable)),

@@ -360,7 +360,8 @@ impl<'a> Reads<'a> {
         self.item(join.rarg(), right, block, own)?;
         for name in join.using_clause().iter().filter_map(|name| name.sval()) {
             let end = Side::here(block, own);
-            let sides = [(begin, middle), (middle, end)].map(|side| self.only_one_with(name, side, block, own));
+            let sides =
+                [(begin, middle), (middle, end)].map(|side| self.only_one_with(name, side, block, own));
             if let [Some(left), Some(right)] = sides {
                 self.tie(join, name, left, right);
             }
