@@ -437,3 +437,28 @@ async fn columns_are_described_where_the_sessions_temporary_tables_are() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_cursor_with_hold_is_beside_what_the_session_keeps_or_refused() {
+    let ground = Ground::lay().await;
+    let mut found = 0;
+    for tenant in 1..=12 {
+        let mut ours = ground.daemon.session("app").await.unwrap();
+        let own = "CREATE TEMP TABLE own AS SELECT visit_id FROM visits WHERE tenant_id = 1";
+        assert_eq!(ours.ask(own).await.unwrap().tag, "SELECT 6");
+        let query = format!("SELECT visit_id FROM visits WHERE tenant_id = {tenant} ORDER BY 1");
+        let all = "SELECT tenant_id FROM visits ORDER BY 1";
+        for (query, first) in [(query.as_str(), "1"), (all, "1")] {
+            let declared = ours.ask(&format!("DECLARE c CURSOR WITH HOLD FOR {query}")).await.unwrap();
+            if declared.fault.is_none() {
+                found += 1;
+                assert_eq!(ours.ask("FETCH 1 FROM c").await.unwrap().value(), first, "{query}");
+                ours.ask("CLOSE c").await.unwrap();
+            } else {
+                assert!(declared.fault.unwrap().is_refusal(), "{query}");
+            }
+            assert_eq!(ours.ask("SELECT count(*) FROM own").await.unwrap().value(), "6", "after {query}");
+        }
+    }
+    assert!(found > 12, "what is on the same server, and over all, is answered");
+}

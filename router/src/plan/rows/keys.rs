@@ -10,7 +10,7 @@ use super::several::over_several;
 use crate::ids::ServerId;
 use crate::plan::{Refusal, TenantKeys, Tenants, Verdict};
 use crate::sql::keys::Use;
-use crate::sql::{Filter, Kind};
+use crate::sql::{Filter, Hold, Kind};
 
 /// The statement itself says whose rows it concerns, or it concerns all.
 pub(super) fn by_keys(request: &Request<'_>) -> Result<Verdict, Refusal> {
@@ -146,10 +146,19 @@ pub(super) fn check_server(request: &Request<'_>, server: ServerId) -> Result<()
     }
     let of_session = !touched.unknown.is_empty() || matches!(request.statement.kind(), Kind::CreateAs { .. });
     match request.session.held {
+        Some(held) if held != server && request.statement.hold() == Some(Hold::Cursor) => Err(other_kept()),
         Some(held) if of_session && held != server => Err(Refusal::unsupported(
             "the session's temporary tables and these rows are on different servers",
             "Read the rows first, then write them into the temporary table.",
         )),
         Some(_) | None => Ok(()),
     }
+}
+
+/// A session keeps one connection for what lives on it.
+pub(super) fn other_kept() -> Refusal {
+    Refusal::unsupported(
+        "a cursor WITH HOLD over these rows would be on another server than what the session keeps already",
+        "Read the rows at once, or declare the cursor in a session of its own.",
+    )
 }

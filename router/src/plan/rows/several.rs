@@ -9,11 +9,12 @@ use super::super::place::Placing;
 use super::super::refusals::{no_fan_out, opaque_reason, several_servers, unsafe_reason, view_reason};
 use super::super::request::Request;
 use super::super::{chosen, copy_out, fan_out, insert, locked, matched, staged, writes};
+use super::keys::other_kept;
 use crate::catalog::RelationKind;
 use crate::ids::{MoveId, ServerId};
 use crate::plan::{Answer, GatherPlan, Leg, Plan, Refusal, Tenants, Verdict, Way};
 use crate::sql::keys::{Reference, Use};
-use crate::sql::{Access, Kind, ROW_LOCKS};
+use crate::sql::{Access, Hold, Kind, ROW_LOCKS};
 
 pub(super) fn over_several(
     request: &Request<'_>,
@@ -140,7 +141,13 @@ fn cursor(
     prefix: &str,
     hidden: &[&[MoveId]],
 ) -> Result<Verdict, Refusal> {
-    let (plan, texts) = gather(request, request.subject().raw(), hidden)?;
+    let (plan, mut texts) = gather(request, request.subject().raw(), hidden)?;
+    let mut servers = servers;
+    if let (Some(held), Some(Hold::Cursor)) = (request.session.held, request.statement.hold()) {
+        let at = servers.iter().position(|server| *server == held).ok_or_else(other_kept)?;
+        servers.swap(0, at);
+        texts.swap(0, at);
+    }
     let place = servers.first().copied().filter(|first| plan.place.is_none_or(|place| place == *first));
     let place = place.ok_or_else(|| several_servers(request.statement))?;
     let over_arrays = format!("{prefix}{}", plan.over_arrays).into();
