@@ -65,6 +65,7 @@ fn catalog() -> Catalog {
         has_triggers: false,
         trigger_writes: None,
         view: None,
+        materialized: false,
     };
     let key = (accounts.schema.clone(), accounts.name.clone());
     Catalog {

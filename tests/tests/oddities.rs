@@ -143,10 +143,11 @@ async fn a_portal_outlives_the_eviction_of_its_statement() {
     assert_eq!(values(&again).len(), 5, "the name is free again: {again:?}");
 }
 
-/// One client adds a column; the other, which has prepared and never described the rows it gets, gets the new
-/// ones, on whichever server.
+/// One client adds a column: both must prepare their statement again, as before one PostgreSQL, and then get the new
+/// column on whichever server.
 #[tokio::test]
 async fn a_column_that_comes_is_seen_by_both_clients_of_a_prepared_statement() {
+    const TEXT: &str = "SELECT * FROM looks WHERE tenant_id = $1";
     let daemon = daemon().await;
     let (mut one, mut other) = (daemon.session("app").await.unwrap(), daemon.session("app").await.unwrap());
     let widths = async |session: &mut Session| {
@@ -169,12 +170,17 @@ async fn a_column_that_comes_is_seen_by_both_clients_of_a_prepared_statement() {
         widths
     };
     for session in [&mut one, &mut other] {
-        say(session, &[P("all", "SELECT * FROM looks WHERE tenant_id = $1"), S]).await;
+        say(session, &[P("all", TEXT), S]).await;
         assert_eq!(widths(session).await, [2; 6]);
     }
     assert_eq!(one.ask("ALTER TABLE looks ADD COLUMN more text").await.unwrap().fault, None);
-    assert_eq!(widths(&mut one).await, [3; 6]);
-    assert_eq!(widths(&mut other).await, [3; 6]);
+    for session in [&mut one, &mut other] {
+        let heard = say(session, &[B("", "all", &[Some("1")]), Dp(""), E("", 0), S]).await;
+        let Message::Error(fault) = &heard[0] else { panic!("{heard:?}") };
+        assert_eq!(fault.message, "cached plan must not change result type");
+        say(session, &[Cs("all"), P("all", TEXT), S]).await;
+        assert_eq!(widths(session).await, [3; 6]);
+    }
 }
 
 /// The answer of one who reads nothing waits in the server; timeouts, or its end by the console, bring the
@@ -274,4 +280,22 @@ async fn an_error_points_into_the_text_that_the_client_sent() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_syntax_error_is_told_in_a_failed_transaction_too() {
+    let mut session = daemon().await.session("app").await.unwrap();
+    say(&mut session, &[Q("BEGIN")]).await;
+    for _ in 0..2 {
+        let heard = say(&mut session, &[P("", "SELEC 1"), B("", "", &[]), Dp(""), E("", 2), S]).await;
+        let Message::Error(fault) = &heard[0] else { panic!("{heard:?}") };
+        assert_eq!(fault.sqlstate, "42601", "{heard:?}");
+    }
+    for text in ["SELECT 1", "SELECT id FROM notes", "SELECT count(*) FROM notes"] {
+        let heard = say(&mut session, &[P("", text), B("", "", &[]), Dp(""), E("", 2), S]).await;
+        let Message::Error(fault) = &heard[0] else { panic!("{heard:?}") };
+        assert_eq!(fault.sqlstate, "25P02", "{heard:?}");
+    }
+    assert_eq!(session.ask("SELEC 1").await.unwrap().sqlstate(), "42601");
+    say(&mut session, &[Q("ROLLBACK")]).await;
 }

@@ -96,6 +96,7 @@ fn relation(
         plain_triggers: false,
         trigger_writes: None,
         view: None,
+        materialized: row.kind == "m",
     }
 }
 

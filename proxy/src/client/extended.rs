@@ -162,7 +162,13 @@ impl Session {
             foreign |= !self.executor.statement_of(prepared)?.is_some_and(|statement| is_ours(&statement));
         }
         if !foreign || self.executor.transaction.failed {
-            for _ in std::mem::take(&mut self.unchecked) {
+            for (name, prepared) in std::mem::take(&mut self.unchecked) {
+                if self.executor.is_unreadable(&prepared) {
+                    // PostgreSQL reads a text before it looks whether it may run.
+                    self.prepared.remove(&name);
+                    Box::pin(self.drain()).await?;
+                    return Box::pin(self.executor.complain(&prepared.text)).await;
+                }
                 self.say(write::parse_complete);
             }
             return Ok(());

@@ -54,6 +54,12 @@ impl Executor {
         }
     }
 
+    /// True for a text that PostgreSQL's grammar refuses.
+    pub fn is_unreadable(&mut self, prepared: &Prepared) -> bool {
+        let (catalog, path) = (self.catalog(), self.search_path());
+        matches!(*self.database.learn(&prepared.text, &catalog, &path), Learned::SyntaxError)
+    }
+
     /// SQL's EXECUTE gives as many arguments as its statement takes.
     ///
     /// # Errors

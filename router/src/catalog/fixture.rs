@@ -119,6 +119,7 @@ fn relation(schema: &str, name: &str, kind: RelationKind, columns: &[(&str, u32)
         plain_triggers: false,
         trigger_writes: None,
         view: None,
+        materialized: false,
     }
 }
 

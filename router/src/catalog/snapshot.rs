@@ -62,6 +62,8 @@ pub struct Relation {
     pub trigger_writes: Option<Writer>,
     /// Set for a view that shows rows of one table as they are, and so has that table's kind.
     pub view: Option<View>,
+    /// True for a materialized view, which PostgreSQL lets nobody write or lock.
+    pub materialized: bool,
 }
 
 /// What a view does not show of its table.

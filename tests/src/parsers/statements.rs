@@ -152,6 +152,7 @@ fn catalog() -> Catalog {
         plain_triggers: false,
         trigger_writes: None,
         view: None,
+        materialized: false,
     };
     let sharded = RelationKind::Sharded { tenant_column: 0, key_type: KeyType::Integer };
     let notes =

@@ -22,7 +22,7 @@ impl Grammar {
             10 => format!("upper({})", first(self, Ty::Range)),
             11 => format!("lower({})", first(self, Ty::Ranges)),
             12 => format!("({}).number", first(self, Ty::Place)),
-            13 => format!("position('a' IN ({})::text COLLATE \"C\")", first(self, Ty::Text)),
+            13 => format!("position('a' IN (({})::text COLLATE \"C\"))", first(self, Ty::Text)),
             14 => format!("({}::int8 / nullif({}, 0))", first(self, Ty::Int), first(self, Ty::Int)),
             15 => format!("num_nonnulls({}, {})", first(self, Ty::Text), first(self, Ty::Date)),
             16 => format!("abs({}::int8 # {number})", first(self, Ty::Int)),

@@ -195,6 +195,9 @@ impl Compared {
     fn of(one: &PartColumn, other: &PartColumn) -> Option<Compared> {
         // int2, int4, int8: the wider one.
         const WIDTHS: [u32; 3] = [21, 23, 20];
+        if one.travels_as_text() || other.travels_as_text() {
+            return None;
+        }
         let oids = [one.element_oid, other.element_oid];
         let widths = oids.map(|oid| WIDTHS.iter().position(|width| *width == oid));
         let element_oid = match widths {

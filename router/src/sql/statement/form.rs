@@ -91,6 +91,10 @@ impl Statement {
         if !matches!(self.said.kind, Kind::Write) || writes.is_empty() || self.writes_alike() {
             return None;
         }
+        // PostgreSQL says what is wrong with that.
+        if writes.iter().any(|relation| relation.materialized) {
+            return None;
+        }
         let mut names: Vec<String> = writes.iter().map(|relation| relation.quoted_name()).collect();
         names.sort();
         names.dedup();
