@@ -188,9 +188,11 @@ impl Executor {
                 if let Some(values) = ask.statement.set_values() {
                     return Box::pin(set_values::run(self, peer, ask, rows, decision, values)).await;
                 }
-                if let Some(lock) = ask.statement.lock_of_copies().filter(|_| decision.plan.legs.len() > 1) {
-                    let inner = Inner { parameters: &[], formats: &[], describe: false };
-                    Box::pin(self.run_inner(peer, &lock, inner, &mut Rows::kept(0))).await?;
+                if decision.plan.legs.len() > 1 {
+                    for lock in ask.statement.locks_of_copies() {
+                        let inner = Inner { parameters: &[], formats: &[], describe: false };
+                        Box::pin(self.run_inner(peer, &lock, inner, &mut Rows::kept(0))).await?;
+                    }
                 }
                 let steps = Box::pin(sequences::steps_before(self, ask.statement, decision)).await?;
                 let completion = Box::pin(everywhere::run(self, peer, ask, rows, decision, *answer)).await?;

@@ -240,3 +240,36 @@ async fn copies_stay_equal_where_rows_come_and_go_while_they_are_written() {
         }
     }
 }
+
+/// Each server would read what its copy has at its own moment.
+#[tokio::test]
+async fn a_write_of_copies_waits_for_who_writes_what_it_reads() {
+    let (fleet, daemon, _) = stage().await;
+    let mut pair =
+        Pair::new("readings", "CREATE TABLE bare (a int); CREATE TABLE others (a int, n int)").await;
+    pair.ours.ask("INSERT INTO bare VALUES (0), (0)").await.unwrap();
+    let home = fleet.servers()[0].connect("app").await.unwrap();
+    for write in [
+        "UPDATE bare SET a = (SELECT count(*) FROM others)",
+        "DELETE FROM bare USING others WHERE bare.a = others.a",
+        "MERGE INTO bare USING others ON bare.a = others.a WHEN NOT MATCHED THEN INSERT VALUES (others.n)",
+    ] {
+        pair.ours.ask("BEGIN").await.unwrap();
+        pair.ours.ask("INSERT INTO others VALUES (1, 1)").await.unwrap();
+        let mut other = daemon.session("app").await.unwrap();
+        other.ask("SET search_path = readings").await.unwrap();
+        let waiting = tokio::spawn(async move { other.ask(write).await.unwrap() });
+        until("the write waits", Duration::from_secs(20), async || {
+            let waits =
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'readings.others'::regclass";
+            home.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) > 0
+        })
+        .await;
+        pair.ours.ask("COMMIT").await.unwrap();
+        let answer = waiting.await.unwrap();
+        assert!(answer.fault.is_none(), "{write}: {answer}");
+        for table in ["bare", "others"] {
+            copies_are_equal(&format!("readings.{table}")).await;
+        }
+    }
+}

@@ -1,11 +1,15 @@
 //! Which form a statement has: what it makes, and what it gives.
 
+use std::sync::Arc;
+
 use pg_raw_parse::Node;
 
 use super::super::alike::names_one_row;
+use super::super::keys::Touched;
 use super::super::kind::Kind;
 use super::super::with::has_steps;
 use super::Statement;
+use crate::catalog::{Relation, RelationKind};
 
 impl Statement {
     /// True for BEGIN, COMMIT, ROLLBACK and the statements of savepoints.
@@ -84,21 +88,24 @@ impl Statement {
         }
     }
 
-    /// What keeps others from writing the tables of which every server has a copy and that this writes, where it
-    /// would not do the same to each copy else.
-    pub fn lock_of_copies(&self) -> Option<String> {
-        let writes = &self.touched().writes;
+    /// What keeps others from writing the tables of which every server has a copy, those that this writes and those that
+    /// it reads for that, where it would not do the same to each copy else.
+    pub fn locks_of_copies(&self) -> Vec<String> {
+        let Touched { reads, writes, .. } = self.touched();
         if !matches!(self.said.kind, Kind::Write) || writes.is_empty() || self.writes_alike() {
-            return None;
+            return Vec::new();
         }
         // PostgreSQL says what is wrong with that.
         if writes.iter().any(|relation| relation.materialized) {
-            return None;
+            return Vec::new();
         }
-        let mut names: Vec<String> = writes.iter().map(|relation| relation.quoted_name()).collect();
-        names.sort();
-        names.dedup();
-        Some(format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", names.join(", ")))
+        let read = |relation: &&Arc<Relation>| {
+            relation.kind != RelationKind::Sequence
+                && !relation.materialized
+                && !writes.iter().any(|written| written.oid == relation.oid)
+        };
+        let writes = lock(writes.iter(), "SHARE ROW EXCLUSIVE");
+        writes.into_iter().chain(lock(reads.iter().filter(read), "SHARE")).collect()
     }
 
     /// True for MERGE.
@@ -147,4 +154,11 @@ fn gives_rows(node: Node<'_>) -> bool {
         // No other statement is a write.
         _ => false,
     }
+}
+
+fn lock<'a>(relations: impl Iterator<Item = &'a Arc<Relation>>, mode: &str) -> Option<String> {
+    let mut names: Vec<String> = relations.map(|relation| relation.quoted_name()).collect();
+    names.sort();
+    names.dedup();
+    (!names.is_empty()).then(|| format!("LOCK TABLE {} IN {mode} MODE", names.join(", ")))
 }
