@@ -82,6 +82,9 @@ fn relation(
     let everywhere =
         |name: &String| !drift.partial.contains(&(row.schema.clone(), row.name.clone(), name.clone()));
     let keys = facts.keys.iter().filter(|key| key.relation == row.oid && key.plain && everywhere(&key.name));
+    // Rows of the tables that inherit from it are read as its own, and its keys say nothing of those.
+    let is_inherited = row.kind == "r" && facts.parents.iter().any(|link| link.parent == row.oid);
+    let keys = keys.filter(|_| !is_inherited);
     let unique_keys = keys.filter_map(|key| key.columns.iter().map(place).collect()).collect();
     Relation {
         oid: row.oid,

@@ -48,7 +48,8 @@ pub struct Relation {
     /// Its columns in order, without dropped ones.
     pub columns: Vec<Column>,
     /// The columns of each unique key that is usable for ON CONFLICT and for functional
-    /// dependency, the primary key first; indexes into `columns`. Expression keys are left out.
+    /// dependency, the primary key first; indexes into `columns`. Expression keys are left out, and all keys of a
+    /// table that others inherit from, since they hold for its own rows only.
     pub unique_keys: Vec<Vec<usize>>,
     /// True where a foreign key to it does something when a row of it goes or changes its key.
     pub has_acting_keys: bool,

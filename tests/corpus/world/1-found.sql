@@ -7,3 +7,7 @@ do $$ begin create type fresh as enum ('a', 'b'); exception when duplicate_objec
 do $$ begin if not exists (select 1 from information_schema.columns where table_name = 'users' and column_name = 'fresh') then alter table users add column fresh int default 7; end if; end $$; select sum(fresh), count(*) from users; alter table users drop column fresh --: simple
 do $$ begin alter table users add constraint fresh check (score > 1000000); end $$
 do $$ begin alter table users drop column score; raise exception 'not now'; end $$; select count(score) from users --: simple
+-- Rows of tables that inherit stay where they are: no key of the parent finds one of theirs.
+update visits set tenant_id = {b} where tenant_id = {a}; select tableoid::regclass::text, count(*) from visits where tenant_id = {b} group by 1 order by 1 --: simple
+update visits v set seconds = u.score from users u where u.user_id = v.visit_id and u.tenant_id <> v.tenant_id and u.user_id = 1
+insert into visits (tenant_id, visit_id) values ({a}, 900), ({b}, 901) on conflict (tenant_id, visit_id) do update set seconds = 1 returning *
