@@ -82,7 +82,11 @@ pub(super) fn gather(
     let joined = joined.as_ref().and_then(|trees| trees.first());
     // Keys leave out more rows than a join that is sent whole.
     let joined = joined.filter(|_| !matches!(reduced, Ok((_, _, Some(_)))));
-    let joined = joined.and_then(|statement| of(statement, Effort::Reduce).ok());
+    // Fewer parts are worth it; where a server computes the whole block, there is nothing to join first.
+    let fewer = |parts: usize| !reduced.as_ref().is_ok_and(|(cut, ..)| cut.parts.len() <= parts);
+    let joined = joined
+        .and_then(|statement| of(statement, Effort::Reduce).ok())
+        .filter(|(cut, ..)| fewer(cut.parts.len()));
     let (cut, texts, keys) =
         joined.map_or(reduced, Ok).or_else(|_: Refusal| of(statement, Effort::Select))?;
     let Cut { parts, parameters, absent, over_arrays, over_tables, many, home, held, .. } = cut;
