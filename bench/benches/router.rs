@@ -66,6 +66,7 @@ fn catalog() -> Catalog {
         trigger_writes: None,
         view: None,
         materialized: false,
+        plain_triggers: false,
     };
     let key = (accounts.schema.clone(), accounts.name.clone());
     Catalog {
